@@ -1,0 +1,24 @@
+// Files that appear under their name only when they are complete.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace sr {
+
+/// PATH.part-PID: the name under which PATH is written until it is complete.
+std::string temporary_name(const std::string& path);
+
+/// Syncs the finished file `temporary` to disk, renames it to `path` and syncs the folder. Errors: io.
+void commit_file(const std::string& temporary, const std::string& path);
+
+/// Writes a whole small file that way; removes the temporary if that fails. Errors: io (with the system's
+/// reason: no such folder, permission, disk full).
+void write_file(const std::string& path, std::span<const std::byte> bytes);
+void write_file(const std::string& path, const std::string& text);
+
+/// The whole file. Errors: io; limit (longer than max_bytes).
+std::string read_file(const std::string& path, size_t max_bytes);
+
+}  // namespace sr

@@ -1,0 +1,17 @@
+// Ordinary pictures (BMP, PNG, JPEG) as a whole, for test images and previews.
+#pragma once
+
+#include <string>
+
+#include "io/raster.h"
+
+namespace sr {
+
+/// The whole picture: 1 (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGBA) bands of u8, or u16 for 16-bit PNG.
+/// Errors: io, format, limit (more than 2^28 pixels).
+Raster read_picture(const std::string& path);
+
+/// Writes u8 with 1 to 4 bands as PNG, under a temporary name first. Errors: io, unsupported.
+void write_png(const std::string& path, const Raster& picture);
+
+}  // namespace sr

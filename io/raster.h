@@ -1,0 +1,72 @@
+// Samples of a picture as a file holds them: a window of pixels in the file's own sample type.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "tensor/error.h"
+
+namespace sr {
+
+/// Rectangle of pixels: columns x .. x+w-1, rows y .. y+h-1.
+struct Window {
+  int64_t x = 0, y = 0, w = 0, h = 0;
+  int64_t pixels() const { return w * h; }
+  bool operator==(const Window&) const = default;
+};
+
+enum class SampleType : uint8_t { u8, i8, u16, i16, u32, i32, f32, f64 };
+
+/// Calls f with a value of the C++ type that belongs to `type`: with_sample_type(t, [&](auto zero) { ... }).
+template <class F>
+decltype(auto) with_sample_type(SampleType type, F&& f) {
+  switch (type) {
+    case SampleType::u8: return f(uint8_t{});
+    case SampleType::i8: return f(int8_t{});
+    case SampleType::u16: return f(uint16_t{});
+    case SampleType::i16: return f(int16_t{});
+    case SampleType::u32: return f(uint32_t{});
+    case SampleType::i32: return f(int32_t{});
+    case SampleType::f32: return f(float{});
+    case SampleType::f64: return f(double{});
+  }
+  throw Error(Error::Kind::usage, "sample type: value ", static_cast<int>(type), " is none of the eight");
+}
+
+inline int64_t bytes_of(SampleType type) {
+  return with_sample_type(type, [](auto zero) { return static_cast<int64_t>(sizeof(zero)); });
+}
+
+/// "u8", "i16", "f32", ...
+inline const char* name_of(SampleType type) {
+  constexpr const char* kNames[] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "f64"};
+  return kNames[static_cast<int>(type)];
+}
+
+/// The samples of one window, in [row][column][band] order and the machine's byte order.
+struct Raster {
+  Window window;
+  int bands = 0;
+  SampleType type = SampleType::u8;
+  std::vector<std::byte> samples;
+  /// One byte a pixel, zero where the file's mask page says there is no picture; empty if it has no such page.
+  std::vector<uint8_t> mask;
+
+  Raster() = default;
+  Raster(Window w, int bands_, SampleType type_)
+      : window(w), bands(bands_), type(type_),
+        samples(static_cast<size_t>(w.pixels() * bands_ * bytes_of(type_))) {}
+
+  template <class T>
+  T* data() {
+    return reinterpret_cast<T*>(samples.data());
+  }
+  template <class T>
+  const T* data() const {
+    return reinterpret_cast<const T*>(samples.data());
+  }
+};
+
+}  // namespace sr

@@ -1,0 +1,47 @@
+// TIFF files written window by window: tiled, compressed, under the final name only when complete.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "io/raster.h"
+#include "io/tiff_reader.h"
+
+namespace sr {
+
+enum class Compression { none, lzw, deflate, zstd };
+
+struct TiffWriterOptions {
+  Compression compression = Compression::deflate;  ///< with predictor 2 (integers) or 3 (floats)
+  int block = 256;                                 ///< side of a TIFF tile, multiple of 16
+};
+
+/// Writes a page of `info` (size, bands, sample type, colour, tags), and a mask page after it on request.
+/// Windows may come in any order and size; every block is compressed and written once, when its last pixel has
+/// come. BigTIFF if the uncompressed size asks for it. The file is PATH.part-PID until finish() renames it;
+/// destroying an unfinished writer removes it.
+/// Errors: io (cannot create, disk full), usage (window outside, or a pixel written twice or never).
+/// Not safe for use by two threads at once.
+class TiffWriter {
+ public:
+  TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options = {});
+  ~TiffWriter();
+  TiffWriter(TiffWriter&&) noexcept;
+  TiffWriter& operator=(TiffWriter&&) noexcept;
+
+  /// Takes the samples of one window of the page.
+  void write(const Raster& raster);
+
+  /// Ends the picture; the following windows are of its mask page: one band, u8, nonzero = valid.
+  void begin_mask();
+
+  /// Completes the file, syncs it to disk and gives it its name.
+  void finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sr

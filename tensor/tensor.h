@@ -1,0 +1,83 @@
+// Shape, Device, DType and Tensor: numbers in memory, nothing of gradients or files.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace sr {
+
+/// Four dimensions, channels innermost (NHWC). A convolution's weights are [o, kh, kw, c/groups] in the same
+/// order, a bias is [1, 1, 1, o].
+struct Shape {
+  int64_t n = 0, h = 0, w = 0, c = 0;
+
+  int64_t size() const { return n * h * w * c; }
+  int64_t pixels() const { return n * h * w; }
+  bool operator==(const Shape&) const = default;
+};
+std::ostream& operator<<(std::ostream&, const Shape&);  ///< "[1, 29, 29, 64]"
+
+enum class Device { cpu, cuda };
+std::ostream& operator<<(std::ostream&, Device);
+
+/// Storage type. Arithmetic is always float32; the 16-bit types halve what a fast path moves through memory.
+enum class DType { f32, bf16, f16 };
+std::ostream& operator<<(std::ostream&, DType);
+int64_t bytes_of(DType);
+
+/// A handle to shared numbers.
+///  1. Copying a Tensor shares its memory; clone() copies the numbers.
+///  2. Functions take const Tensor& and return a fresh tensor that nobody else holds. The few that write in
+///     place take Tensor& first and are named *_into.
+///  3. Contiguous but for one freedom: channels(begin, end) is a view of a channel range, whose pixels lie
+///     pitch() elements apart. Slicing channels is therefore free.
+class Tensor {
+ public:
+  Tensor() = default;  ///< no tensor; tests false
+
+  /// Uninitialised. Errors: shape (negative dimension), limit (more than 2^62 bytes or than there is memory).
+  explicit Tensor(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
+
+  static Tensor zeros(Shape shape);
+  /// Copies `values`, which are in NHWC order. Errors: shape (their number differs).
+  static Tensor from(Shape shape, std::span<const float> values);
+
+  explicit operator bool() const { return memory_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return dtype_; }
+  Device device() const { return device_; }
+  int64_t pitch() const { return pitch_; }  ///< elements from one pixel to the next; shape().c if contiguous
+  bool is_contiguous() const { return pitch_ == shape_.c; }
+
+  /// The first element. Errors: usage (dtype is not f32).
+  float* data();
+  const float* data() const;
+  /// The first element of a bf16 or f16 tensor as bits. Errors: usage (dtype is f32).
+  uint16_t* bits();
+  const uint16_t* bits() const;
+
+  /// View of channels begin (inclusive) to end (exclusive); shares memory. Errors: shape.
+  Tensor channels(int64_t begin, int64_t end) const;
+  /// The only deep copy; contiguous.
+  Tensor clone() const;
+  /// The numbers in NHWC order. Errors: usage (dtype is not f32).
+  std::vector<float> to_vector() const;
+
+ private:
+  void* at_offset() const;
+
+  Shape shape_;
+  DType dtype_ = DType::f32;
+  Device device_ = Device::cpu;
+  int64_t pitch_ = 0;
+  int64_t offset_ = 0;  // elements
+  std::shared_ptr<void> memory_;
+};
+
+/// The same numbers stored as `dtype`: to 16 bits by rounding to nearest even, to f32 exactly.
+Tensor convert(const Tensor& x, DType dtype);
+
+}  // namespace sr
