@@ -9,8 +9,8 @@ namespace sr {
 /// Errors: shape.
 double psnr(const Tensor& a, const Tensor& b, double peak);
 
-/// Mean structural similarity (Wang et al., IEEE TIP 13(4), 2004): 11x11 Gaussian window, sigma 1.5, valid part
-/// only, K1 = 0.01, K2 = 0.03, population variances. One channel, at least 11x11. Errors: shape.
+/// Mean structural similarity (Wang et al., IEEE TIP 13(4), 2004): 11x11 Gaussian window, sigma 1.5, valid
+/// part only, K1 = 0.01, K2 = 0.03, population variances. One channel, at least 11x11. Errors: shape.
 double ssim(const Tensor& a, const Tensor& b, double peak);
 
 }  // namespace sr

@@ -23,14 +23,22 @@ enum class SampleType : uint8_t { u8, i8, u16, i16, u32, i32, f32, f64 };
 template <class F>
 decltype(auto) with_sample_type(SampleType type, F&& f) {
   switch (type) {
-    case SampleType::u8: return f(uint8_t{});
-    case SampleType::i8: return f(int8_t{});
-    case SampleType::u16: return f(uint16_t{});
-    case SampleType::i16: return f(int16_t{});
-    case SampleType::u32: return f(uint32_t{});
-    case SampleType::i32: return f(int32_t{});
-    case SampleType::f32: return f(float{});
-    case SampleType::f64: return f(double{});
+    case SampleType::u8:
+      return f(uint8_t{});
+    case SampleType::i8:
+      return f(int8_t{});
+    case SampleType::u16:
+      return f(uint16_t{});
+    case SampleType::i16:
+      return f(int16_t{});
+    case SampleType::u32:
+      return f(uint32_t{});
+    case SampleType::i32:
+      return f(int32_t{});
+    case SampleType::f32:
+      return f(float{});
+    case SampleType::f64:
+      return f(double{});
   }
   throw Error(Error::Kind::usage, "sample type: value ", static_cast<int>(type), " is none of the eight");
 }
@@ -51,12 +59,15 @@ struct Raster {
   int bands = 0;
   SampleType type = SampleType::u8;
   std::vector<std::byte> samples;
-  /// One byte a pixel, zero where the file's mask page says there is no picture; empty if it has no such page.
+  /// One byte a pixel, zero where the file's mask page says there is no picture; empty if it has no such
+  /// page.
   std::vector<uint8_t> mask;
 
   Raster() = default;
   Raster(Window w, int bands_, SampleType type_)
-      : window(w), bands(bands_), type(type_),
+      : window(w),
+        bands(bands_),
+        type(type_),
         samples(static_cast<size_t>(w.pixels() * bands_ * bytes_of(type_))) {}
 
   template <class T>

@@ -15,14 +15,14 @@ struct SceneTags {
   std::vector<double> pixel_scale;     ///< ModelPixelScale 33550: 3 values
   std::vector<double> tiepoints;       ///< ModelTiepoint 33922: 6 values each (i j k x y z); several = GCPs
   std::vector<double> transformation;  ///< ModelTransformation 34264: 16 values, row by row
-  std::vector<uint16_t> geo_key_directory;  ///< 34735
-  std::vector<double> geo_double_params;    ///< 34736
-  std::string geo_ascii_params;             ///< 34737
-  bool pixel_is_point = false;              ///< GTRasterTypeGeoKey is RasterPixelIsPoint
-  std::vector<double> rpc;                  ///< 50844: 92 values
-  std::string gdal_metadata;                ///< 42112, XML text
-  std::string gdal_nodata;                  ///< 42113, the text as written
-  std::vector<uint8_t> icc_profile;         ///< 34675
+  std::vector<uint16_t> geo_key_directory;    ///< 34735
+  std::vector<double> geo_double_params;      ///< 34736
+  std::string geo_ascii_params;               ///< 34737
+  bool pixel_is_point = false;                ///< GTRasterTypeGeoKey is RasterPixelIsPoint
+  std::vector<double> rpc;                    ///< 50844: 92 values
+  std::string gdal_metadata;                  ///< 42112, XML text
+  std::string gdal_nodata;                    ///< 42113, the text as written
+  std::vector<uint8_t> icc_profile;           ///< 34675
   double x_resolution = 0, y_resolution = 0;  ///< 0 = absent
   uint16_t resolution_unit = 0;               ///< 0 = absent
   uint16_t orientation = 0;                   ///< 0 = absent

@@ -31,7 +31,7 @@ struct TiffInfo {
 
 /// How much a file may make the reader allocate.
 struct TiffLimits {
-  int64_t block_bytes = int64_t{1} << 30;  ///< one decoded strip or tile
+  int64_t block_bytes = int64_t{1} << 30;    ///< one decoded strip or tile
   int64_t cache_bytes = int64_t{256} << 20;  ///< decoded strips and tiles kept for the next window
 };
 
@@ -39,8 +39,8 @@ struct TiffLimits {
 /// libtiff's lossless codecs and JPEG. Samples of 8, 16, 32 bits and float64 come as they are. Converted:
 /// 1 to 7 bits are scaled to u8 (1 bit: 0 and 255), 9 to 15 bits come as u16, 17 to 31 bits as u32, half
 /// floats as f32, palettes are expanded to RGB (u8, or u16 for 16-bit palettes), YCbCr in JPEG to RGB.
-/// Errors: io (cannot open or read), format (truncated, corrupted, not a TIFF), unsupported (complex or 64-bit
-/// integers, Lab, LogLuv, subsampled YCbCr without JPEG, unknown codec), limit. Each names the file.
+/// Errors: io (cannot open or read), format (truncated, corrupted, not a TIFF), unsupported (complex or
+/// 64-bit integers, Lab, LogLuv, subsampled YCbCr without JPEG, unknown codec), limit. Each names the file.
 /// Not safe for use by two threads at once.
 class TiffReader {
  public:

@@ -18,11 +18,10 @@ struct TiffWriterOptions {
 };
 
 /// Writes a page of `info` (size, bands, sample type, colour, tags), and a mask page after it on request.
-/// Windows may come in any order and size; every block is compressed and written once, when its last pixel has
-/// come. BigTIFF if the uncompressed size asks for it. The file is PATH.part-PID until finish() renames it;
-/// destroying an unfinished writer removes it.
-/// Errors: io (cannot create, disk full), usage (window outside, or a pixel written twice or never).
-/// Not safe for use by two threads at once.
+/// Windows may come in any order and size; every block is compressed and written once, when its last pixel
+/// has come. BigTIFF if the uncompressed size asks for it. The file is PATH.part-PID until finish() renames
+/// it; destroying an unfinished writer removes it. Errors: io (cannot create, disk full), usage (window
+/// outside, or a pixel written twice or never). Not safe for use by two threads at once.
 class TiffWriter {
  public:
   TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options = {});

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kLargestBytes = int64_t{1} << 62;
-// A cached block serves a request only if it is at most this much larger: small requests must not sit in blocks
-// that the next activation needs.
+// A cached block serves a request only if it is at most this much larger: small requests must not sit in
+// blocks that the next activation needs.
 constexpr int64_t kLargestWaste = 4;
 
 class Pool {
@@ -39,7 +39,8 @@ class Pool {
     const std::lock_guard lock(mutex_);
     if (!block) {
       statistics_.bytes_in_use -= bytes;
-      throw Error(Error::Kind::limit, "tensor: ", bytes, " bytes were refused by the system; use smaller tiles");
+      throw Error(Error::Kind::limit, "tensor: ", bytes,
+                  " bytes were refused by the system; use smaller tiles");
     }
     sizes_[block] = bytes;
     return block;
@@ -85,7 +86,8 @@ class Pool {
 };
 
 Pool& pool() {
-  static Pool* the_pool = new Pool;  // never destroyed: tensors in static objects may outlive any order of exit
+  static Pool* the_pool =
+      new Pool;  // never destroyed: tensors in static objects may outlive any order of exit
   return *the_pool;
 }
 
@@ -98,8 +100,12 @@ std::shared_ptr<void> allocate_cpu(int64_t bytes) {
   return {pool().take(rounded), [](void* block) { pool().give_back(block); }};
 }
 
-PoolStatistics pool_statistics() { return pool().statistics(); }
+PoolStatistics pool_statistics() {
+  return pool().statistics();
+}
 
-void reset_pool_peak() { pool().reset_peak(); }
+void reset_pool_peak() {
+  pool().reset_peak();
+}
 
 }  // namespace sr

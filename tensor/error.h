@@ -8,7 +8,8 @@
 namespace sr {
 
 /// What went wrong, for programs (kind) and people (what). The text has the form
-/// "what was asked: what is wrong, with the values; what would fit". The library never prints and never exits.
+/// "what was asked: what is wrong, with the values; what would fit". The library never prints and never
+/// exits.
 class Error : public std::runtime_error {
  public:
   enum class Kind {

@@ -7,8 +7,8 @@ namespace sr {
 
 /// Enlarges by an integer factor: bicubic (Keys, a = -1/2), half-pixel centres, edges mirrored with the edge
 /// sample repeated; MATLAB's imresize. Shape: [n, h, w, c] -> [n, factor*h, factor*w, c].
-/// Every output value is the same sum in the same order wherever it lies, so pieces of an image agree with the
-/// whole to the last bit. Columns first, then rows, four taps each, coefficients computed in double.
+/// Every output value is the same sum in the same order wherever it lies, so pieces of an image agree with
+/// the whole to the last bit. Columns first, then rows, four taps each, coefficients computed in double.
 /// Errors: usage (factor < 1).
 Tensor bicubic_enlarge(const Tensor& x, int factor);
 

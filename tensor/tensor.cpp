@@ -25,7 +25,9 @@ std::ostream& operator<<(std::ostream& out, DType dtype) {
   return out << kNames[static_cast<int>(dtype)];
 }
 
-int64_t bytes_of(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
+int64_t bytes_of(DType dtype) {
+  return dtype == DType::f32 ? 4 : 2;
+}
 
 Tensor::Tensor(Shape shape, DType dtype, Device device)
     : shape_(shape), dtype_(dtype), device_(device), pitch_(shape.c) {
@@ -54,21 +56,29 @@ Tensor Tensor::from(Shape shape, std::span<const float> values) {
   return t;
 }
 
-void* Tensor::at_offset() const { return static_cast<char*>(memory_.get()) + offset_ * bytes_of(dtype_); }
+void* Tensor::at_offset() const {
+  return static_cast<char*>(memory_.get()) + offset_ * bytes_of(dtype_);
+}
 
-float* Tensor::data() { return const_cast<float*>(std::as_const(*this).data()); }
+float* Tensor::data() {
+  return const_cast<float*>(std::as_const(*this).data());
+}
 
 const float* Tensor::data() const {
   if (dtype_ != DType::f32)
-    throw Error(Error::Kind::usage, "tensor: its type is ", dtype_, ", float32 was asked for; convert() it first");
+    throw Error(Error::Kind::usage, "tensor: its type is ", dtype_,
+                ", float32 was asked for; convert() it first");
   return static_cast<const float*>(at_offset());
 }
 
-uint16_t* Tensor::bits() { return const_cast<uint16_t*>(std::as_const(*this).bits()); }
+uint16_t* Tensor::bits() {
+  return const_cast<uint16_t*>(std::as_const(*this).bits());
+}
 
 const uint16_t* Tensor::bits() const {
   if (dtype_ == DType::f32)
-    throw Error(Error::Kind::usage, "tensor: its type is f32, a 16-bit type was asked for; convert() it first");
+    throw Error(Error::Kind::usage,
+                "tensor: its type is f32, a 16-bit type was asked for; convert() it first");
   return static_cast<const uint16_t*>(at_offset());
 }
 
@@ -101,18 +111,25 @@ std::vector<float> Tensor::to_vector() const {
 
 namespace {
 
-// Truncation of the low 16 bits after adding half a unit (to even); a NaN keeps its upper bits and stays a NaN.
+// Truncation of the low 16 bits after adding half a unit (to even); a NaN keeps its upper bits and stays a
+// NaN.
 uint16_t to_bf16(float value) {
   const auto u = std::bit_cast<uint32_t>(value);
   if (std::isnan(value)) return static_cast<uint16_t>((u >> 16) | 0x40u);
   return static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
 }
 
-float from_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+float from_bf16(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
-uint16_t to_f16(float value) { return std::bit_cast<uint16_t>(static_cast<_Float16>(value)); }
+uint16_t to_f16(float value) {
+  return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+}
 
-float from_f16(uint16_t bits) { return static_cast<float>(std::bit_cast<_Float16>(bits)); }
+float from_f16(uint16_t bits) {
+  return static_cast<float>(std::bit_cast<_Float16>(bits));
+}
 
 }  // namespace
 

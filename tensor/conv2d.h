@@ -1,0 +1,53 @@
+// Convolution, its two gradients, and transposed convolution (which is the gradient for the input).
+#pragma once
+
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace sr {
+
+struct Conv2dOptions {
+  int stride = 1;
+  int pad_begin = 0;  ///< zeros above and to the left
+  int pad_end = 0;    ///< zeros below and to the right
+  int groups = 1;     ///< channels in this many equal parts that do not mix
+  float leak = 1;     ///< slope of the leaky ReLU for negative values, 0..1; 1 = no activation
+};
+
+/// Shape of conv2d's result: oh = (h + pad_begin + pad_end - kh) / stride + 1, ow likewise.
+/// Errors: shape (channels, groups or kernel do not fit), usage (stride, pad or leak out of range).
+Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);
+
+/// Convolves, adds the bias, applies the leaky ReLU, adds further tensors:
+///   y[n,i,j,o] = act(bias[o] + sum_{u,v,c} x[n, i*stride+u-pad_begin, j*stride+v-pad_begin, c]
+///   weight[o,u,v,c])
+///                + concat(added)[n,i,j,o]
+/// Samples outside x are zero. x [n,h,w,c], weight [o,kh,kw,c/groups], bias [1,1,1,o] or none, result
+/// [n,oh,ow,o]; the channels of the added tensors (at most two) make up o together. Inputs may be channel
+/// views. The terms of one output value are summed in an order that depends on the weights' shape and the
+/// instruction set only: not on the position, the size of x or the number of threads. Errors: shape, usage.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {},
+              const std::vector<Tensor>& added = {});
+
+/// The same, written into y, which may be a channel view. y must not overlap x; it may be one of `added`.
+void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Conv2dOptions& options = {}, const std::vector<Tensor>& added = {});
+
+/// Gradient of sum(dy * conv2d(x)) for x of shape `x`; dy is the gradient before the activation (leak is
+/// ignored). Errors: shape.
+Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,
+                         const Conv2dOptions& options);
+
+/// Gradient of sum(dy * conv2d(x)) for the weight of shape `weight`; dy as above. Errors: shape.
+Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
+                          const Conv2dOptions& options);
+
+/// Transposed convolution to h x w pixels: conv2d_grad_input of x, plus a bias per output channel.
+///   y[n,s*i+u-pad_begin, s*j+v-pad_begin, c] += x[n,i,j,o] weight[o,u,v,c]
+/// x [n,ih,iw,o], weight [o,kh,kw,c] (one group), bias [1,1,1,c] or none, result [n,h,w,c]. pad_begin crops
+/// the full result at its beginning. Errors: shape (conv2d of the result would not have x's size).
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t h, int64_t w,
+                        const Conv2dOptions& options);
+
+}  // namespace sr

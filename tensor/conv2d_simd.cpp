@@ -1,0 +1,478 @@
+// The convolution kernels, compiled once for each instruction set (CMakeLists.txt defines SR_SIMD as
+// baseline, avx2 or avx512).
+//
+// Direct convolution: the input rows that one output row needs are copied into a ring of zero-padded rows, so
+// that borders need no cases; then blocks of P pixels x V vectors of output channels stay in registers while
+// the weights stream by. One value's terms are added in the order of kernel row, kernel column, channel.
+#include <omp.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "tensor/conv2d_kernels.h"
+#include "tensor/lanes.h"
+
+namespace {
+
+using sr::cpu::AddedChannels;
+using sr::cpu::ConvDims;
+using sr::cpu::ConvEpilogue;
+using sr::cpu::ConvKernels;
+using sr::cpu::kLargestKernel;
+
+int64_t round_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b * b;
+}
+int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+// Floats on the heap, 64-byte aligned. Made before a parallel region, which an exception must not leave.
+class Buffer {
+ public:
+  explicit Buffer(int64_t size)
+      : data_(static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(round_up(size * 4 + 64, 64))))) {
+    if (!data_) throw std::bad_alloc();
+  }
+  ~Buffer() { std::free(data_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  float* data() { return data_; }
+
+ private:
+  float* data_;
+};
+
+// The last kh input rows that were asked for, each padded with zeros on both sides and to `channels`
+// channels.
+class RowRing {
+ public:
+  // Pixels of a padded row that serves `ow` outputs and up to `spare` more that are computed and dropped.
+  static int64_t width(const ConvDims& d, int64_t spare) { return (d.ow + spare - 1) * d.stride + d.kw; }
+
+  // `rows` holds kh * width * channels floats.
+  RowRing(const ConvDims& d, int64_t channels, int64_t width, float* rows)
+      : d_(d), channels_(channels), width_(width), rows_(rows) {
+    std::memset(rows, 0, static_cast<size_t>(d.kh * width * channels) * sizeof(float));
+    for (int64_t i = 0; i < d.kh; ++i) held_[i] = -1;
+  }
+
+  // Start of input row `row` of image n; the first float belongs to column -pad_w.
+  const float* row(const float* x, int64_t n, int64_t row) {
+    const int64_t slot = ((row % d_.kh) + d_.kh) % d_.kh;
+    float* to = rows_ + slot * width_ * channels_;
+    const int64_t key = (n << 32) + row + d_.kh;  // rows outside the image are at most kh away
+    if (held_[slot] == key) return to;
+    held_[slot] = key;
+    fill(to, x, n, row);
+    return to;
+  }
+
+ private:
+  void fill(float* to, const float* x, int64_t n, int64_t row) {
+    if (row < 0 || row >= d_.h) {
+      std::memset(to, 0, static_cast<size_t>(width_ * channels_) * sizeof(float));
+      return;
+    }
+    const int64_t first = d_.pad_w < 0 ? -d_.pad_w : 0;
+    const int64_t begin = d_.pad_w < 0 ? 0 : d_.pad_w;
+    const int64_t end = smaller(width_, begin + d_.w - first);
+    const float* from = x + ((n * d_.h + row) * d_.w + first) * d_.x_pitch;
+    if (begin > 0)
+      std::memset(to, 0, static_cast<size_t>(smaller(begin, width_) * channels_) * sizeof(float));
+    for (int64_t j = begin; j < end; ++j)
+      std::memcpy(to + j * channels_, from + (j - begin) * d_.x_pitch,
+                  static_cast<size_t>(d_.c) * sizeof(float));
+    if (end < width_) {
+      const int64_t from_column = end > begin ? end : smaller(begin, width_);
+      std::memset(to + from_column * channels_, 0,
+                  static_cast<size_t>((width_ - from_column) * channels_) * sizeof(float));
+    }
+  }
+
+  const ConvDims& d_;
+  int64_t channels_, width_;
+  float* rows_;
+  int64_t held_[kLargestKernel];
+};
+
+// ---- conv2d: lanes are output channels
+// ---------------------------------------------------------------------
+
+// One block of V vectors of outputs of one group.
+struct OutputBlock {
+  int64_t group = 0, first = 0, count = 0;  // first output channel and how many are real
+  int vectors = 0;
+  const float* weights = nullptr;  // [kh][kw][c/groups][vectors * lanes]
+};
+
+void load_some(float* v, const float* from, int64_t count, int lanes) {
+  for (int64_t i = 0; i < lanes; ++i) v[i] = i < count ? from[i] : 0.0f;
+}
+
+// The added tensors' values for output channels first .. first+count of one pixel.
+template <class V>
+V added_lanes(const ConvEpilogue& e, int64_t pixel, int64_t first, int64_t count) {
+  const AddedChannels& a = e.added[0];
+  const AddedChannels& b = e.added[1];
+  if (count == V::kLanes && first + count <= a.c) return V::load(a.data + pixel * a.pitch + first);
+  if (count == V::kLanes && first >= a.c) return V::load(b.data + pixel * b.pitch + first - a.c);
+  float v[V::kLanes] = {};
+  for (int64_t i = 0; i < count; ++i)
+    v[i] = first + i < a.c ? a.data[pixel * a.pitch + first + i] : b.data[pixel * b.pitch + first + i - a.c];
+  return V::load(v);
+}
+
+template <class V>
+V bias_lanes(const ConvEpilogue& e, int64_t first, int64_t count) {
+  float v[V::kLanes] = {};
+  if (e.bias) load_some(v, e.bias + first, count, V::kLanes);
+  return V::load(v);
+}
+
+template <class V>
+void finish(V sum, V bias, const ConvEpilogue& e, int64_t pixel, int64_t first, int64_t count, float* y) {
+  V result = sum + bias;
+  if (e.leak != 1.0f) result = result.leaky(e.leak);
+  if (e.added[0].data) result = result + added_lanes<V>(e, pixel, first, count);
+  if (count == V::kLanes) {
+    result.store(y);
+    return;
+  }
+  float v[V::kLanes];
+  result.store(v);
+  std::memcpy(y, v, static_cast<size_t>(count) * sizeof(float));
+}
+
+// Sums for P pixels x N vectors. rows[u] points at the first pixel's leftmost tap in kernel row u.
+template <class V, int N, int P>
+[[gnu::always_inline]] inline void accumulate(const ConvDims& d, const float* const* rows, const float* w,
+                                              int64_t cg, V (&sum)[P][N]) {
+  const int64_t step = d.stride * d.c;
+#pragma GCC unroll 24
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 5
+    for (int i = 0; i < N; ++i) sum[p][i] = V::zero();
+  for (int64_t u = 0; u < d.kh; ++u) {
+    for (int64_t v = 0; v < d.kw; ++v) {
+      const float* x = rows[u] + v * d.c;
+      for (int64_t k = 0; k < cg; ++k) {
+        V weights[N];
+#pragma GCC unroll 5
+        for (int i = 0; i < N; ++i) weights[i] = V::load(w + i * V::kLanes);
+        w += N * V::kLanes;
+#pragma GCC unroll 24
+        for (int p = 0; p < P; ++p) {
+          const typename V::Scalar value = V::broadcast(x + p * step + k);
+#pragma GCC unroll 5
+          for (int i = 0; i < N; ++i) sum[p][i].add_product(value, weights[i]);
+        }
+      }
+    }
+  }
+}
+
+// One output row of one block.
+template <class V, int N, int P>
+void conv_row(const ConvDims& d, const OutputBlock& block, const float* const* ring_rows,
+              const ConvEpilogue& e, int64_t first_pixel, float* y) {
+  const int64_t cg = d.c / d.groups;
+  V bias[N];
+  for (int i = 0; i < N; ++i)
+    bias[i] = bias_lanes<V>(e, block.first + i * V::kLanes, smaller(V::kLanes, block.count - i * V::kLanes));
+  for (int64_t j = 0; j < d.ow; j += P) {
+    const float* rows[kLargestKernel];
+    for (int64_t u = 0; u < d.kh; ++u) rows[u] = ring_rows[u] + j * d.stride * d.c + block.group * cg;
+    V sum[P][N];
+    accumulate<V, N, P>(d, rows, block.weights, cg, sum);
+    const int64_t pixels = smaller(P, d.ow - j);
+#pragma GCC unroll 24
+    for (int p = 0; p < P; ++p) {
+      if (p >= pixels) break;
+#pragma GCC unroll 5
+      for (int i = 0; i < N; ++i) {
+        const int64_t first = block.first + i * V::kLanes;
+        const int64_t count = smaller(V::kLanes, block.count - i * V::kLanes);
+        const int64_t pixel = first_pixel + j + p;
+        finish<V>(sum[p][i], bias[i], e, pixel, first, count, y + pixel * d.y_pitch + first);
+      }
+    }
+  }
+}
+
+using RowFunction = void (*)(const ConvDims&, const OutputBlock&, const float* const*, const ConvEpilogue&,
+                             int64_t, float*);
+
+// Vectors of 8 when a group has no more outputs than that; else of 16, several side by side.
+bool uses_eight(int64_t og) {
+  return og <= 8;
+}
+
+constexpr int pixels_for(int vectors) {
+  return kAccumulators / vectors;
+}
+
+RowFunction row_function(int64_t og, int vectors) {
+  if (uses_eight(og)) return conv_row < Lanes8, 1, kAccumulators == 24 ? 24 : 2 * kAccumulators > ;
+  if constexpr (kLargestVectors > 1) {
+    switch (vectors) {
+      case 2:
+        return conv_row<Lanes16, 2, pixels_for(2)>;
+      case 3:
+        return conv_row<Lanes16, 3, pixels_for(3)>;
+      case 4:
+        return conv_row<Lanes16, 4, pixels_for(4)>;
+      case 5:
+        return conv_row<Lanes16, 5, 5>;
+      default:
+        break;
+    }
+  }
+  return conv_row<Lanes16, 1, kAccumulators>;
+}
+
+constexpr int kLargestPixels = 24;
+
+int64_t lanes_for(int64_t og) {
+  return uses_eight(og) ? 8 : 16;
+}
+
+struct Blocks {
+  int64_t per_group, vectors;  // vectors in all but perhaps the last block
+};
+
+Blocks blocks_for(int64_t og) {
+  const int64_t vectors = (og + lanes_for(og) - 1) / lanes_for(og);
+  const int64_t blocks = (vectors + kLargestVectors - 1) / kLargestVectors;
+  return {blocks, (vectors + blocks - 1) / blocks};
+}
+
+// weight [o][kh][kw][cg] -> for each block [kh][kw][cg][vectors * lanes], missing outputs zero.
+void pack_weights(const ConvDims& d, const float* weight, const OutputBlock& block, int64_t lanes,
+                  float* to) {
+  const int64_t taps = d.kh * d.kw * (d.c / d.groups), width = block.vectors * lanes;
+  for (int64_t t = 0; t < taps; ++t)
+    for (int64_t i = 0; i < width; ++i)
+      to[t * width + i] = i < block.count ? weight[(block.first + i) * taps + t] : 0.0f;
+}
+
+// All blocks of a convolution with their packed weights.
+class PackedWeights {
+ public:
+  PackedWeights(const ConvDims& d, const float* weight)
+      : og_(d.o / d.groups),
+        plan_(blocks_for(og_)),
+        size_(d.groups * plan_.per_group),
+        block_floats_(d.kh * d.kw * (d.c / d.groups) * plan_.vectors * lanes_for(og_)),
+        d_(d),
+        weights_(size_ * block_floats_) {
+    for (int64_t i = 0; i < size_; ++i)
+      pack_weights(d, weight, (*this)[i], lanes_for(og_), weights_.data() + i * block_floats_);
+  }
+
+  int64_t size() const { return size_; }
+  OutputBlock operator[](int64_t i) {
+    const int64_t group = i / plan_.per_group, begin = i % plan_.per_group * plan_.vectors * lanes_for(og_);
+    OutputBlock block;
+    block.group = group;
+    block.first = group * og_ + begin;
+    block.count = smaller(plan_.vectors * lanes_for(og_), og_ - begin);
+    block.vectors = static_cast<int>((block.count + lanes_for(og_) - 1) / lanes_for(og_));
+    block.weights = weights_.data() + i * block_floats_;
+    return block;
+  }
+
+ private:
+  int64_t og_;
+  Blocks plan_;
+  int64_t size_, block_floats_;
+  const ConvDims& d_;
+  Buffer weights_;
+};
+
+void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEpilogue& e, float* y) {
+  PackedWeights blocks(d, weight);
+  const int64_t width = RowRing::width(d, kLargestPixels), ring_floats = round_up(d.kh * width * d.c, 16);
+  Buffer rings(ring_floats * omp_get_max_threads());
+#pragma omp parallel
+  {
+    RowRing ring(d, d.c, width, rings.data() + ring_floats * omp_get_thread_num());
+#pragma omp for schedule(static)
+    for (int64_t r = 0; r < d.n * d.oh; ++r) {
+      const int64_t n = r / d.oh, i = r % d.oh;
+      const float* rows[kLargestKernel];
+      for (int64_t u = 0; u < d.kh; ++u) rows[u] = ring.row(x, n, i * d.stride - d.pad_h + u);
+      for (int64_t b = 0; b < blocks.size(); ++b) {
+        const OutputBlock block = blocks[b];
+        row_function(d.o / d.groups, block.vectors)(d, block, rows, e, r * d.ow, y);
+      }
+    }
+  }
+}
+
+// ---- conv2d_shuffled: lanes are input channels
+// -------------------------------------------------------------
+
+// Dot products of P pixels with Q filters, 16 channels at a time; `channels` is a multiple of 16.
+template <int Q, int P>
+void dot_block(const ConvDims& d, const float* const* rows, int64_t j, int64_t channels, const float* w,
+               int64_t filter_floats, float* result) {
+  Lanes16 sum[P][Q];
+#pragma GCC unroll 12
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+    for (int q = 0; q < Q; ++q) sum[p][q] = Lanes16::zero();
+  for (int64_t u = 0; u < d.kh; ++u) {
+    const float* x = rows[u] + j * channels;
+    const float* wu = w + u * d.kw * channels;
+    for (int64_t k = 0; k < d.kw * channels; k += 16) {
+      Lanes16 weights[Q];
+#pragma GCC unroll 4
+      for (int q = 0; q < Q; ++q) weights[q] = Lanes16::load(wu + q * filter_floats + k);
+#pragma GCC unroll 12
+      for (int p = 0; p < P; ++p) {
+        const Lanes16 value = Lanes16::load(x + p * channels + k);
+#pragma GCC unroll 4
+        for (int q = 0; q < Q; ++q) sum[p][q].add_product(value, weights[q]);
+      }
+    }
+  }
+  for (int p = 0; p < P; ++p)
+    for (int q = 0; q < Q; ++q) result[p * Q + q] = sum_of(sum[p][q]);
+}
+
+constexpr int kFilters = kAccumulators == 24 ? 4 : 2;
+constexpr int kLargestDotPixels = kAccumulators == 24 ? 12 : 6;
+
+// Values of one row for the filters first .. first+Q; result is [ow][o].
+template <int Q>
+void dot_row(const ConvDims& d, const float* const* rows, int64_t channels, const float* weights,
+             int64_t first, float* result) {
+  constexpr int kPixels =
+      kAccumulators == 24 ? (Q == 1 ? 12 : 24 / Q) : (kAccumulators < Q ? 1 : kAccumulators / Q);
+  const int64_t filter_floats = d.kh * d.kw * channels;
+  for (int64_t j = 0; j < d.ow; j += kPixels) {
+    float block[kPixels * Q];
+    dot_block<Q, kPixels>(d, rows, j, channels, weights + first * filter_floats, filter_floats, block);
+    const int64_t pixels = smaller(kPixels, d.ow - j);
+    for (int64_t p = 0; p < pixels; ++p)
+      for (int64_t q = 0; q < Q; ++q) result[(j + p) * d.o + first + q] = block[p * Q + q];
+  }
+}
+
+void dot_row_filters(const ConvDims& d, const float* const* rows, int64_t channels, const float* weights,
+                     float* result) {
+  const int64_t blocks = (d.o + kFilters - 1) / kFilters, each = (d.o + blocks - 1) / blocks;
+  for (int64_t first = 0; first < d.o; first += each) {
+    switch (smaller(each, d.o - first)) {
+      case 1:
+        dot_row<1>(d, rows, channels, weights, first, result);
+        break;
+      case 2:
+        dot_row<2>(d, rows, channels, weights, first, result);
+        break;
+      case 3:
+        dot_row<3>(d, rows, channels, weights, first, result);
+        break;
+      default:
+        dot_row<4>(d, rows, channels, weights, first, result);
+        break;
+    }
+  }
+}
+
+void conv2d_shuffled(const ConvDims& d, const float* x, const float* weight, const float* bias,
+                     int64_t shuffle, float* y) {
+  const int64_t channels = round_up(d.c, 16), oc = d.o / (shuffle * shuffle);
+  Buffer weights(d.o * d.kh * d.kw * channels);
+  for (int64_t t = 0; t < d.o * d.kh * d.kw; ++t)
+    for (int64_t k = 0; k < channels; ++k)
+      weights.data()[t * channels + k] = k < d.c ? weight[t * d.c + k] : 0.0f;
+  const int64_t width = RowRing::width(d, kLargestDotPixels);
+  const int64_t ring_floats = round_up(d.kh * width * channels, 16), value_floats = round_up(d.ow * d.o, 16);
+  Buffer scratch((ring_floats + value_floats) * omp_get_max_threads());
+#pragma omp parallel
+  {
+    float* mine = scratch.data() + (ring_floats + value_floats) * omp_get_thread_num();
+    RowRing ring(d, channels, width, mine);
+    float* values = mine + ring_floats;
+#pragma omp for schedule(static)
+    for (int64_t r = 0; r < d.n * d.oh; ++r) {
+      const int64_t n = r / d.oh, i = r % d.oh;
+      const float* rows[kLargestKernel];
+      for (int64_t u = 0; u < d.kh; ++u) rows[u] = ring.row(x, n, i - d.pad_h + u);
+      dot_row_filters(d, rows, channels, weights.data(), values);
+      for (int64_t pr = 0; pr < shuffle; ++pr) {
+        float* to = y + ((n * d.oh + i) * shuffle + pr) * d.ow * shuffle * oc;
+        for (int64_t j = 0; j < d.ow; ++j)
+          for (int64_t q = 0; q < shuffle * oc; ++q)
+            to[j * shuffle * oc + q] = values[j * d.o + pr * shuffle * oc + q] + (bias ? bias[q % oc] : 0.0f);
+      }
+    }
+  }
+}
+
+// ---- grad_weight: lanes are input channels
+// -----------------------------------------------------------------
+
+constexpr int kGradOutputs = kAccumulators == 24 ? 8 : kAccumulators;
+
+// dw[o .. o+count][u][v][16 channels from k] summed over all pixels: each row by itself, then the rows in
+// order.
+void grad_weight_block(const ConvDims& d, const float* x, const float* dy, int64_t o, int64_t count,
+                       int64_t u, int64_t v, int64_t channel, int64_t channel_count, float total[][16]) {
+  for (int64_t q = 0; q < kGradOutputs; ++q)
+    for (int64_t k = 0; k < 16; ++k) total[q][k] = 0.0f;
+  for (int64_t r = 0; r < d.n * d.oh; ++r) {
+    const int64_t n = r / d.oh, row = r % d.oh * d.stride + u - d.pad_h;
+    if (row < 0 || row >= d.h) continue;
+    Lanes16 sum[kGradOutputs];
+#pragma GCC unroll 8
+    for (int q = 0; q < kGradOutputs; ++q) sum[q] = Lanes16::zero();
+    const float* xr = x + (n * d.h + row) * d.w * d.x_pitch + channel;
+    const float* dr = dy + r * d.ow * d.y_pitch + o;
+    for (int64_t j = 0; j < d.ow; ++j) {
+      const int64_t column = j * d.stride + v - d.pad_w;
+      if (column < 0 || column >= d.w) continue;
+      Lanes16 value;
+      if (channel_count == 16) {
+        value = Lanes16::load(xr + column * d.x_pitch);
+      } else {
+        float some[16];
+        load_some(some, xr + column * d.x_pitch, channel_count, 16);
+        value = Lanes16::load(some);
+      }
+      const float* g = dr + j * d.y_pitch;
+#pragma GCC unroll 8
+      for (int q = 0; q < kGradOutputs; ++q)
+        sum[q].add_product(Lanes16::broadcast(g + (q < count ? q : 0)), value);
+    }
+    for (int q = 0; q < kGradOutputs; ++q) (Lanes16::load(total[q]) + sum[q]).store(total[q]);
+  }
+}
+
+void grad_weight(const ConvDims& d, const float* x, const float* dy, float* dw) {
+  const int64_t cg = d.c / d.groups, og = d.o / d.groups;
+  const int64_t output_blocks = (og + kGradOutputs - 1) / kGradOutputs, channel_blocks = (cg + 15) / 16;
+  const int64_t tasks = d.groups * output_blocks * channel_blocks * d.kh * d.kw;
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t t = 0; t < tasks; ++t) {
+    const int64_t v = t % d.kw, u = t / d.kw % d.kh, rest = t / (d.kw * d.kh);
+    const int64_t kb = rest % channel_blocks, ob = rest / channel_blocks % output_blocks;
+    const int64_t group = rest / (channel_blocks * output_blocks);
+    const int64_t o = group * og + ob * kGradOutputs, count = smaller(kGradOutputs, og - ob * kGradOutputs);
+    const int64_t k0 = kb * 16, channel_count = smaller(16, cg - k0);
+    float total[kGradOutputs][16];
+    grad_weight_block(d, x, dy, o, count, u, v, group * cg + k0, channel_count, total);
+    for (int64_t q = 0; q < count; ++q)
+      std::memcpy(dw + (((o + q) * d.kh + u) * d.kw + v) * cg + k0, total[q],
+                  static_cast<size_t>(channel_count) * sizeof(float));
+  }
+}
+
+}  // namespace
+
+namespace sr::cpu::SR_SIMD {
+extern const ConvKernels kConvKernels{kCompiledFor, conv2d, conv2d_shuffled, grad_weight};
+}

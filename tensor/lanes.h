@@ -1,0 +1,141 @@
+// Sixteen and eight floats side by side, in the registers of the instruction set that this file is compiled
+// for. Only *_simd.cpp files include it; they use no templates of the standard library, whose instances the
+// linker could otherwise share between instruction sets.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace {
+
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+
+constexpr const char* kCompiledFor = "avx512";
+constexpr int kLargestVectors = 5;  // accumulators of Lanes16 side by side that leave room for enough pixels
+constexpr int kAccumulators = 24;   // Lanes16 in registers beside weights and broadcast
+
+struct Lanes16 {
+  static constexpr int kLanes = 16;
+  using Scalar = __m512;
+  __m512 a;
+  static Lanes16 zero() { return {_mm512_setzero_ps()}; }
+  static Lanes16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Scalar broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  void store(float* p) const { _mm512_storeu_ps(p, a); }
+  void add_product(Scalar x, Lanes16 w) { a = _mm512_fmadd_ps(x, w.a, a); }
+  void add_product(Lanes16 x, Lanes16 w) { a = _mm512_fmadd_ps(x.a, w.a, a); }
+  Lanes16 operator+(Lanes16 b) const { return {_mm512_add_ps(a, b.a)}; }
+  Lanes16 leaky(float leak) const { return {_mm512_max_ps(a, _mm512_mul_ps(a, _mm512_set1_ps(leak)))}; }
+};
+
+#elif defined(__AVX2__) && defined(__FMA__)
+
+constexpr const char* kCompiledFor = "avx2";
+constexpr int kLargestVectors = 1;
+constexpr int kAccumulators = 6;
+
+struct Lanes16 {
+  static constexpr int kLanes = 16;
+  using Scalar = __m256;
+  __m256 a, b;
+  static Lanes16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  static Lanes16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static Scalar broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  void store(float* p) const { _mm256_storeu_ps(p, a), _mm256_storeu_ps(p + 8, b); }
+  void add_product(Scalar x, Lanes16 w) { a = _mm256_fmadd_ps(x, w.a, a), b = _mm256_fmadd_ps(x, w.b, b); }
+  void add_product(Lanes16 x, Lanes16 w) {
+    a = _mm256_fmadd_ps(x.a, w.a, a), b = _mm256_fmadd_ps(x.b, w.b, b);
+  }
+  Lanes16 operator+(Lanes16 y) const { return {_mm256_add_ps(a, y.a), _mm256_add_ps(b, y.b)}; }
+  Lanes16 leaky(float leak) const {
+    const __m256 l = _mm256_set1_ps(leak);
+    return {_mm256_max_ps(a, _mm256_mul_ps(a, l)), _mm256_max_ps(b, _mm256_mul_ps(b, l))};
+  }
+};
+
+#else
+
+constexpr const char* kCompiledFor = "baseline";
+constexpr int kLargestVectors = 1;
+constexpr int kAccumulators = 2;
+
+struct Lanes16 {
+  static constexpr int kLanes = 16;
+  using Scalar = __m128;
+  __m128 a[4];
+  static Lanes16 zero() { return {{_mm_setzero_ps(), _mm_setzero_ps(), _mm_setzero_ps(), _mm_setzero_ps()}}; }
+  static Lanes16 load(const float* p) {
+    return {{_mm_loadu_ps(p), _mm_loadu_ps(p + 4), _mm_loadu_ps(p + 8), _mm_loadu_ps(p + 12)}};
+  }
+  static Scalar broadcast(const float* p) { return _mm_set1_ps(*p); }
+  void store(float* p) const {
+    for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + 4 * i, a[i]);
+  }
+  void add_product(Scalar x, Lanes16 w) {
+    for (int i = 0; i < 4; ++i) a[i] = _mm_add_ps(a[i], _mm_mul_ps(x, w.a[i]));
+  }
+  void add_product(Lanes16 x, Lanes16 w) {
+    for (int i = 0; i < 4; ++i) a[i] = _mm_add_ps(a[i], _mm_mul_ps(x.a[i], w.a[i]));
+  }
+  Lanes16 operator+(Lanes16 y) const {
+    Lanes16 sum = *this;
+    for (int i = 0; i < 4; ++i) sum.a[i] = _mm_add_ps(a[i], y.a[i]);
+    return sum;
+  }
+  Lanes16 leaky(float leak) const {
+    Lanes16 y = *this;
+    for (int i = 0; i < 4; ++i) y.a[i] = _mm_max_ps(a[i], _mm_mul_ps(a[i], _mm_set1_ps(leak)));
+    return y;
+  }
+};
+
+#endif
+
+#if defined(__AVX2__) && defined(__FMA__)
+
+struct Lanes8 {
+  static constexpr int kLanes = 8;
+  using Scalar = __m256;
+  __m256 a;
+  static Lanes8 zero() { return {_mm256_setzero_ps()}; }
+  static Lanes8 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static Scalar broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  void store(float* p) const { _mm256_storeu_ps(p, a); }
+  void add_product(Scalar x, Lanes8 w) { a = _mm256_fmadd_ps(x, w.a, a); }
+  Lanes8 operator+(Lanes8 b) const { return {_mm256_add_ps(a, b.a)}; }
+  Lanes8 leaky(float leak) const { return {_mm256_max_ps(a, _mm256_mul_ps(a, _mm256_set1_ps(leak)))}; }
+};
+
+#else
+
+struct Lanes8 {
+  static constexpr int kLanes = 8;
+  using Scalar = __m128;
+  __m128 a, b;
+  static Lanes8 zero() { return {_mm_setzero_ps(), _mm_setzero_ps()}; }
+  static Lanes8 load(const float* p) { return {_mm_loadu_ps(p), _mm_loadu_ps(p + 4)}; }
+  static Scalar broadcast(const float* p) { return _mm_set1_ps(*p); }
+  void store(float* p) const { _mm_storeu_ps(p, a), _mm_storeu_ps(p + 4, b); }
+  void add_product(Scalar x, Lanes8 w) {
+    a = _mm_add_ps(a, _mm_mul_ps(x, w.a)), b = _mm_add_ps(b, _mm_mul_ps(x, w.b));
+  }
+  Lanes8 operator+(Lanes8 y) const { return {_mm_add_ps(a, y.a), _mm_add_ps(b, y.b)}; }
+  Lanes8 leaky(float leak) const {
+    const __m128 l = _mm_set1_ps(leak);
+    return {_mm_max_ps(a, _mm_mul_ps(a, l)), _mm_max_ps(b, _mm_mul_ps(b, l))};
+  }
+};
+
+#endif
+
+// The sum of sixteen lanes, by halves: lane i + lane i+8, then i+4, i+2, i+1.
+inline float sum_of(const Lanes16& x) {
+  float v[16];
+  x.store(v);
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) v[i] += v[i + half];
+  return v[0];
+}
+
+}  // namespace

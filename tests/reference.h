@@ -1,0 +1,100 @@
+// The definitions as plain loops in double precision: what the kernels are judged against.
+#pragma once
+
+#include <vector>
+
+#include "tensor/conv2d.h"
+#include "tensor/random.h"
+#include "tensor/tensor.h"
+
+namespace sr::reference {
+
+struct Array {
+  Shape shape;
+  std::vector<double> values;
+  explicit Array(Shape s) : shape(s), values(static_cast<size_t>(s.size()), 0.0) {}
+  explicit Array(const Tensor& t) : shape(t.shape()) {
+    const std::vector<float> v = t.to_vector();
+    values.assign(v.begin(), v.end());
+  }
+  double& at(int64_t n, int64_t h, int64_t w, int64_t c) {
+    return values[static_cast<size_t>(((n * shape.h + h) * shape.w + w) * shape.c + c)];
+  }
+  double at(int64_t n, int64_t h, int64_t w, int64_t c) const {
+    return values[static_cast<size_t>(((n * shape.h + h) * shape.w + w) * shape.c + c)];
+  }
+};
+
+/// Calls visit(n, i, j, o, row, column, channel, u, v, k) for every term of a convolution: output (n, i, j,
+/// o), input (n, row, column, channel), weight (o, u, v, k).
+template <class Visit>
+void for_each_term(const Shape& x, const Shape& w, const Shape& y, const Conv2dOptions& o, Visit visit) {
+  const int64_t og = w.n / o.groups;
+  for (int64_t n = 0; n < y.n; ++n)
+    for (int64_t i = 0; i < y.h; ++i)
+      for (int64_t j = 0; j < y.w; ++j)
+        for (int64_t q = 0; q < y.c; ++q)
+          for (int64_t u = 0; u < w.h; ++u)
+            for (int64_t v = 0; v < w.w; ++v) {
+              const int64_t row = i * o.stride + u - o.pad_begin, column = j * o.stride + v - o.pad_begin;
+              if (row < 0 || row >= x.h || column < 0 || column >= x.w) continue;
+              for (int64_t k = 0; k < w.c; ++k) visit(n, i, j, q, row, column, q / og * w.c + k, u, v, k);
+            }
+}
+
+inline Array conv2d(const Array& x, const Array& w, const Array* bias, const Conv2dOptions& o,
+                    const std::vector<Array>& added = {}) {
+  Array y(conv2d_shape(x.shape, w.shape, o));
+  for_each_term(x.shape, w.shape, y.shape, o,
+                [&](auto n, auto i, auto j, auto q, auto row, auto column, auto c, auto u, auto v, auto k) {
+                  y.at(n, i, j, q) += x.at(n, row, column, c) * w.at(q, u, v, k);
+                });
+  const Shape& s = y.shape;
+  for (int64_t n = 0; n < s.n; ++n)
+    for (int64_t i = 0; i < s.h; ++i)
+      for (int64_t j = 0; j < s.w; ++j)
+        for (int64_t q = 0; q < s.c; ++q) {
+          double& value = y.at(n, i, j, q);
+          if (bias) value += bias->at(0, 0, 0, q);
+          if (value < 0) value *= static_cast<double>(o.leak);
+          int64_t channel = q;
+          for (const Array& a : added) {
+            if (channel >= 0 && channel < a.shape.c) value += a.at(n, i, j, channel);
+            channel -= a.shape.c;
+          }
+        }
+  return y;
+}
+
+inline Array conv2d_grad_input(const Array& dy, const Array& w, const Shape& x, const Conv2dOptions& o) {
+  Array dx(x);
+  for_each_term(x, w.shape, dy.shape, o,
+                [&](auto n, auto i, auto j, auto q, auto row, auto column, auto c, auto u, auto v, auto k) {
+                  dx.at(n, row, column, c) += dy.at(n, i, j, q) * w.at(q, u, v, k);
+                });
+  return dx;
+}
+
+inline Array conv2d_grad_weight(const Array& dy, const Array& x, const Shape& w, const Conv2dOptions& o) {
+  Array dw(w);
+  for_each_term(x.shape, w, dy.shape, o,
+                [&](auto n, auto i, auto j, auto q, auto row, auto column, auto c, auto u, auto v, auto k) {
+                  dw.at(q, u, v, k) += dy.at(n, i, j, q) * x.at(n, row, column, c);
+                });
+  return dw;
+}
+
+/// Largest difference, relative to the largest value of the reference (or 1 if that is larger).
+inline double difference(const Tensor& result, const Array& expected) {
+  const std::vector<float> values = result.to_vector();
+  if (values.size() != expected.values.size()) return 1e30;
+  double largest = 1, worst = 0;
+  for (const double v : expected.values) largest = std::max(largest, std::abs(v));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double d = std::abs(static_cast<double>(values[i]) - expected.values[i]);
+    if (!(d <= worst)) worst = d;  // a NaN counts
+  }
+  return worst / largest;
+}
+
+}  // namespace sr::reference
