@@ -59,19 +59,9 @@ int64_t floor_div(int64_t a, int64_t b) {
   return a >= 0 ? a / b : -((-a + b - 1) / b);
 }
 
-// The taps of a transposed convolution along one axis, seen from the coarse grid: fine pixel s*i+phase takes
-// coarse pixels i-before .. i+after, the one at distance d through tap phase + pad - s*d.
-struct Taps {
-  int64_t before, after;
-  int64_t count() const { return before + after + 1; }
-};
-
-Taps transposed_taps(int64_t kernel, int64_t stride, int64_t pad) {
-  return {-floor_div(pad - kernel + 1 + stride - 1, stride), floor_div(stride - 1 + pad, stride)};
-}
-
 // weight [o,kh,kw,c] -> the equal stride-1 weights [(phase row, phase column, c), taps, taps, o].
-Tensor subpixel_weights(const Tensor& weight, int64_t stride, int64_t pad, Taps rows, Taps columns) {
+Tensor subpixel_weights(const Tensor& weight, int64_t stride, int64_t pad, TransposedTaps rows,
+                        TransposedTaps columns) {
   const auto [o, kh, kw, c] = weight.shape();
   Tensor result = Tensor::zeros(Shape{stride * stride * c, rows.count(), columns.count(), o});
   for (int64_t pr = 0; pr < stride; ++pr)
@@ -94,8 +84,8 @@ Tensor subpixel_weights(const Tensor& weight, int64_t stride, int64_t pad, Taps 
 Tensor grad_input_subpixel(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
                            const Conv2dOptions& o) {
   const int64_t s = o.stride;
-  const Taps rows = transposed_taps(weight.shape().h, s, o.pad_begin);
-  const Taps columns = transposed_taps(weight.shape().w, s, o.pad_begin);
+  const TransposedTaps rows = transposed_taps(weight.shape().h, s, o.pad_begin);
+  const TransposedTaps columns = transposed_taps(weight.shape().w, s, o.pad_begin);
   const Tensor taps = subpixel_weights(weight, s, o.pad_begin, rows, columns);
   cpu::ConvDims d;
   d.n = x.n, d.h = dy.shape().h, d.w = dy.shape().w, d.c = dy.shape().c;
@@ -188,6 +178,11 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
   cpu::conv_kernels().grad_weight(d, x.data(), dy.data(), dw.data());
   return dw;
+}
+
+// Fine pixel s*i + phase takes coarse pixel i + d through tap phase + pad - s*d, which lies in 0 .. kernel-1.
+TransposedTaps transposed_taps(int64_t kernel, int64_t stride, int64_t pad_begin) {
+  return {-floor_div(pad_begin - kernel + stride, stride), floor_div(stride - 1 + pad_begin, stride)};
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t h, int64_t w,

@@ -50,4 +50,12 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t h, int64_t w,
                         const Conv2dOptions& options);
 
+/// The taps of a transposed convolution along one axis, seen from the coarse grid: a fine pixel in coarse
+/// pixel i takes coarse pixels i-before .. i+after.
+struct TransposedTaps {
+  int64_t before, after;
+  int64_t count() const { return before + after + 1; }
+};
+TransposedTaps transposed_taps(int64_t kernel, int64_t stride, int64_t pad_begin);
+
 }  // namespace sr

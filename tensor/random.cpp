@@ -14,7 +14,9 @@ uint64_t Random::next() {
   return z ^ (z >> 31);
 }
 
-double Random::uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+double Random::uniform() {
+  return static_cast<double>(next() >> 11) * 0x1p-53;
+}
 
 double Random::normal() {
   const double radius = std::sqrt(-2 * std::log(1 - uniform()));
@@ -22,7 +24,8 @@ double Random::normal() {
 }
 
 int64_t Random::integer(int64_t below) {
-  if (below < 1) throw Error(Error::Kind::usage, "random integer below ", below, ": the bound must be at least 1");
+  if (below < 1)
+    throw Error(Error::Kind::usage, "random integer below ", below, ": the bound must be at least 1");
   const auto bound = static_cast<uint64_t>(below);
   const uint64_t unfair = -bound % bound;  // 2^64 mod bound: numbers below it would favour small results
   uint64_t value = next();

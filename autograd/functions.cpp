@@ -1,0 +1,77 @@
+#include "autograd/functions.h"
+
+#include "tensor/pointwise.h"
+#include "tensor/reduce.h"
+
+namespace sr {
+namespace {
+
+Tensor value_or_none(const Var& v) {
+  return v ? v.value() : Tensor();
+}
+
+// y + the joined tensors: what conv2d does in its epilogue, as a step of its own. The bits are the same; the
+// convolution's own result survives, whose sign the backward pass needs.
+Var add_joined(const Var& y, const std::vector<Var>& parts) {
+  std::vector<Tensor> values;
+  for (const Var& part : parts) values.push_back(part.value());
+  std::vector<Var> inputs{y};
+  inputs.insert(inputs.end(), parts.begin(), parts.end());
+  return Var(add(y.value(), concat_channels(values)), inputs, [parts](const Tensor& dy) {
+    std::vector<Tensor> grads{dy};
+    int64_t begin = 0;
+    for (const Var& part : parts) {
+      grads.push_back(dy.channels(begin, begin + part.shape().c));
+      begin += part.shape().c;
+    }
+    return grads;
+  });
+}
+
+}  // namespace
+
+Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions& options,
+           const std::vector<Var>& added) {
+  const Tensor b = value_or_none(bias);
+  bool records = x.needs_grad() || weight.needs_grad() || bias.needs_grad();
+  for (const Var& a : added) records = records || a.needs_grad();
+  if (!added.empty()) {
+    if (records && grad_enabled()) return add_joined(conv2d(x, weight, bias, options), added);
+    std::vector<Tensor> values;
+    for (const Var& a : added) values.push_back(a.value());
+    return Var(conv2d(x.value(), weight.value(), b, options, values));
+  }
+  const Tensor y = conv2d(x.value(), weight.value(), b, options);
+  return Var(y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    const Tensor dz = options.leak == 1 ? dy : leaky_relu_grad(dy, y, options.leak);
+    return {x.needs_grad() ? conv2d_grad_input(dz, weight.value(), x.shape(), options) : Tensor(),
+            weight.needs_grad() ? conv2d_grad_weight(dz, x.value(), weight.shape(), options) : Tensor(),
+            bias.needs_grad() ? sum_per_channel(dz) : Tensor()};
+  });
+}
+
+Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h, int64_t w,
+                     const Conv2dOptions& options) {
+  const Tensor y = conv_transpose2d(x.value(), weight.value(), value_or_none(bias), h, w, options);
+  // y is a convolution's input gradient, linear in x and weight: its gradients are that convolution and its
+  // weight gradient.
+  return Var(y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    return {x.needs_grad() ? conv2d(dy, weight.value(), {}, options) : Tensor(),
+            weight.needs_grad() ? conv2d_grad_weight(x.value(), dy, weight.shape(), options) : Tensor(),
+            bias.needs_grad() ? sum_per_channel(dy) : Tensor()};
+  });
+}
+
+Var channels(const Var& x, int64_t begin, int64_t end) {
+  const int64_t c = x.shape().c;
+  return Var(x.value().channels(begin, end), {x},
+             [=](const Tensor& dy) -> std::vector<Tensor> { return {channels_grad(dy, begin, c)}; });
+}
+
+Var add(const Var& a, const Var& b) {
+  return Var(add(a.value(), b.value()), {a, b}, [](const Tensor& dy) -> std::vector<Tensor> {
+    return {dy, dy};
+  });
+}
+
+}  // namespace sr

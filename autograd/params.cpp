@@ -1,0 +1,26 @@
+#include "autograd/params.h"
+
+#include "tensor/error.h"
+
+namespace sr {
+
+ParamScope Params::scope() {
+  return {*this, ""};
+}
+
+int64_t Params::count() const {
+  int64_t total = 0;
+  for (const Parameter& p : list_) total += p.var.shape().size();
+  return total;
+}
+
+Var ParamScope::create(const std::string& name, Shape shape, double deviation, float rate) const {
+  const std::string full = prefix_ + name;
+  for (const Parameter& p : params_->list_)
+    if (p.name == full) throw Error(Error::Kind::usage, "parameter ", full, ": the name is taken");
+  Tensor value = deviation == 0 ? Tensor::zeros(shape) : random_normal(shape, deviation, params_->random_);
+  params_->list_.push_back({full, Var(std::move(value), true), rate});
+  return params_->list_.back().var;
+}
+
+}  // namespace sr

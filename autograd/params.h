@@ -1,0 +1,56 @@
+// The trainable variables of a network, by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "autograd/var.h"
+#include "tensor/random.h"
+
+namespace sr {
+
+struct Parameter {
+  std::string name;  ///< "blocks.0.compress.weight": mirrors the structure of the layers
+  Var var;
+  float rate = 1;  ///< multiplier of the learning rate
+};
+
+class ParamScope;
+
+/// Owns the ordered list that optimizer, checkpoint and count read. Creating a parameter is registering it.
+class Params {
+ public:
+  /// Initial values are drawn from `seed` in the order of creation.
+  explicit Params(uint64_t seed = 1) : random_{seed} {}
+  Params(const Params&) = delete;  // layers hold scopes that point here while they are built
+  Params& operator=(const Params&) = delete;
+
+  ParamScope scope();
+  const std::vector<Parameter>& list() const { return list_; }
+  std::vector<Parameter>& list() { return list_; }
+  /// Number of trainable values.
+  int64_t count() const;
+
+ private:
+  friend class ParamScope;
+  std::vector<Parameter> list_;
+  Random random_;
+};
+
+/// A place in the structure where a layer creates its parameters.
+class ParamScope {
+ public:
+  ParamScope(Params& params, std::string prefix) : params_(&params), prefix_(std::move(prefix)) {}
+
+  ParamScope sub(const std::string& name) const { return {*params_, prefix_ + name + '.'}; }
+
+  /// A new parameter with normal values of this standard deviation (0 = zeros).
+  /// Errors: usage (the name exists).
+  Var create(const std::string& name, Shape shape, double deviation, float rate = 1) const;
+
+ private:
+  Params* params_;
+  std::string prefix_;
+};
+
+}  // namespace sr

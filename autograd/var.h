@@ -1,0 +1,63 @@
+// Reverse-mode differentiation: a Var is a value that remembers how it was made.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace sr {
+
+/// A value, its gradient, the Vars it was computed from, and one closure that turns the gradient of the value
+/// into gradients of those. Copies of a Var are the same variable.
+class Var {
+ public:
+  /// Takes the gradient of the value; returns one gradient per input in order, an empty tensor for "none".
+  /// It may keep tensors, but not its own result as a Var (the graph would own itself).
+  using Backward = std::function<std::vector<Tensor>(const Tensor& dy)>;
+
+  Var() = default;
+  /// A leaf: data, or a parameter if needs_grad.
+  explicit Var(Tensor value, bool needs_grad = false);
+  /// The result of an operation. Inputs and closure are kept only if gradients are recorded and an input
+  /// needs one; otherwise the inputs' memory is free as soon as the caller lets go of them.
+  Var(Tensor value, std::vector<Var> inputs, Backward backward);
+
+  explicit operator bool() const { return node_ != nullptr; }
+  const Tensor& value() const;
+  const Shape& shape() const { return value().shape(); }
+  bool needs_grad() const;
+
+  /// The gradient that backward() left here; no tensor before the first one. Adds up over several graphs.
+  const Tensor& grad() const;
+  void clear_grad();
+  /// Replaces the value of a leaf. Errors: shape (another one), usage (not a leaf).
+  void set_value(Tensor value);
+
+  /// Computes the gradient of sum(dy * value) for every Var that this one was made from and that needs it,
+  /// and frees the graph on the way. Errors: shape (dy is not of the value's shape; a closure returned a
+  /// wrong number or shape), usage (nothing was recorded, or the graph was walked before).
+  void backward(const Tensor& dy) const;
+
+ private:
+  struct Node;
+  std::shared_ptr<Node> node_;
+};
+
+/// While one lives, operations on this thread record nothing.
+class NoGrad {
+ public:
+  NoGrad();
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Whether operations on this thread record their inputs.
+bool grad_enabled();
+
+}  // namespace sr

@@ -1,0 +1,75 @@
+// A network with all that is needed to use it on images: what a checkpoint holds.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autograd/params.h"
+#include "idn/network.h"
+
+namespace sr {
+
+/// How luma is made of RGB. A luma net sees Y; its residual is added to R, G and B through rgb_gain.
+enum class LumaConvention {
+  full,   ///< full-range BT.601, as OpenCV's YCrCb: Y = 0.299 R + 0.587 G + 0.114 B
+  studio  ///< studio range, as MATLAB's rgb2ycbcr: Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255
+};
+
+/// Coefficients for samples on the 0..1 scale: Y = offset + r R + g G + b B; a change dY of luma at unchanged
+/// colour differences changes R, G and B by rgb_gain * dY each.
+struct LumaCoefficients {
+  double offset, r, g, b, rgb_gain;
+};
+LumaCoefficients coefficients(LumaConvention convention);
+
+/// Sample values that the net sees as 0 and 1.
+struct ValueRange {
+  double low = 0, high = 255;
+  bool operator==(const ValueRange&) const = default;
+};
+
+/// Means over the training data, on the 0..1 scale, one per channel of the net: the net gets down -
+/// mean_down, the result is net + (bic_up - mean_bic_up) + mean_gt.
+struct MeanValues {
+  std::vector<double> gt, down, bic_up;
+  bool operator==(const MeanValues&) const = default;
+};
+
+/// Reads {"gt": [..], "down": [..], "bic_up": [..]} with `nchan` numbers each. Errors: io, format.
+MeanValues load_mean_values(const std::string& path, int nchan);
+void save_mean_values(const std::string& path, const MeanValues& means);
+
+/// The network, its parameters, and how images go in and come out.
+class Model {
+ public:
+  /// He-normal weights from the seed, zero means. Errors: usage.
+  explicit Model(const NetworkOptions& options, uint64_t seed = 1);
+
+  /// Errors: io, format, limit (as load_checkpoint), format (not a model: every missing, extra or differing
+  /// parameter is named), unsupported (an option from a newer version).
+  static Model load(const std::string& checkpoint_path);
+  void save(const std::string& checkpoint_path) const;
+
+  const NetworkOptions& options() const { return network->options(); }
+  int factor() const { return options().factor; }
+  int nchan() const { return options().nchan; }
+
+  std::unique_ptr<Params> params;
+  std::unique_ptr<Network> network;
+  LumaConvention luma = LumaConvention::full;
+  MeanValues means;
+  std::optional<ValueRange> range;  ///< the range of the training samples; none = 8 bit, 0..255
+  std::string origin;               ///< where the weights come from, for people
+};
+
+/// The file to use for `pretrained_path`: itself if it is a file; else of PATH/xFACTOR/ckpts the checkpoint
+/// (ckpt-STEP.sr) with the highest step. Errors: io (no such folder or no checkpoint in it, with what is
+/// there).
+std::string find_checkpoint(const std::string& pretrained_path, int factor);
+
+/// PATH/xFACTOR/ckpts/ckpt-STEP.sr; creates the folders. Errors: io.
+std::string checkpoint_name(const std::string& path, int factor, int64_t step);
+
+}  // namespace sr

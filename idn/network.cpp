@@ -1,0 +1,109 @@
+#include "idn/network.h"
+
+#include <string>
+
+#include "tensor/error.h"
+
+namespace sr {
+namespace {
+
+constexpr int64_t kFeatures = 64;
+constexpr int64_t kDistilled = 16;  // channels that leave the enhancement half-way
+constexpr int kUpsampleKernel = 17;
+
+void check_range(const char* name, int value, int low, int high) {
+  if (value < low || value > high)
+    throw Error(Error::Kind::usage, "network: ", name, " is ", value, "; want ", low, " to ", high);
+}
+
+const NetworkOptions& checked(const NetworkOptions& options) {
+  check(options);
+  return options;
+}
+
+}  // namespace
+
+void check(const NetworkOptions& options) {
+  check_range("upsampling_factor", options.factor, 2, 4);
+  check_range("nchan", options.nchan, 1, 1024);
+  check_range("num_FB_layers", options.num_FB_layers, 1, 64);
+  check_range("num_Dist_blocks", options.num_Dist_blocks, 0, 64);
+  check_range("crop", options.crop_begin, 0, kUpsampleKernel - options.factor);
+}
+
+FeatureBlock::FeatureBlock(const ParamScope& p, const NetworkOptions& options) {
+  for (int i = 0; i < options.num_FB_layers; ++i)
+    convs_.emplace_back(p.sub(std::to_string(i)), i == 0 ? options.nchan : kFeatures, kFeatures, 3, kLeak);
+}
+
+Var FeatureBlock::operator()(const Var& image) const {
+  Var x = image;
+  for (const Conv2d& conv : convs_) x = conv(x);
+  return x;
+}
+
+Reach FeatureBlock::reach() const {
+  Reach sum;
+  for (const Conv2d& conv : convs_) sum = sum + conv.reach();
+  return sum;
+}
+
+DistillationBlock::DistillationBlock(const ParamScope& p, const NetworkOptions& options)
+    : conv1_(p.sub("conv1"), kFeatures, 48, 3, kLeak),
+      conv2_(p.sub("conv2"), 48, 32, 3, kLeak, 4),
+      conv3_(p.sub("conv3"), 32, 64, 3, kLeak),
+      conv4_(p.sub("conv4"), 64 - kDistilled, 64, 3, kLeak),
+      conv5_(p.sub("conv5"), 64, 48, 3, kLeak, 4),
+      conv6_(p.sub("conv6"), 48, kFeatures + kDistilled, 3, kLeak),
+      compress_(p.sub("compress"), kFeatures + kDistilled, kFeatures, 1,
+                options.compression_activation ? kLeak : 1) {}
+
+Var DistillationBlock::operator()(const Var& x) const {
+  // One variable is reassigned so that each result is freed as soon as the next one stands.
+  Var y = conv1_(x);
+  y = conv2_(y);
+  y = conv3_(y);
+  const int64_t c = y.shape().c;
+  Var skipped = channels(y, 0, kDistilled);
+  y = channels(y, kDistilled, c);
+  y = conv4_(y);
+  y = conv5_(y);
+  y = conv6_(y, {x, skipped});  // + concat(x, skipped)
+  skipped = {};
+  return compress_(y);
+}
+
+Reach DistillationBlock::reach() const {
+  const Reach skipping = conv1_.reach() + conv2_.reach() + conv3_.reach();
+  const Reach longest = skipping + conv4_.reach() + conv5_.reach() + conv6_.reach();
+  return (longest | skipping) + compress_.reach();
+}
+
+Network::Network(const ParamScope& p, const NetworkOptions& options)
+    : options_(checked(options)),
+      features_(p.sub("features"), options),
+      upsample_(p.sub("upsample"), kFeatures, options.nchan, kUpsampleKernel, options.factor,
+                options.crop_begin) {
+  for (int i = 0; i < options.num_Dist_blocks; ++i)
+    blocks_.emplace_back(p.sub("blocks").sub(std::to_string(i)), options);
+}
+
+Var Network::operator()(const Var& image) const {
+  Var x = features_(image);
+  for (const DistillationBlock& block : blocks_) x = block(x);
+  return upsample_(x);
+}
+
+Reach Network::reach() const {
+  Reach sum = features_.reach();
+  for (const DistillationBlock& block : blocks_) sum = sum + block.reach();
+  return sum + upsample_.reach();
+}
+
+int64_t Network::peak_channels() {
+  // In a block's last 3x3 convolution: its input and result, the block's input, and the third convolution's
+  // result, of which the skipped channels are a view.
+  return 48 + (kFeatures + kDistilled) + kFeatures + 64;
+}
+
+}  // namespace sr

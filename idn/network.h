@@ -1,0 +1,73 @@
+// The Information Distillation Network: Hui, Wang, Gao, "Fast and Accurate Single Image Super-Resolution via
+// Information Distillation Network", CVPR 2018, arXiv 1803.09454.
+#pragma once
+
+#include <vector>
+
+#include "layers/conv2d.h"
+#include "layers/conv_transpose2d.h"
+
+namespace sr {
+
+constexpr float kLeak = 0.05f;  ///< slope of the network's leaky ReLU
+
+struct NetworkOptions {
+  int factor = 2;         ///< 2, 3 or 4
+  int nchan = 1;          ///< channels in and out
+  int num_FB_layers = 2;  ///< convolutions of the feature extraction
+  int num_Dist_blocks = 4;
+  bool compression_activation = true;  ///< leaky ReLU after the 1x1 compression (the paper's network)
+  int crop_begin =
+      9 - 2;  ///< taps of the 17 that are cropped above and left; the paper's phase is 9 - factor
+
+  bool operator==(const NetworkOptions&) const = default;
+};
+
+/// Errors: usage (a number out of its range).
+void check(const NetworkOptions& options);
+
+/// Convolutions 3x3 from the image to 64 channels.
+class FeatureBlock {
+ public:
+  FeatureBlock(const ParamScope& p, const NetworkOptions& options);
+  Var operator()(const Var& image) const;
+  Reach reach() const;
+
+ private:
+  std::vector<Conv2d> convs_;
+};
+
+/// Enhancement (six 3x3 convolutions; 16 of the channels after the third skip the rest and are joined with
+/// the input) and compression (1x1).
+class DistillationBlock {
+ public:
+  DistillationBlock(const ParamScope& p, const NetworkOptions& options);
+  Var operator()(const Var& x) const;
+  Reach reach() const;
+
+ private:
+  Conv2d conv1_, conv2_, conv3_, conv4_, conv5_, conv6_, compress_;
+};
+
+/// The whole network without the bicubic part: [n, h, w, nchan] -> residual [n, factor*h, factor*w, nchan].
+class Network {
+ public:
+  /// Creates the parameters in `p`. Errors: usage.
+  Network(const ParamScope& p, const NetworkOptions& options);
+
+  Var operator()(const Var& image) const;
+  const NetworkOptions& options() const { return options_; }
+
+  /// How far a fine pixel's value looks in coarse pixels, from the layers: the margin that makes tiles exact.
+  Reach reach() const;
+  /// float32 values per coarse pixel that are alive at once when nothing is recorded.
+  static int64_t peak_channels();
+
+ private:
+  NetworkOptions options_;
+  FeatureBlock features_;
+  std::vector<DistillationBlock> blocks_;
+  ConvTranspose2d upsample_;
+};
+
+}  // namespace sr

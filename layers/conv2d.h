@@ -1,0 +1,34 @@
+// Convolution layer: the model to copy for a new layer.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "autograd/functions.h"
+#include "autograd/params.h"
+#include "layers/reach.h"
+
+namespace sr {
+
+/// conv2d that keeps the size (odd kernel, stride 1, zero padding (kernel-1)/2), with bias and leaky ReLU.
+struct Conv2d {
+  Var weight, bias;
+  Conv2dOptions options;
+
+  /// He-normal weights (He et al., ICCV 2015: deviation sqrt(2 / fan in)), zero bias at a tenth of the rate.
+  /// leak 1 = no activation.
+  Conv2d(const ParamScope& p, int64_t in, int64_t out, int kernel, float leak, int groups = 1)
+      : weight(p.create("weight", {out, kernel, kernel, in / groups},
+                        std::sqrt(2.0 / static_cast<double>(kernel * kernel * in / groups)))),
+        bias(p.create("bias", {1, 1, 1, out}, 0, 0.1f)),
+        options{.pad_begin = kernel / 2, .pad_end = kernel / 2, .groups = groups, .leak = leak} {}
+
+  /// act(conv2d(x)) + the joined `added`.
+  Var operator()(const Var& x, const std::vector<Var>& added = {}) const {
+    return conv2d(x, weight, bias, options, added);
+  }
+
+  Reach reach() const { return {options.pad_begin, weight.shape().h - 1 - options.pad_begin}; }
+};
+
+}  // namespace sr

@@ -1,0 +1,37 @@
+// Transposed convolution that enlarges by its stride.
+#pragma once
+
+#include <cmath>
+
+#include "autograd/functions.h"
+#include "autograd/params.h"
+#include "layers/reach.h"
+
+namespace sr {
+
+/// [n, h, w, in] -> [n, factor*h, factor*w, out]: tap k of coarse pixel i lands on fine pixel
+/// factor*i + k - crop_begin.
+struct ConvTranspose2d {
+  Var weight, bias;
+  Conv2dOptions options;
+
+  /// He-normal weights for the inputs that one fine pixel has, zero bias; both at a tenth of the rate.
+  ConvTranspose2d(const ParamScope& p, int64_t in, int64_t out, int kernel, int factor, int crop_begin)
+      : weight(p.create("weight", {in, kernel, kernel, out},
+                        std::sqrt(2.0 * factor * factor / static_cast<double>(kernel * kernel * in)), 0.1f)),
+        bias(p.create("bias", {1, 1, 1, out}, 0, 0.1f)),
+        options{.stride = factor, .pad_begin = crop_begin, .pad_end = kernel - factor - crop_begin} {}
+
+  Var operator()(const Var& x) const {
+    return conv_transpose2d(x, weight, bias, x.shape().h * options.stride, x.shape().w * options.stride,
+                            options);
+  }
+
+  /// In coarse pixels.
+  Reach reach() const {
+    const TransposedTaps taps = transposed_taps(weight.shape().h, options.stride, options.pad_begin);
+    return {taps.before, taps.after};
+  }
+};
+
+}  // namespace sr
