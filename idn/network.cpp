@@ -79,14 +79,22 @@ Reach DistillationBlock::reach() const {
   return (longest | skipping) + compress_.reach();
 }
 
+namespace {
+
+std::vector<DistillationBlock> make_blocks(const ParamScope& p, const NetworkOptions& options) {
+  std::vector<DistillationBlock> blocks;
+  for (int i = 0; i < options.num_Dist_blocks; ++i) blocks.emplace_back(p.sub(std::to_string(i)), options);
+  return blocks;
+}
+
+}  // namespace
+
 Network::Network(const ParamScope& p, const NetworkOptions& options)
     : options_(checked(options)),
       features_(p.sub("features"), options),
+      blocks_(make_blocks(p.sub("blocks"), options)),
       upsample_(p.sub("upsample"), kFeatures, options.nchan, kUpsampleKernel, options.factor,
-                options.crop_begin) {
-  for (int i = 0; i < options.num_Dist_blocks; ++i)
-    blocks_.emplace_back(p.sub("blocks").sub(std::to_string(i)), options);
-}
+                options.crop_begin) {}
 
 Var Network::operator()(const Var& image) const {
   Var x = features_(image);
