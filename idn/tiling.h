@@ -1,0 +1,35 @@
+// How a scene is cut so that the pieces, each computed by itself, are the whole to the last bit.
+#pragma once
+
+#include <cstdint>
+
+#include "io/raster.h"
+#include "layers/reach.h"
+
+namespace sr {
+
+/// One piece of a scene, in coarse pixels.
+struct Tile {
+  Window core;  ///< the pixels it answers for
+  Window read;  ///< core and its margin, cut where the scene ends
+};
+
+/// Rows of equal tiles from the upper left corner; the last of a row or column may be smaller.
+/// A tile is exact because every value of its core sees the same input as in the whole scene: within the
+/// margin the scene's own pixels, beyond the scene's border the network's zero padding.
+struct TileGrid {
+  int64_t width = 0, height = 0;            ///< of the scene
+  int64_t tile_width = 0, tile_height = 0;  ///< of a core
+  Reach margin;
+
+  int64_t columns() const { return (width + tile_width - 1) / tile_width; }
+  int64_t rows() const { return (height + tile_height - 1) / tile_height; }
+  int64_t size() const { return columns() * rows(); }
+  /// Row by row.
+  Tile operator[](int64_t index) const;
+};
+
+/// `core` with its margin, cut at the border of a width x height scene.
+Tile tile_around(const Window& core, int64_t width, int64_t height, const Reach& margin);
+
+}  // namespace sr
