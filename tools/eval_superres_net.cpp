@@ -1,0 +1,224 @@
+// Super-resolves every image of a folder.
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <optional>
+
+#include "idn/preview.h"
+#include "idn/scene.h"
+#include "io/picture.h"
+#include "tools/program.h"
+
+namespace sr {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kName = "eval_superres_net";
+constexpr int64_t kPreviewSide = 640;
+
+struct Options {
+  std::string data_path, pretrained_path, mean_values_path, out_path, img_ext = ".tif";
+  int factor = 2;
+  std::vector<double> value_range;
+  std::string colour_mode = "auto", compress = "deflate";
+  SceneOptions scene;
+  bool bicubic = false, bicubic_only = false, preview = false;
+  CommonOptions common;
+};
+
+void add_options(CLI::App& app, Options& o) {
+  app.add_option("--data_path", o.data_path, "folder with the images, or one image")->required();
+  app.add_option("--pretrained_path", o.pretrained_path,
+                 "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint");
+  app.add_option("--mean_values_path", o.mean_values_path,
+                 "folder with xFACTOR/mean_values.json; else the means stored with the weights");
+  app.add_option("--out_path", o.out_path, "folder for the results (default: DATA_PATH_xFACTOR)");
+  app.add_option("--img_ext", o.img_ext, "extension of the images")->capture_default_str();
+  app.add_option("--upsampling_factor", o.factor, "2, 3 or 4")
+      ->check(CLI::Range(2, 4))
+      ->capture_default_str();
+  app.add_option("--num_tiles_w", o.scene.num_tiles_w, "cut the width in so many tiles (default: by memory)")
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_option("--num_tiles_h", o.scene.num_tiles_h, "cut the height in so many tiles (default: by memory)")
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_option("--max_memory", o.scene.max_memory_bytes, "memory of the whole program, as 512MB or 2GB")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("2GB");
+  app.add_option("--value_range", o.value_range,
+                 "LOW,HIGH: sample values that the network sees as 0 and 1 (default: by sample type, else as "
+                 "recorded with the weights, else measured over the scene)")
+      ->delimiter(',')
+      ->expected(2);
+  app.add_option("--colour_mode", o.colour_mode, "auto, luma, per_band or joint")
+      ->check(CLI::IsMember({"auto", "luma", "per_band", "joint"}))
+      ->capture_default_str();
+  app.add_option("--compress", o.compress, "none, lzw, deflate or zstd")
+      ->check(CLI::IsMember({"none", "lzw", "deflate", "zstd"}))
+      ->capture_default_str();
+  app.add_flag("--bicubic", o.bicubic, "also write NAME_bic_up, enlarged without the network");
+  app.add_flag("--bicubic_only", o.bicubic_only, "write NAME_bic_up alone; needs no weights");
+  app.add_flag("--preview", o.preview, "also write NAME_preview.png: the input enlarged beside the result");
+  app.add_option("--verify", o.scene.verify_windows,
+                 "compute N random windows again without tiles and compare them with the file bit for bit")
+      ->check(CLI::Range(0, 1000000));
+  o.common.add_to(app);
+}
+
+template <class T>
+T chosen(const std::string& name, std::initializer_list<std::pair<const char*, T>> choices) {
+  for (const auto& [key, value] : choices)
+    if (name == key) return value;
+  throw Error(Error::Kind::usage, "option value '", name, "' is unknown");
+}
+
+void settle(Options& o) {
+  if (o.scene.max_memory_bytes < 1)
+    throw Error(Error::Kind::usage, "--max_memory: want a size like 512MB or 2GB");
+  if (o.pretrained_path.empty() && !o.bicubic_only)
+    throw Error(Error::Kind::usage, "--pretrained_path is missing; without weights there is --bicubic_only");
+  o.scene.compression = chosen<Compression>(o.compress, {{"none", Compression::none},
+                                                         {"lzw", Compression::lzw},
+                                                         {"deflate", Compression::deflate},
+                                                         {"zstd", Compression::zstd}});
+  o.scene.mode = chosen<std::optional<ColourMode>>(o.colour_mode, {{"auto", {}},
+                                                                   {"luma", ColourMode::luma},
+                                                                   {"per_band", ColourMode::per_band},
+                                                                   {"joint", ColourMode::joint}});
+  if (!o.value_range.empty()) {
+    o.scene.value_range = ValueRange{o.value_range[0], o.value_range[1]};
+    if (!(o.scene.value_range->low < o.scene.value_range->high))
+      throw Error(Error::Kind::usage, "--value_range ", o.value_range[0], ",", o.value_range[1],
+                  ": the first number must be the smaller one");
+  }
+  while (o.data_path.size() > 1 && o.data_path.back() == '/') o.data_path.pop_back();
+  if (!o.img_ext.empty() && o.img_ext[0] != '.') o.img_ext.insert(0, 1, '.');
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// The images, in the order of their names. Errors: io (nothing there), which says what would be taken.
+std::vector<fs::path> find_images(const Options& o) {
+  std::error_code error;
+  if (fs::is_regular_file(o.data_path, error)) return {o.data_path};
+  if (!fs::is_directory(o.data_path, error))
+    throw Error(Error::Kind::io, o.data_path, ": no such folder; --data_path wants a folder with images");
+  std::vector<fs::path> images;
+  size_t others = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(o.data_path, error)) {
+    if (!entry.is_regular_file(error)) continue;
+    if (lower(entry.path().extension().string()) == lower(o.img_ext))
+      images.push_back(entry.path());
+    else
+      ++others;
+  }
+  if (error) throw Error(Error::Kind::io, o.data_path, ": cannot be read: ", error.message());
+  if (images.empty())
+    throw Error(Error::Kind::io, o.data_path, ": no ", o.img_ext, " image among its ", others,
+                " other files; --img_ext chooses another extension");
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
+fs::path result_folder(const Options& o) {
+  std::string folder = o.out_path;
+  if (folder.empty()) {
+    fs::path base = o.data_path;
+    if (std::error_code error; fs::is_regular_file(base, error)) base = fs::absolute(base).parent_path();
+    folder = fs::absolute(base).lexically_normal().string() + "_x" + std::to_string(o.factor);
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error || access(folder.c_str(), W_OK) != 0)
+    throw Error(Error::Kind::io, folder, ": cannot be created or written to",
+                error ? ": " + error.message() : std::string(), "; choose another folder with --out_path");
+  return folder;
+}
+
+void process(const fs::path& image, const fs::path& folder, const Model* model, const Options& o) {
+  const std::string stem = image.stem().string(), extension = image.extension().string();
+  const fs::path upscaled = folder / image.filename();
+  const fs::path bicubic = folder / (stem + "_bic_up" + extension);
+  if (std::error_code error; fs::equivalent(upscaled, image, error) || fs::equivalent(bicubic, image, error))
+    throw Error(Error::Kind::usage, image.string(),
+                ": the result would replace the input; choose another --out_path");
+  SceneResults results;
+  if (model) results.upscaled = upscaled.string();
+  if (o.bicubic || o.bicubic_only) results.bicubic = bicubic.string();
+  ProgressLine progress(o.common.quiet);
+  const std::string main_result = model ? results.upscaled : results.bicubic;
+  o.common.say(image.filename().string() + ":");
+  int64_t pixels = 0;
+  upscale_scene(image.string(), results, model, o.factor, o.scene,
+                {.say = [&](const std::string& text) { o.common.say("  " + text); },
+                 .progress =
+                     [&](int64_t done, int64_t all) {
+                       pixels = all;
+                       progress(done, all);
+                     }});
+  char seconds[64];
+  std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
+                static_cast<double>(pixels) * 1e-6 / progress.seconds());
+  o.common.say("  wrote " + main_result + seconds);
+  if (model && !results.bicubic.empty()) o.common.say("  wrote " + results.bicubic);
+  if (o.preview) {
+    const std::string picture = (folder / (stem + "_preview.png")).string();
+    write_png(picture, side_by_side(image.string(), main_result, o.factor, kPreviewSide));
+    o.common.say("  wrote " + picture + " (left: input enlarged by bicubic, right: result)");
+  }
+}
+
+int run(Options& o) {
+  settle(o);
+  o.common.apply();
+  const std::vector<fs::path> images = find_images(o);
+  std::optional<Model> model;
+  if (!o.bicubic_only) {
+    const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
+    model = Model::load(checkpoint);
+    if (model->factor() != o.factor)
+      throw Error(Error::Kind::format, checkpoint, ": the weights are for factor ", model->factor(),
+                  ", --upsampling_factor is ", o.factor);
+    if (!o.mean_values_path.empty())
+      model->means = load_mean_values(
+          (fs::path(o.mean_values_path) / ("x" + std::to_string(o.factor)) / "mean_values.json").string(),
+          model->nchan());
+    o.common.say("weights " + checkpoint + " (" + model->origin + ")");
+  }
+  const fs::path folder = result_folder(o);
+  o.common.say(o.common.description());
+  std::vector<std::string> failures;
+  for (const fs::path& image : images) {
+    try {
+      process(image, folder, model ? &*model : nullptr, o);
+    } catch (const Error& e) {
+      const std::string text = e.what();
+      const bool named = text.find(image.filename().string()) != std::string::npos;
+      failures.push_back(named ? text : image.string() + ": " + text);
+      print_error(kName, failures.back().c_str());
+      if (interrupted) return 1;
+    } catch (const std::bad_alloc&) {
+      failures.push_back(image.string() + ": out of memory; use a smaller --max_memory");
+      print_error(kName, failures.back().c_str());
+    }
+  }
+  if (failures.empty()) return 0;
+  if (images.size() > 1) {
+    std::fprintf(stderr, "%zu of %zu images failed:\n", failures.size(), images.size());
+    for (const std::string& failure : failures) std::fprintf(stderr, "  %s\n", failure.c_str());
+  }
+  return 1;
+}
+
+}  // namespace
+}  // namespace sr
+
+int main(int argc, char** argv) {
+  sr::Options options;
+  CLI::App app("Super-resolves every image of a folder with trained weights.", sr::kName);
+  sr::add_options(app, options);
+  return sr::run_program(app, argc, argv, [&] { return sr::run(options); });
+}

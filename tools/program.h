@@ -1,0 +1,117 @@
+// What all programs share: the common options, exit status, messages, progress, interruption.
+#pragma once
+
+#include <omp.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "tensor/error.h"
+#include "tensor/simd.h"
+
+namespace sr {
+
+inline volatile std::sig_atomic_t interrupted = 0;
+
+/// --device, --threads, --quiet, --version.
+struct CommonOptions {
+  std::string device = "auto";
+  int threads = 0;
+  bool quiet = false;
+
+  void add_to(CLI::App& app) {
+    app.add_option("--device", device, "auto, cpu or cuda")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+        ->capture_default_str();
+    app.add_option("--threads", threads, "threads to compute with (0 = all processors)")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
+    app.add_flag("--quiet", quiet, "print errors only");
+    app.set_version_flag("--version", std::string(SR_VERSION));
+  }
+
+  /// Errors: device (cuda, which this build does not have).
+  void apply() const {
+    if (device == "cuda")
+      throw Error(Error::Kind::device,
+                  "--device cuda: this build computes on the processor only; use --device cpu");
+    if (threads > 0) omp_set_num_threads(threads);
+  }
+
+  void say(const std::string& text) const {
+    if (!quiet) std::printf("%s\n", text.c_str());
+  }
+
+  /// "computing on the cpu with avx512, 2 threads"
+  std::string description() const {
+    return std::string("computing on the cpu with ") + name_of(active_simd()) + ", " +
+           std::to_string(omp_get_max_threads()) + " threads";
+  }
+};
+
+/// One line that is rewritten on a terminal and printed now and then elsewhere: share, rate, time left.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDOUT_FILENO) != 0) {}
+
+  /// `unit` is what `done` and `all` count, per 10^6. Errors: usage (interrupted).
+  void operator()(int64_t done, int64_t all) {
+    if (interrupted) throw Error(Error::Kind::usage, "interrupted; nothing was left half-written");
+    const double now = seconds();
+    if (quiet_ || done <= 0 || (done < all && now - last_ < (terminal_ ? 0.2 : 10))) return;
+    if (!terminal_ && done == all) return;  // the closing line says it
+    last_ = now;
+    const double rate = static_cast<double>(done) / now;
+    std::printf("%s  %5.1f %%  %.3f Mpixel/s  %.0f s left%s", terminal_ ? "\r" : "",
+                100.0 * static_cast<double>(done) / static_cast<double>(all), rate * 1e-6,
+                static_cast<double>(all - done) / rate,
+                terminal_ ? (done == all ? "\r\033[K" : "\033[K") : "\n");
+    std::fflush(stdout);
+  }
+
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool quiet_, terminal_;
+  Clock::time_point start_ = Clock::now();
+  double last_ = 0;
+};
+
+/// Prints "NAME: error: TEXT" on the error stream.
+inline void print_error(const char* program, const char* text) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "%s: error: %s\n", program, text);
+}
+
+/// Parses the command line and runs `body`, which returns the exit status: 0 done, 1 failed, 2 wrong usage.
+template <class Body>
+int run_program(CLI::App& app, int argc, char** argv, Body body) {
+  const char* name = app.get_name().c_str();
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
+  try {
+    app.parse(argc, argv);
+    return body();
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    print_error(name, (std::string(e.what()) + "; --help lists the options").c_str());
+    return 2;
+  } catch (const Error& e) {
+    print_error(name, e.what());
+    return e.kind() == Error::Kind::usage && !interrupted ? 2 : 1;
+  } catch (const std::bad_alloc&) {
+    print_error(name, "out of memory; use a smaller --max_memory or tiles");
+  } catch (const std::exception& e) {
+    print_error(name, e.what());
+  }
+  return 1;
+}
+
+}  // namespace sr
