@@ -159,7 +159,11 @@ TiffFile::TiffFile(const std::string& path, Mode mode, int64_t max_allocation) :
   ::close(descriptor_);
   if (mode != Mode::read) throw Error(Error::Kind::io, "creating '", path, "': ", take_messages());
   if (size_bytes_ == 0) throw Error(Error::Kind::format, "reading '", path, "': the file is empty");
-  throw Error(Error::Kind::format, "reading '", path, "': not a TIFF, or damaged: ", take_messages());
+  const std::string reason = take_messages();
+  if (reason.find("different values per sample") != std::string::npos) {
+    throw Error(Error::Kind::unsupported, "reading '", path, "': its bands differ in sample type: ", reason);
+  }
+  throw Error(Error::Kind::format, "reading '", path, "': not a TIFF, or damaged: ", reason);
 }
 
 void TiffFile::open_descriptor(Mode mode) {

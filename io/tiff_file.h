@@ -61,6 +61,9 @@ class TiffFile {
   /// take_messages(). Some codecs return success all the same.
   bool has_error() const { return !errors_.empty(); }
 
+  /// Whether the operating system has refused a read or write since then.
+  bool system_failed() const { return system_error_ != 0; }
+
   /// Writes what is pending (the directory too) and closes. Errors: io (disk full, ...).
   void close();
 
