@@ -5,12 +5,20 @@
 #include <span>
 #include <string>
 
+#include "tensor/error.h"
+
 namespace sr {
+
+/// The error for a file that the system would not let be written or read: names the path, the system's reason
+/// for `error_number` (an errno) and what to do about it. Kind io.
+Error cannot_write(const std::string& path, int error_number);
+Error cannot_read(const std::string& path, int error_number);
 
 /// PATH.part-PID: the name under which PATH is written until it is complete.
 std::string temporary_name(const std::string& path);
 
-/// Syncs the finished file `temporary` to disk, renames it to `path` and syncs the folder. Errors: io.
+/// Syncs the finished file `temporary` to disk, renames it to `path` and syncs the folder. Errors: io; the
+/// temporary is then still there.
 void commit_file(const std::string& temporary, const std::string& path);
 
 /// Writes a whole small file that way; removes the temporary if that fails. Errors: io (with the system's

@@ -1,0 +1,175 @@
+#include "io/output_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+namespace sr {
+namespace {
+
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int get() const { return fd_; }
+  bool open() const { return fd_ >= 0; }
+
+  /// Closes at once, for callers that must know whether it worked (network file systems write late).
+  bool close() {
+    const int fd = fd_;
+    fd_ = -1;
+    return ::close(fd) == 0;
+  }
+
+ private:
+  int fd_;
+};
+
+/// Removes a file unless told that it has been moved away.
+struct RemoveUnlessKept {
+  const std::string& path;
+  bool kept = false;
+  ~RemoveUnlessKept() {
+    if (!kept) ::unlink(path.c_str());
+  }
+};
+
+std::string reason(int error_number) {
+  return std::generic_category().message(error_number);
+}
+
+std::string write_remedy(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+      return "the folder does not exist; create it first";
+    case ENOTDIR:
+      return "a part of the path is a file; name a folder";
+    case EACCES:
+    case EPERM:
+      return "choose a folder that you may write to";
+    case EROFS:
+      return "choose a folder on another disk";
+    case ENOSPC:
+      return "the disk is full; free some space or choose another disk";
+    case EDQUOT:
+      return "the quota is used up; free some space or choose another disk";
+    case EFBIG:
+      return "the disk takes no file of this size; choose another disk";
+    case EISDIR:
+      return "a folder has this name; remove it or choose another name";
+    case ENAMETOOLONG:
+      return "choose a shorter name";
+    default:
+      return "check the disk and the path";
+  }
+}
+
+std::string read_remedy(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+      return "check the path";
+    case EACCES:
+    case EPERM:
+      return "ask for permission to read it";
+    case EISDIR:
+      return "name a file";
+    default:
+      return "check the disk and the path";
+  }
+}
+
+void write_all(const std::string& temporary, const std::string& path, std::span<const std::byte> bytes) {
+  Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file.open()) throw cannot_write(path, errno);
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw cannot_write(path, errno);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  if (!file.close()) throw cannot_write(path, errno);
+}
+
+void sync_folder_of(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const Descriptor descriptor(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
+  // The file is complete and has its name. A folder that may be written but not read, or a file system that
+  // cannot sync folders, is no reason to report a failure.
+  if (!descriptor.open()) return;
+  if (::fsync(descriptor.get()) != 0 && errno == EIO) throw cannot_write(path, EIO);
+}
+
+}  // namespace
+
+Error cannot_write(const std::string& path, int error_number) {
+  return Error(Error::Kind::io, "cannot write ", path, ": ", reason(error_number), "; ",
+               write_remedy(error_number));
+}
+
+Error cannot_read(const std::string& path, int error_number) {
+  return Error(Error::Kind::io, "cannot read ", path, ": ", reason(error_number), "; ",
+               read_remedy(error_number));
+}
+
+std::string temporary_name(const std::string& path) {
+  return path + ".part-" + std::to_string(::getpid());
+}
+
+void commit_file(const std::string& temporary, const std::string& path) {
+  Descriptor file(temporary, O_RDONLY);
+  if (!file.open()) throw cannot_write(path, errno);
+  if (::fsync(file.get()) != 0) throw cannot_write(path, errno);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) throw cannot_write(path, errno);
+  sync_folder_of(path);
+}
+
+void write_file(const std::string& path, std::span<const std::byte> bytes) {
+  const std::string temporary = temporary_name(path);
+  RemoveUnlessKept guard{temporary};
+  write_all(temporary, path, bytes);
+  commit_file(temporary, path);
+  guard.kept = true;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  write_file(path, std::as_bytes(std::span(text)));
+}
+
+std::string read_file(const std::string& path, size_t max_bytes) {
+  // Non-blocking: opening a pipe that nobody writes to must not hang.
+  const Descriptor file(path, O_RDONLY | O_NONBLOCK);
+  struct stat status {};
+  if (!file.open() || ::fstat(file.get(), &status) != 0) throw cannot_read(path, errno);
+  if (S_ISDIR(status.st_mode)) throw cannot_read(path, EISDIR);
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(Error::Kind::io, "cannot read ", path, ": it is a device or a pipe; name a file");
+  }
+  const size_t size = static_cast<size_t>(status.st_size);
+  if (size > max_bytes) {
+    throw Error(Error::Kind::limit, "cannot read ", path, ": it has ", size, " bytes; at most ", max_bytes,
+                " are read for a file of this kind");
+  }
+  std::string text(size, '\0');
+  size_t filled = 0;
+  while (filled < size) {
+    const ssize_t got = ::read(file.get(), text.data() + filled, size - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw cannot_read(path, errno);
+    if (got == 0) break;
+    filled += static_cast<size_t>(got);
+  }
+  text.resize(filled);
+  return text;
+}
+
+}  // namespace sr
