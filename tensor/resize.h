@@ -5,15 +5,16 @@
 
 namespace sr {
 
-/// Enlarges by an integer factor: bicubic (Keys, a = -1/2), half-pixel centres, edges mirrored with the edge
-/// sample repeated; MATLAB's imresize. Shape: [n, h, w, c] -> [n, factor*h, factor*w, c].
-/// Every output value is the same sum in the same order wherever it lies, so pieces of an image agree with
-/// the whole to the last bit. Columns first, then rows, four taps each, coefficients computed in double.
-/// Errors: usage (factor < 1).
-Tensor bicubic_enlarge(const Tensor& x, int factor);
-
-/// Resizes to h x w: the same kernel, stretched by the ratio when shrinking (antialiased).
-/// Errors: usage (h or w < 1).
+/// Resizes to h x w: bicubic (Keys, a = -1/2), half-pixel centres, edges mirrored with the edge sample
+/// repeated, the kernel stretched by the ratio when shrinking (antialiased); MATLAB's imresize. Columns
+/// first, then rows. Coefficients are computed in double from exact positions, so the error does not grow
+/// with the image. Memory beside the result: per thread a few rows. Errors: usage (h or w < 1), shape (no
+/// pixels), limit (a side over 2^30).
 Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w);
+
+/// The same, by an integer factor: [n, h, w, c] -> [n, factor*h, factor*w, c], four taps in each direction.
+/// Every output value is the same sum in the same order wherever it lies, so pieces of an image agree with
+/// the whole to the last bit. Errors: usage (factor < 1), shape, limit.
+Tensor bicubic_enlarge(const Tensor& x, int factor);
 
 }  // namespace sr
