@@ -8,10 +8,13 @@
 namespace sr {
 
 /// The whole picture: 1 (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGBA) bands of u8, or u16 for 16-bit PNG.
-/// Errors: io, format, limit (more than 2^28 pixels).
+/// Palettes are expanded: to grey if all their colours are, else to RGB. Errors: io, format (truncated,
+/// corrupted or foreign file), unsupported (a rare variant of the three formats), limit (more than 2^28
+/// pixels).
 Raster read_picture(const std::string& path);
 
-/// Writes u8 with 1 to 4 bands as PNG, under a temporary name first. Errors: io, unsupported.
+/// Writes u8 with 1 to 4 bands as PNG, under a temporary name first. Errors: io, unsupported, limit (2^30
+/// bytes).
 void write_png(const std::string& path, const Raster& picture);
 
 }  // namespace sr
