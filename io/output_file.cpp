@@ -35,15 +35,6 @@ class Descriptor {
   int fd_;
 };
 
-/// Removes a file unless told that it has been moved away.
-struct RemoveUnlessKept {
-  const std::string& path;
-  bool kept = false;
-  ~RemoveUnlessKept() {
-    if (!kept) ::unlink(path.c_str());
-  }
-};
-
 std::string reason(int error_number) {
   return std::generic_category().message(error_number);
 }
@@ -89,7 +80,7 @@ std::string read_remedy(int error_number) {
 }
 
 void write_all(const std::string& temporary, const std::string& path, std::span<const std::byte> bytes) {
-  Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  Descriptor file(temporary, O_WRONLY);
   if (!file.open()) throw cannot_write(path, errno);
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
@@ -133,12 +124,24 @@ void commit_file(const std::string& temporary, const std::string& path) {
   sync_folder_of(path);
 }
 
+PartialFile::PartialFile(const std::string& path) : path_(path), temporary_(temporary_name(path)) {
+  const Descriptor file(temporary_, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file.open()) throw cannot_write(path_, errno);
+}
+
+PartialFile::~PartialFile() {
+  if (!committed_) ::unlink(temporary_.c_str());
+}
+
+void PartialFile::commit() {
+  commit_file(temporary_, path_);
+  committed_ = true;
+}
+
 void write_file(const std::string& path, std::span<const std::byte> bytes) {
-  const std::string temporary = temporary_name(path);
-  RemoveUnlessKept guard{temporary};
-  write_all(temporary, path, bytes);
-  commit_file(temporary, path);
-  guard.kept = true;
+  PartialFile file(path);
+  write_all(file.temporary(), path, bytes);
+  file.commit();
 }
 
 void write_file(const std::string& path, const std::string& text) {

@@ -21,6 +21,28 @@ std::string temporary_name(const std::string& path);
 /// temporary is then still there.
 void commit_file(const std::string& temporary, const std::string& path);
 
+/// A file that is being written under its temporary name: created empty here, and removed again unless
+/// committed.
+class PartialFile {
+ public:
+  /// Errors: io (no such folder, permission, disk full), naming `path`.
+  explicit PartialFile(const std::string& path);
+  ~PartialFile();
+  PartialFile(const PartialFile&) = delete;
+  PartialFile& operator=(const PartialFile&) = delete;
+
+  /// The final and the temporary name.
+  const std::string& path() const { return path_; }
+  const std::string& temporary() const { return temporary_; }
+
+  /// As commit_file(), once every handle that wrote to the file has been closed.
+  void commit();
+
+ private:
+  std::string path_, temporary_;
+  bool committed_ = false;
+};
+
 /// Writes a whole small file that way; removes the temporary if that fails. Errors: io (with the system's
 /// reason: no such folder, permission, disk full).
 void write_file(const std::string& path, std::span<const std::byte> bytes);
