@@ -21,28 +21,23 @@ class Pool {
   void* take(int64_t bytes) {
     {
       const std::lock_guard lock(mutex_);
-      statistics_.bytes_in_use += bytes;
-      statistics_.peak_bytes_in_use = std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);
       const auto found = free_.lower_bound(bytes);
       if (found != free_.end() && found->first <= kLargestWaste * bytes) {
-        void* block = found->second;
-        statistics_.bytes_in_use += found->first - bytes;
-        statistics_.peak_bytes_in_use = std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);
-        sizes_[block] = found->first;
-        statistics_.bytes_cached -= found->first;
+        const auto [size, block] = *found;
         free_.erase(found);
+        statistics_.bytes_cached -= size;
+        count(block, size);
         return block;
       }
-      shrink_to(statistics_.peak_bytes_in_use);
+      shrink_to(std::max(statistics_.peak_bytes_in_use - bytes, statistics_.bytes_in_use));
     }
     void* block = std::aligned_alloc(kAlignment, static_cast<size_t>(bytes));
-    const std::lock_guard lock(mutex_);
-    if (!block) {
-      statistics_.bytes_in_use -= bytes;
+    if (!block)
       throw Error(Error::Kind::limit, "tensor: ", bytes,
                   " bytes were refused by the system; use smaller tiles");
-    }
-    sizes_[block] = bytes;
+    const std::lock_guard lock(mutex_);
+    count(block, bytes);
+    shrink_to(statistics_.peak_bytes_in_use);
     return block;
   }
 
@@ -69,6 +64,13 @@ class Pool {
   }
 
  private:
+  // Enters a block that is handed out. The mutex is held.
+  void count(void* block, int64_t bytes) {
+    sizes_[block] = bytes;
+    statistics_.bytes_in_use += bytes;
+    statistics_.peak_bytes_in_use = std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);
+  }
+
   // Frees cached blocks, smallest first, until the pool holds at most `bytes`. The mutex is held.
   void shrink_to(int64_t bytes) {
     while (!free_.empty() && statistics_.bytes_in_use + statistics_.bytes_cached > bytes) {
