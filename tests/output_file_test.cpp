@@ -106,9 +106,13 @@ TEST_F(OutputFile, UnwritableFolderIsAnError) {
   fs::permissions(folder_, fs::perms(0555));
   const uid_t user = ::geteuid();
   constexpr uid_t kNobody = 65534;
-  if (user == 0) { ASSERT_EQ(::seteuid(kNobody), 0); }  // root may write everywhere
+  if (user == 0) {
+    ASSERT_EQ(::seteuid(kNobody), 0);
+  }  // root may write everywhere
   const auto text = error_text([&] { write_file(in_folder("x.bin"), std::string("x")); }, Error::Kind::io);
-  if (user == 0) { ASSERT_EQ(::seteuid(user), 0); }
+  if (user == 0) {
+    ASSERT_EQ(::seteuid(user), 0);
+  }
   fs::permissions(folder_, fs::perms::owner_all);
   expect_parts(text, {in_folder("x.bin"), std::strerror(EACCES), "may write"});
 }
