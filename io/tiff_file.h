@@ -61,8 +61,8 @@ class TiffFile {
   /// take_messages(). Some codecs return success all the same.
   bool has_error() const { return !errors_.empty(); }
 
-  /// Whether the operating system has refused a read or write since then.
-  bool system_failed() const { return system_error_ != 0; }
+  /// The errno of a read or write that failed since the last take_messages(), or 0.
+  int system_error() const { return system_error_; }
 
   /// Writes what is pending (the directory too) and closes. Errors: io (disk full, ...).
   void close();

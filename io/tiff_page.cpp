@@ -215,7 +215,7 @@ TiffFile& TiffPage::file_of_plane(int plane) {
 
 void TiffPage::fail(TiffFile& file, const Block& block) const {
   const Window& a = block.area;
-  const auto kind = file.system_failed() ? Error::Kind::io : Error::Kind::format;
+  const auto kind = file.system_error() != 0 ? Error::Kind::io : Error::Kind::format;
   throw Error(kind, "reading '", file.path(), "': ", layout_.tiled ? "tile " : "strip ", block.index,
               " (columns ", a.x, " to ", a.x + a.w - 1, ", rows ", a.y, " to ", a.y + a.h - 1,
               layout_.planar ? ", band " + std::to_string(block.plane + 1) : "", "; compression ",
