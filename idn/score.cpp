@@ -1,0 +1,181 @@
+#include "idn/score.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+#include "idn/metrics.h"
+#include "idn/tiling.h"
+#include "io/picture.h"
+#include "io/tiff_reader.h"
+#include "tensor/error.h"
+#include "tensor/resize.h"
+
+namespace sr {
+namespace {
+
+constexpr int64_t kSsimWindow = 11, kTile = 256;
+constexpr double kPeak = 255;
+constexpr int64_t kMaxPixels = int64_t{1} << 28;
+
+bool is_tiff(const std::string& path) {
+  std::string end = path.substr(path.find_last_of("./") + 1);
+  for (char& c : end) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return end == "tif" || end == "tiff";
+}
+
+Raster read_whole_tiff(const std::string& path) {
+  TiffReader reader(path);
+  const TiffInfo& info = reader.info();
+  if (info.width > kMaxPixels / info.height)
+    throw Error(Error::Kind::limit, "reading ", path, ": ", info.width, " x ", info.height,
+                " pixels are too many for a ground truth; cut it, at most 2^28 fit");
+  return reader.read({0, 0, info.width, info.height});
+}
+
+double luma(const uint8_t* pixel, int bands) {
+  if (bands <= 2) return pixel[0];
+  return std::round(16 + (65.481 * pixel[0] + 128.553 * pixel[1] + 24.966 * pixel[2]) / 255);
+}
+
+Tensor cropped(const Tensor& x, const Window& window) {
+  Tensor y({1, window.h, window.w, 1});
+  for (int64_t r = 0; r < window.h; ++r)
+    std::copy_n(x.data() + (window.y + r) * x.shape().w + window.x, window.w, y.data() + r * window.w);
+  return y;
+}
+
+void paste(Tensor& to, const Window& at, const Tensor& from, int64_t x, int64_t y) {
+  for (int64_t r = 0; r < at.h; ++r)
+    std::copy_n(from.data() + (y + r) * from.shape().w + x, at.w,
+                to.data() + (at.y + r) * to.shape().w + at.x);
+}
+
+Window scaled(const Window& w, int factor) {
+  return {w.x * factor, w.y * factor, w.w * factor, w.h * factor};
+}
+
+// What the network adds to the bicubic part, tile by tile: the same bits as in one piece.
+Tensor residual(const Model& model, const Tensor& luma) {
+  const NoGrad no_grad;
+  const int f = model.factor();
+  const auto mean_down = static_cast<float>(model.means.down[0]);
+  const auto mean_out = static_cast<float>(model.means.gt[0] - model.means.bic_up[0]);
+  const TileGrid grid{luma.shape().w, luma.shape().h, kTile, kTile, model.network->reach()};
+  Tensor result({1, luma.shape().h * f, luma.shape().w * f, 1});
+  for (int64_t i = 0; i < grid.size(); ++i) {
+    const Tile tile = grid[i];
+    Tensor input = cropped(luma, tile.read);
+    for (int64_t p = 0; p < input.shape().size(); ++p) input.data()[p] -= mean_down;
+    const Tensor output = (*model.network)(Var(std::move(input))).value();
+    paste(result, scaled(tile.core, f), output, (tile.core.x - tile.read.x) * f,
+          (tile.core.y - tile.read.y) * f);
+  }
+  for (int64_t p = 0; p < result.shape().size(); ++p) result.data()[p] += mean_out;
+  return result;
+}
+
+Tensor transposed(const Tensor& x) {
+  const int64_t h = x.shape().h, w = x.shape().w;
+  Tensor y({1, w, h, 1});
+  for (int64_t r = 0; r < h; ++r)
+    for (int64_t c = 0; c < w; ++c) y.data()[c * h + r] = x.data()[r * w + c];
+  return y;
+}
+
+Tensor flipped(const Tensor& x, bool left_right, bool up_down) {
+  const int64_t h = x.shape().h, w = x.shape().w;
+  Tensor y({1, h, w, 1});
+  for (int64_t r = 0; r < h; ++r) {
+    const float* from = x.data() + (up_down ? h - 1 - r : r) * w;
+    float* to = y.data() + r * w;
+    if (left_right)
+      std::reverse_copy(from, from + w, to);
+    else
+      std::copy_n(from, w, to);
+  }
+  return y;
+}
+
+// The mean over the eight symmetries of the square, each undone after the network.
+Tensor ensemble_residual(const Model& model, const Tensor& luma) {
+  Tensor sum;
+  for (int symmetry = 0; symmetry < 8; ++symmetry) {
+    const bool turn = symmetry & 4, left_right = symmetry & 2, up_down = symmetry & 1;
+    const Tensor seen = flipped(turn ? transposed(luma) : luma, left_right, up_down);
+    const Tensor back = flipped(residual(model, seen), left_right, up_down);
+    const Tensor upright = turn ? transposed(back) : back;
+    if (!sum) {
+      sum = upright;
+      continue;
+    }
+    for (int64_t p = 0; p < sum.shape().size(); ++p) sum.data()[p] += upright.data()[p];
+  }
+  for (int64_t p = 0; p < sum.shape().size(); ++p) sum.data()[p] /= 8;
+  return sum;
+}
+
+}  // namespace
+
+Tensor read_ground_truth(const std::string& path, int factor) {
+  return ground_truth(is_tiff(path) ? read_whole_tiff(path) : read_picture(path), factor, path);
+}
+
+Tensor ground_truth(const Raster& picture, int factor, const std::string& name) {
+  const int bands = picture.bands;
+  if (picture.type != SampleType::u8 || bands < 1 || bands > 4)
+    throw Error(Error::Kind::unsupported, name, ": ", bands, " bands of ", name_of(picture.type),
+                "; the protocol is defined for 8-bit grey and RGB");
+  const int64_t h = picture.window.h / factor * factor, w = picture.window.w / factor * factor;
+  const int64_t least = kSsimWindow + 2 * factor;
+  if (h < least || w < least)
+    throw Error(Error::Kind::shape, name, ": ", picture.window.w, " x ", picture.window.h,
+                " pixels are too few to be scored at factor ", factor, "; each side needs ",
+                (least + factor - 1) / factor * factor);
+  Tensor truth({1, h, w, 1});
+  for (int64_t y = 0; y < h; ++y)
+    for (int64_t x = 0; x < w; ++x)
+      truth.data()[y * w + x] =
+          static_cast<float>(luma(picture.data<uint8_t>() + (y * picture.window.w + x) * bands, bands));
+  return truth;
+}
+
+Tensor protocol_input(const Tensor& truth, int factor) {
+  Tensor unit(truth.shape());
+  for (int64_t p = 0; p < truth.shape().size(); ++p)
+    unit.data()[p] = truth.data()[p] / static_cast<float>(kPeak);
+  return bicubic_resize(unit, truth.shape().h / factor, truth.shape().w / factor);
+}
+
+Quality quality(const Tensor& image, const Tensor& truth, int border) {
+  const Shape& s = truth.shape();
+  if (!(image.shape() == s) || s.n != 1 || s.c != 1 || s.h <= 2 * border || s.w <= 2 * border)
+    throw Error(Error::Kind::shape, "quality of ", image.shape(), " against ", s, " without ", border,
+                " border pixels: one channel of equal size, larger than the borders, is wanted");
+  const Window inside{border, border, s.w - 2 * border, s.h - 2 * border};
+  Tensor rounded = cropped(image, inside);
+  for (int64_t p = 0; p < rounded.shape().size(); ++p)
+    rounded.data()[p] =
+        static_cast<float>(std::round(std::clamp(kPeak * double{rounded.data()[p]}, 0.0, kPeak)));
+  const Tensor expected = cropped(truth, inside);
+  return {psnr(rounded, expected, kPeak), ssim(rounded, expected, kPeak)};
+}
+
+Tensor super_resolve_luma(const Model& model, const Tensor& luma, bool self_ensemble) {
+  if (model.nchan() != 1)
+    throw Error(Error::Kind::usage, "the weights are for ", model.nchan(),
+                " channels together; the protocol scores luma, which needs a network of one channel");
+  const Tensor added = self_ensemble ? ensemble_residual(model, luma) : residual(model, luma);
+  Tensor result = bicubic_enlarge(luma, model.factor());
+  for (int64_t p = 0; p < result.shape().size(); ++p) result.data()[p] += added.data()[p];
+  return result;
+}
+
+Score score(const Model& model, const Tensor& truth, bool self_ensemble) {
+  const int f = model.factor();
+  const Tensor small = protocol_input(truth, f);
+  return {quality(bicubic_enlarge(small, f), truth, f),
+          quality(super_resolve_luma(model, small, self_ensemble), truth, f)};
+}
+
+}  // namespace sr
