@@ -16,8 +16,8 @@ namespace sr {
 /// samples of 9 to 15 bits; none for others.
 std::optional<ValueRange> range_of_type(const TiffInfo& info);
 
-/// Collects samples and tells between which values nearly all of them lie. A histogram over the upper 16 bits
-/// of the float32 representation: any type, any magnitude, values kept to 2^-8 of themselves.
+/// Collects samples and tells between which values nearly all of them lie. A histogram over the upper bits
+/// of the float32 representation: any type, any magnitude, values kept to 2^-13 of themselves, one pass.
 class RangeMeter {
  public:
   RangeMeter();
@@ -30,7 +30,11 @@ class RangeMeter {
   ValueRange range() const;
 
  private:
-  std::vector<int64_t> counts_;
+  void count(float value);
+  double value_at(int64_t rank) const;
+
+  std::vector<std::vector<int64_t>> pages_;  // made when their first value comes
+  int64_t total_ = 0;
 };
 
 }  // namespace sr

@@ -287,7 +287,7 @@ TEST(ValueRange, MeasuredRangeLeavesOutTheStrayThousandthAndTheInvalid) {
     raster.data<float>()[7] = kNan;
     RangeMeter meter;
     meter.add(raster, find_invalid(raster, {}, {}), {});
-    const double step = (std::abs(offset) + 1000) / 128;
+    const double step = (std::abs(offset) + 1000) / 8192;
     EXPECT_NEAR(meter.range().low, offset, step + 2);
     EXPECT_NEAR(meter.range().high, offset + 1000, step + 2);
   }
