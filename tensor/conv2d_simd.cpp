@@ -291,14 +291,22 @@ class PackedWeights {
   Buffer weights_;
 };
 
+// Rows that a thread takes at a time: few enough to share the work evenly while other threads read and
+// compress, enough that most input rows are already in the ring.
+int64_t rows_at_a_time(const ConvDims& d) {
+  const int64_t share = d.n * d.oh / (4 * omp_get_max_threads());
+  return share < 1 ? 1 : smaller(share, 16);
+}
+
 void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEpilogue& e, float* y) {
   PackedWeights blocks(d, weight);
+  const int64_t chunk = rows_at_a_time(d);
   const int64_t width = RowRing::width(d, kLargestPixels), ring_floats = round_up(d.kh * width * d.c, 16);
   Buffer rings(ring_floats * omp_get_max_threads());
 #pragma omp parallel
   {
     RowRing ring(d, d.c, width, rings.data() + ring_floats * omp_get_thread_num());
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, chunk)
     for (int64_t r = 0; r < d.n * d.oh; ++r) {
       const int64_t n = r / d.oh, i = r % d.oh;
       const float* rows[kLargestKernel];
@@ -389,6 +397,7 @@ void conv2d_shuffled(const ConvDims& d, const float* x, const float* weight, con
   for (int64_t t = 0; t < d.o * d.kh * d.kw; ++t)
     for (int64_t k = 0; k < channels; ++k)
       weights.data()[t * channels + k] = k < d.c ? weight[t * d.c + k] : 0.0f;
+  const int64_t chunk = rows_at_a_time(d);
   const int64_t width = RowRing::width(d, kLargestDotPixels);
   const int64_t ring_floats = round_up(d.kh * width * channels, 16), value_floats = round_up(d.ow * d.o, 16);
   Buffer scratch((ring_floats + value_floats) * omp_get_max_threads());
@@ -397,7 +406,7 @@ void conv2d_shuffled(const ConvDims& d, const float* x, const float* weight, con
     float* mine = scratch.data() + (ring_floats + value_floats) * omp_get_thread_num();
     RowRing ring(d, channels, width, mine);
     float* values = mine + ring_floats;
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, chunk)
     for (int64_t r = 0; r < d.n * d.oh; ++r) {
       const int64_t n = r / d.oh, i = r % d.oh;
       const float* rows[kLargestKernel];
