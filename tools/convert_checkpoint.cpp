@@ -1,0 +1,121 @@
+// Imports weights of other programs and shows what a checkpoint holds.
+#include <algorithm>
+#include <cinttypes>
+#include <filesystem>
+#include <sstream>
+
+#include "idn/caffe_import.h"
+#include "tools/program.h"
+
+namespace sr {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kName = "convert_checkpoint";
+
+struct Options {
+  std::string from, to, info;
+  int factor = 2;
+  CommonOptions common;
+};
+
+void add_options(CLI::App& app, Options& o) {
+  auto* from = app.add_option("--from", o.from, "the authors' weights: a caffemodel");
+  auto* to = app.add_option("--to", o.to, "folder that gets xFACTOR/ckpts and xFACTOR/mean_values.json");
+  app.add_option("--upsampling_factor", o.factor, "what the weights are for: 2, 3 or 4")
+      ->check(CLI::Range(2, 4))
+      ->capture_default_str();
+  auto* info = app.add_option("--info", o.info, "checkpoint to describe");
+  from->needs(to);
+  to->needs(from);
+  info->excludes(from);
+  o.common.add_to(app);
+}
+
+// A folder in which training left checkpoints would give those to --pretrained_path, not the imported ones.
+void check_no_other_checkpoint(const fs::path& checkpoint) {
+  for (const auto& entry : fs::directory_iterator(checkpoint.parent_path()))
+    if (entry.path().extension() == checkpoint.extension() && entry.path() != checkpoint)
+      throw Error(Error::Kind::io, checkpoint.parent_path().string(), ": already holds ",
+                  entry.path().filename().string(), "; choose another folder with --to");
+}
+
+int convert(const Options& o) {
+  const Model model = import_caffemodel(o.from, o.factor);
+  const std::string checkpoint = checkpoint_name(o.to, o.factor, 0);
+  check_no_other_checkpoint(checkpoint);
+  const fs::path means = fs::path(checkpoint).parent_path().parent_path() / "mean_values.json";
+  save_mean_values(means.string(), model.means);
+  model.save(checkpoint);
+  o.common.say("wrote " + checkpoint + " (" + std::to_string(model.params->count()) + " parameters) and " +
+               means.string());
+  return 0;
+}
+
+std::string list_of(const std::vector<double>& values) {
+  std::ostringstream text;
+  for (size_t i = 0; i < values.size(); ++i) text << (i > 0 ? ", " : "") << values[i];
+  return text.str();
+}
+
+void print_options(const Model& model) {
+  const NetworkOptions& o = model.options();
+  const auto& parameters = model.params->list();
+  const auto upsampler = std::ranges::find(parameters, "upsample.weight", &Parameter::name);
+  const int64_t crop_end = upsampler->var.shape().h - o.factor - o.crop_begin;
+  std::printf("origin                  %s\n", model.origin.c_str());
+  std::printf("upsampling_factor       %d\n", o.factor);
+  std::printf("nchan                   %d\n", o.nchan);
+  std::printf("num_FB_layers           %d\n", o.num_FB_layers);
+  std::printf("num_Dist_blocks         %d\n", o.num_Dist_blocks);
+  std::printf("compression_activation  %s\n", o.compression_activation ? "leaky_relu" : "none");
+  std::printf("crop                    %d taps at the beginning, %" PRId64 " at the end\n", o.crop_begin,
+              crop_end);
+  std::printf("luma                    BT.601, %s\n",
+              model.luma == LumaConvention::full ? "full range" : "studio range");
+  if (model.range)
+    std::printf("value range             %g..%g\n", model.range->low, model.range->high);
+  else
+    std::printf("value range             0..255 (8 bits)\n");
+  std::printf("mean_values             gt %s; down %s; bic_up %s\n", list_of(model.means.gt).c_str(),
+              list_of(model.means.down).c_str(), list_of(model.means.bic_up).c_str());
+  std::printf("parameters              %" PRId64 " in %zu tensors\n", model.params->count(),
+              parameters.size());
+}
+
+void print_tensor(const Parameter& parameter) {
+  const std::vector<float> values = parameter.var.value().to_vector();
+  double sum = 0;
+  for (const float value : values) sum += double{value};
+  const auto [low, high] = std::ranges::minmax(values);
+  std::ostringstream shape;
+  shape << parameter.var.shape();
+  std::printf("%-24s %-18s %12.5g %12.5g %12.5g\n", parameter.name.c_str(), shape.str().c_str(), double{low},
+              double{high}, sum / static_cast<double>(values.size()));
+}
+
+int info(const Options& o) {
+  const Model model = Model::load(o.info);
+  print_options(model);
+  std::printf("\n%-24s %-18s %12s %12s %12s\n", "tensor", "shape", "min", "max", "mean");
+  for (const Parameter& parameter : model.params->list()) print_tensor(parameter);
+  return 0;
+}
+
+int run(const Options& o) {
+  o.common.apply();
+  if (!o.info.empty()) return info(o);
+  if (!o.from.empty()) return convert(o);
+  throw Error(Error::Kind::usage, "nothing to do; give --from and --to, or --info");
+}
+
+}  // namespace
+}  // namespace sr
+
+int main(int argc, char** argv) {
+  sr::Options options;
+  CLI::App app("Imports weights of other programs and shows what a checkpoint holds.", sr::kName);
+  sr::add_options(app, options);
+  return sr::run_program(app, argc, argv, [&] { return sr::run(options); });
+}
