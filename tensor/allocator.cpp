@@ -49,7 +49,6 @@ class Pool {
     statistics_.bytes_in_use -= bytes;
     statistics_.bytes_cached += bytes;
     free_.emplace(bytes, block);
-    shrink_to(statistics_.peak_bytes_in_use);
   }
 
   PoolStatistics statistics() {
