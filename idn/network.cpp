@@ -110,8 +110,9 @@ Reach Network::reach() const {
 
 int64_t Network::peak_channels() {
   // In a block's last 3x3 convolution: its input and result, the block's input, and the third convolution's
-  // result, of which the skipped channels are a view.
-  return 48 + (kFeatures + kDistilled) + kFeatures + 64;
+  // result, of which the skipped channels are a view. From the second block on the pool serves the 48
+  // channels with the memory of the last block's 80.
+  return (kFeatures + kDistilled) + (kFeatures + kDistilled) + kFeatures + 64;
 }
 
 }  // namespace sr

@@ -60,7 +60,7 @@ class Network {
 
   /// How far a fine pixel's value looks in coarse pixels, from the layers: the margin that makes tiles exact.
   Reach reach() const;
-  /// float32 values per coarse pixel that are alive at once when nothing is recorded.
+  /// Memory that tensors hold at most when nothing is recorded, in float32 values per coarse pixel.
   static int64_t peak_channels();
 
  private:

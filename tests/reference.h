@@ -1,8 +1,13 @@
 // The definitions as plain loops in double precision: what the kernels are judged against.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "idn/network.h"
 #include "tensor/conv2d.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
@@ -82,6 +87,56 @@ inline Array conv2d_grad_weight(const Array& dy, const Array& x, const Shape& w,
                   dw.at(q, u, v, k) += dy.at(n, i, j, q) * x.at(n, row, column, c);
                 });
   return dw;
+}
+
+using Arrays = std::map<std::string, Array>;
+
+inline Arrays arrays_of(const Params& params) {
+  Arrays arrays;
+  for (const Parameter& p : params.list()) arrays.emplace(p.name, p.var.value());
+  return arrays;
+}
+
+/// One layer of the network, by the name of its parameters.
+inline Array layer(const Arrays& p, const std::string& name, const Array& x, int groups = 1,
+                   float leak = kLeak, const std::vector<Array>& added = {}) {
+  const Array& w = p.at(name + ".weight");
+  const int pad = static_cast<int>(w.shape.h / 2);
+  return conv2d(x, w, &p.at(name + ".bias"),
+                {.pad_begin = pad, .pad_end = pad, .groups = groups, .leak = leak}, added);
+}
+
+inline Array channels(const Array& x, int64_t begin, int64_t end) {
+  Array y({x.shape.n, x.shape.h, x.shape.w, end - begin});
+  for (int64_t p = 0; p < x.shape.pixels(); ++p)
+    for (int64_t k = begin; k < end; ++k)
+      y.values[static_cast<size_t>(p * y.shape.c + k - begin)] =
+          x.values[static_cast<size_t>(p * x.shape.c + k)];
+  return y;
+}
+
+inline Array features(const Arrays& p, const NetworkOptions& o, Array x) {
+  for (int i = 0; i < o.num_FB_layers; ++i) x = layer(p, "features." + std::to_string(i), x);
+  return x;
+}
+
+/// The network as the paper describes it: [n, h, w, nchan] -> residual [n, factor*h, factor*w, nchan].
+inline Array network(const Arrays& p, const NetworkOptions& o, const Array& image) {
+  Array x = features(p, o, image);
+  for (int i = 0; i < o.num_Dist_blocks; ++i) {
+    const std::string b = "blocks." + std::to_string(i) + '.';
+    const Array t = layer(p, b + "conv3", layer(p, b + "conv2", layer(p, b + "conv1", x), 4));
+    const Array r = layer(p, b + "conv5", layer(p, b + "conv4", channels(t, 16, 64)), 4);
+    const Array y = layer(p, b + "conv6", r, 1, kLeak, {x, channels(t, 0, 16)});
+    x = layer(p, b + "compress", y, 1, o.compression_activation ? kLeak : 1);
+  }
+  const Array& w = p.at("upsample.weight");
+  Array y =
+      conv2d_grad_input(x, w, {image.shape.n, o.factor * image.shape.h, o.factor * image.shape.w, o.nchan},
+                        {.stride = o.factor, .pad_begin = o.crop_begin});
+  const Array& bias = p.at("upsample.bias");
+  for (size_t i = 0; i < y.values.size(); ++i) y.values[i] += bias.values[i % bias.values.size()];
+  return y;
 }
 
 /// Largest difference, relative to the largest value of the reference (or 1 if that is larger).
