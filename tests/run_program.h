@@ -53,7 +53,8 @@ inline std::string text_of_file(const std::string& path) {
 }
 
 /// `program` is a name in the build's bin folder, or found on the PATH. Killed after `seconds`.
-inline ProgramRun run_program(const std::string& program, std::vector<std::string> arguments, int seconds = 300) {
+inline ProgramRun run_program(const std::string& program, std::vector<std::string> arguments,
+                              int seconds = 300) {
   const TestFolder folder;
   const std::string out = folder / "out", err = folder / "err";
   const std::string built = std::string(SR_BIN_DIR) + "/" + program;

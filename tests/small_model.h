@@ -1,4 +1,5 @@
-// Weights for tests: a network without distillation blocks is thirty times as fast and goes through all the code.
+// Weights for tests: a network without distillation blocks is thirty times as fast and goes through all the
+// code.
 #pragma once
 
 #include <string>
