@@ -55,6 +55,10 @@ void append(std::string& text, const std::string& message) {
 std::string formatted(const char* module, const char* format, va_list arguments) {
   char buffer[400];
   std::vsnprintf(buffer, sizeof buffer, format, arguments);
+  // One line, without what a hostile file may have put in for the terminal.
+  for (char* c = buffer; *c; ++c) {
+    if (static_cast<unsigned char>(*c) < ' ' || *c == 127) *c = ' ';
+  }
   const bool codec_named = module && !std::strchr(module, '/') && std::strlen(module) < 40;
   return codec_named ? std::string(module) + ": " + buffer : std::string(buffer);
 }
