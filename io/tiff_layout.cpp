@@ -145,13 +145,13 @@ void read_colours(TiffFile& file, TiffLayout& layout) {
   } else if (stored == PHOTOMETRIC_MINISWHITE) {
     layout.photometric = stored;
   }
-  // The tag tells of the last bands; where it tells of fewer than there are, the others are unspecified.
   layout.extra_samples.assign(static_cast<size_t>(bands - colours), EXTRASAMPLE_UNSPECIFIED);
   uint16_t count = 0;
-  uint16_t* kinds = nullptr;
+  const uint16_t* kinds = nullptr;
   if (!TIFFGetField(file.get(), TIFFTAG_EXTRASAMPLES, &count, &kinds)) return;
+  // libtiff completes a list that is too short; one that is too long tells of the last bands.
   const size_t known = std::min<size_t>(count, layout.extra_samples.size());
-  std::copy_n(kinds + (count - known), known, layout.extra_samples.end() - static_cast<ptrdiff_t>(known));
+  std::copy_n(kinds + (count - known), known, layout.extra_samples.begin());
 }
 
 void read_blocks(TiffFile& file, TiffLayout& layout) {
