@@ -2,7 +2,6 @@
 
 #include <io/caffe.pb.h>
 
-
 #include "io/output_file.h"
 #include "tensor/error.h"
 
