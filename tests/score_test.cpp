@@ -58,12 +58,13 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 
 TEST(GroundTruth, IsStudioLumaRoundedAndCroppedToTheFactor) {
   Raster r = picture(30, 24, 3);
-  const std::vector<uint8_t> colours{0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30};
+  const std::vector<uint8_t> colours{0, 0, 0, 255, 255, 255, 255, 0, 0,   0, 255,
+                                     0, 0, 0, 255, 10,  20,  30,  0, 100, 0};
   std::copy(colours.begin(), colours.end(), r.data<uint8_t>());
   const Tensor y = ground_truth(r, 4, "a");
   EXPECT_EQ(y.shape(), (Shape{1, 24, 28, 1}));
   // MATLAB: rgb2ycbcr(uint8(cat(3, R, G, B))).
-  const std::vector<float> expected{16, 235, 81, 145, 41, 32};
+  const std::vector<float> expected{16, 235, 81, 145, 41, 32, 66};
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(y.data()[i], expected[i]) << "pixel " << i;
   EXPECT_EQ(ground_truth(r, 3, "a").shape(), (Shape{1, 24, 30, 1}));
 }
@@ -241,6 +242,19 @@ TEST_P(Table, NetworkIsReproduced) {
 INSTANTIATE_TEST_SUITE_P(Spec, Table, testing::ValuesIn(kTable), [](const auto& row) {
   return std::string(row.param.set) + "x" + std::to_string(row.param.factor);
 });
+
+// Quick enough for a sanitizer. The figures are this program's own, from the run that gave the table.
+TEST(Score, OneImageOfTheTableIsReproduced) {
+  const std::string image = shared_data("data/benchmark/Set5/woman_GT.bmp");
+  const std::string weights = shared_data("reference/idn_caffe/IDN_x4.caffemodel");
+  if (image.empty() || weights.empty())
+    GTEST_SKIP() << "shared data (data/benchmark, reference/idn_caffe) is not on this machine";
+  const Score s = score(import_caffemodel(weights, 4), read_ground_truth(image, 4), false);
+  EXPECT_NEAR(s.bicubic.psnr, 26.4623, 1e-3);
+  EXPECT_NEAR(s.bicubic.ssim, 0.8318, 1e-4);
+  EXPECT_NEAR(s.idn.psnr, 30.6957, 1e-3);
+  EXPECT_NEAR(s.idn.ssim, 0.9138, 1e-4);
+}
 
 class ScoreProgram : public testing::Test {
  protected:
