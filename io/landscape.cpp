@@ -242,18 +242,21 @@ Reflectance forest(Point p, uint32_t seed) {
   return with_trees(ferns, trees);
 }
 
-/// One river in every 2,600 columns, winding downwards.
+/// One river in every 2,600 columns, winding downwards. Far from it: a lower bound.
 float river_distance(double x, double y, uint32_t seed) {
   constexpr double kSpacing = 2600;
   const double shifted = x - 640 + kSpacing / 2;
   const double column = std::floor(shifted / kSpacing);
+  const auto from_middle = static_cast<float>(shifted - column * kSpacing - kSpacing / 2);
+  constexpr float kLargestBend = 270;
+  if (std::abs(from_middle) > kLargestBend + 200) return std::abs(from_middle) - kLargestBend;
   const uint32_t salt = hash(static_cast<int32_t>(column), 3, seed);
   const auto bend = [&](double at) {
     const auto t = static_cast<float>(at);
     return 430 * (noise(t / 520, 0.5f, salt) - 0.5f) + 110 * (noise(t / 150, 0.5f, salt + 1) - 0.5f);
   };
   const float slope = (bend(y + 4) - bend(y - 4)) / 8;
-  const auto offset = static_cast<float>(shifted - column * kSpacing - kSpacing / 2) - bend(y);
+  const float offset = from_middle - bend(y);
   return std::abs(offset) / std::sqrt(1 + slope * slope);
 }
 

@@ -45,15 +45,6 @@ class TurnedFrame {
   double middle_x_, middle_y_, half_a_ = 0, half_b_ = 0;
 };
 
-/// Mean of two places in the pixel: the landscape's edges are soft already, this smooths what lies between
-/// them.
-Reflectance pixel_at(int64_t x, int64_t y, uint32_t seed) {
-  const auto left = static_cast<double>(x), top = static_cast<double>(y);
-  const Reflectance a = landscape(left + 0.25, top + 0.25, seed),
-                    b = landscape(left + 0.75, top + 0.75, seed);
-  return {(a.red + b.red) / 2, (a.green + b.green) / 2, (a.blue + b.blue) / 2, (a.infrared + b.infrared) / 2};
-}
-
 float band_of(const Reflectance& r, int band, int bands) {
   if (bands == 1) return 0.3f * r.red + 0.5f * r.green + 0.2f * r.blue;
   if (bands == 2) return band == 0 ? r.red : r.infrared;
@@ -112,7 +103,8 @@ void fill_row(const ProceduralScene& scene, const TurnedFrame& frame, T nodata, 
       std::fill(to, to + scene.bands, nodata);
       continue;
     }
-    const Reflectance pixel = pixel_at(x, y, scene.seed);
+    const Reflectance pixel =
+        landscape(static_cast<double>(x) + 0.5, static_cast<double>(y) + 0.5, scene.seed);
     for (int band = 0; band < scene.bands; ++band) {
       const T sample = sample_of<T>(band_of(pixel, band, scene.bands));
       to[band] = scene.nodata ? apart_from(sample, nodata) : sample;
