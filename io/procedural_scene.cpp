@@ -71,7 +71,7 @@ T sample_of(float brightness) {
   const double b = std::clamp(static_cast<double>(brightness), 0.0, 1.0);
   if constexpr (std::is_floating_point_v<T>) return static_cast<T>(b);
   const bool bytes = sizeof(T) == 1;
-  const double low = bytes ? std::numeric_limits<T>::min() : std::is_signed_v<T> ? -200 : 200;
+  const double low = bytes ? std::numeric_limits<T>::min() : std::is_signed_v<T> ? -400 : 200;
   return static_cast<T>(std::lround(low + b * (bytes ? 255 : std::is_signed_v<T> ? 3000 : 2800)));
 }
 

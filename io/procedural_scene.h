@@ -21,7 +21,7 @@ struct ProceduralScene {
 
 /// The samples of a window of the scene: a pure function of the place, so windows fit together whatever their
 /// size. Brightness 0 .. 1 becomes 0 .. 255 (u8), -128 .. 127 (i8), 200 .. 3000 (u16, u32),
-/// -200 .. 2800 (i16, i32), or stays what it is (f32, f64). Runs on all threads of OpenMP.
+/// -400 .. 2600 (i16, i32), or stays what it is (f32, f64). Runs on all threads of OpenMP.
 /// Errors: usage (window outside, no pixels or bands, a nodata value that the type cannot hold).
 Raster procedural_scene(const ProceduralScene& scene, const Window& window);
 

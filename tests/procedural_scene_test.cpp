@@ -62,7 +62,7 @@ TEST(ProceduralScene, EveryTypeHoldsTheSamePictureInItsOwnRange) {
     const double low = real                     ? 0
                        : type == SampleType::u8 ? 0
                        : type == SampleType::i8 ? -128
-                                                : (has_sign ? -200 : 200);
+                                                : (has_sign ? -400 : 200);
     const double span = real ? 1 : bytes_of(type) == 1 ? 255 : has_sign ? 3000 : 2800;
     const double rounding = real ? 1e-7 : 0.501;
     for (size_t i = 0; i < values.size(); ++i) {

@@ -324,6 +324,38 @@ TEST_F(TiffWriterTest, MaskPageHoldsOneBitAPixel) {
   }
 }
 
+TEST_F(TiffWriterTest, ReaderGivesBackPictureMaskAndDescription) {
+  TiffInfo info = make_info(70, 45, 4, SampleType::i16);
+  info.extra_samples = {EXTRASAMPLE_UNASSALPHA};
+  info.tags.gdal_nodata = "-9999";
+  info.tags.pixel_scale = {10, 10, 0};
+  info.tags.tiepoints = {0, 0, 0, 500000, 5300000, 0};
+  info.tags.geo_key_directory = {1, 1, 0, 2, 1024, 0, 1, 1, 1025, 0, 1, 2};
+  const Raster picture = random_picture(info, 8);
+  Raster mask({0, 0, 70, 45}, 1, SampleType::u8);
+  for (size_t i = 0; i < mask.samples.size(); ++i) mask.samples[i] = std::byte{i % 3 != 0};
+  TiffWriter writer(path_, info, {Compression::zstd, 32});
+  writer.write(picture);
+  writer.begin_mask();
+  writer.write(mask);
+  writer.finish();
+
+  TiffReader reader(path_);
+  const Raster read = reader.read({0, 0, 70, 45});
+  EXPECT_EQ(read.samples, picture.samples);
+  ASSERT_EQ(read.mask.size(), mask.samples.size());
+  for (size_t i = 0; i < read.mask.size(); ++i) ASSERT_EQ(read.mask[i] != 0, i % 3 != 0) << i;
+  const TiffInfo& found = reader.info();
+  EXPECT_TRUE(found.has_mask);
+  EXPECT_EQ(found.type, SampleType::i16);
+  EXPECT_EQ(found.nodata, -9999);
+  EXPECT_EQ(found.alpha_band(), 3);
+  EXPECT_TRUE(found.tags.pixel_is_point);
+  EXPECT_EQ(found.tags.pixel_scale, info.tags.pixel_scale);
+  EXPECT_EQ(found.tags.tiepoints, info.tags.tiepoints);
+  EXPECT_EQ(found.tags.geo_key_directory, info.tags.geo_key_directory);
+}
+
 TEST_F(TiffWriterTest, BigTiffIsChosenByTheUncompressedSize) {
   const auto version = [&](int64_t width, int64_t height, int bands, Compression compression) {
     const TiffWriter writer(path_, make_info(width, height, bands, SampleType::u8), {compression, 256});
