@@ -1,0 +1,85 @@
+"""Joins the outputs of the benchmarks into one JSON file and writes the table that people read.
+
+table.py COMMIT JSON_OUT TABLE_OUT BENCHMARK_OUTPUT...
+"""
+import json
+import sys
+
+SETS = ["avx512", "avx2", "baseline"]
+THREADS = [1, 2]
+
+
+def cpu_name():
+    with open("/proc/cpuinfo") as f:
+        for line in f:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return "unknown processor"
+
+
+def medians(benchmarks):
+    """{work: {(set, threads): entry}} in the order of the runs; wrong results end the program."""
+    works = {}
+    for entry in benchmarks:
+        if entry.get("error_occurred"):
+            sys.exit(f"table.py: error: {entry['name']}: {entry['error_message']}")
+        if entry.get("aggregate_name") != "median":
+            continue
+        name, simd, threads = entry["run_name"].split("/process_time")[0].rsplit("/", 2)
+        works.setdefault(name, {})[simd, int(threads.split("_")[0])] = entry
+    return works
+
+
+def table(works, prefix, cell):
+    lines = ["| | " + " | ".join(f"{s}, {t} thread{'s' * (t > 1)}" for s in SETS for t in THREADS) + " |",
+             "|---" * (1 + len(SETS) * len(THREADS)) + "|"]
+    for name, entries in works.items():
+        if name.startswith(prefix):
+            cells = [cell(entries[s, t]) if (s, t) in entries else "" for s in SETS for t in THREADS]
+            lines.append(f"| {name.removeprefix(prefix)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    commit, json_out, table_out, *inputs = sys.argv[1:]
+    joined = {"context": {}, "benchmarks": []}
+    for path in inputs:
+        with open(path) as f:
+            part = json.load(f)
+        joined["context"] = part["context"]
+        joined["benchmarks"] += part["benchmarks"]
+    for key in ("host_name", "executable"):
+        joined["context"].pop(key, None)
+    context = joined["context"]
+    context["commit"], context["processor"] = commit, cpu_name()
+    works = medians(joined["benchmarks"])
+    peaks = {t: max(e["peak_gflops"] for w in works.values() for k, e in w.items() if k[1] == t) for t in THREADS}
+    with open(json_out, "w") as f:
+        json.dump(joined, f, indent=1)
+        f.write("\n")
+    with open(table_out, "w") as f:
+        f.write(f"""# CPU results
+
+Written by `tools/bench.sh`; the numbers behind it are in `{json_out.rsplit('/', 1)[-1]}`. What was tried and what failed:
+`NOTES.md`.
+
+Processor: {context['processor']}, {context['num_cpus']} logical cores; commit {commit}; {context['date'][:10]}.
+Ratios are to the float32 multiply-add peak of the processor's best instruction set with as many threads, measured just
+before and after each result ({peaks[1]:.0f} and {peaks[2]:.0f} GFLOP/s at most); a multiply-add is two operations, and every
+result was compared with double-precision loops first. By CPU time, median of three; sizes are those of the input.
+
+## The whole network: ratio to the peak (by wall clock), 10^6 input pixels a second
+
+{table(works, "network/", lambda e: f"{e['x_peak']:.2f} ({e['x_peak_wall']:.2f}), {e['mpix_s']:.3f}")}
+
+## Operations: ratio to the peak
+
+{table({n: w for n, w in works.items() if n.startswith("conv")}, "", lambda e: f"{e['x_peak']:.2f}")}
+
+## Bicubic enlargement: 10^6 input pixels a second
+
+{table(works, "bicubic_enlarge/", lambda e: f"{e['mpix_s']:.0f}")}
+""")
+
+
+main()
