@@ -1,0 +1,234 @@
+// The programs on input that cannot be processed: one clear line, the right status, nothing half-written.
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "io/tiff_reader.h"
+#include "tests/run_program.h"
+#include "tests/shared_data.h"
+#include "tests/small_model.h"
+
+namespace sr {
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// Samples of a picture that can be read; 0 for others.
+uintmax_t area_of(const std::string& path) {
+  try {
+    const TiffReader reader(path);
+    const TiffInfo& info = reader.info();
+    return static_cast<uintmax_t>(info.width * info.height * info.bands);
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+class BadInput : public testing::Test {
+ protected:
+  BadInput() {
+    write_small_model(folder_ / "weights", 2);
+    fs::create_directory(folder_ / "in");
+  }
+
+  void add_scene(const std::string& name, int width = 64, int height = 48) {
+    const ProgramRun made =
+        run_program("make_scene", {"--out", folder_ / ("in/" + name), "--width", std::to_string(width),
+                                   "--height", std::to_string(height), "--quiet"});
+    ASSERT_EQ(made.status, 0) << made.err;
+  }
+
+  // With the usual arguments, of which `more` may give some again.
+  ProgramRun eval(std::vector<std::string> more = {}) {
+    const auto given = [&](const char* name) {
+      return std::find(more.begin(), more.end(), name) != more.end();
+    };
+    if (!given("--data_path")) more.insert(more.end(), {"--data_path", folder_ / "in"});
+    if (!given("--pretrained_path")) more.insert(more.end(), {"--pretrained_path", folder_ / "weights"});
+    return run_program("eval_superres_net", more, 120);
+  }
+
+  // One line that says what and where; the status; nothing in the result folder.
+  void expect_refusal(const ProgramRun& run, int status, const std::vector<std::string>& parts) {
+    EXPECT_EQ(run.status, status) << run.out << run.err;
+    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+    for (const std::string& part : parts)
+      EXPECT_NE(run.err.find(part), std::string::npos) << part << " in: " << run.err;
+    EXPECT_TRUE(results().empty()) << results()[0];
+  }
+
+  std::vector<std::string> results(const std::string& where = "in_x2") const {
+    std::vector<std::string> names;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(folder_ / where, none))
+      names.push_back(entry.path().filename());
+    return names;
+  }
+
+  TestFolder folder_;
+};
+
+TEST_F(BadInput, AMissingFolderIsNamed) {
+  expect_refusal(eval({"--data_path", folder_ / "nowhere"}), 1, {"nowhere", "no such folder"});
+}
+
+TEST_F(BadInput, AFolderWithoutMatchingImagesSaysWhatItHolds) {
+  write_bytes(folder_ / "in/picture.png", "x");
+  expect_refusal(eval(), 1, {"no .tif image", "1 other", "--img_ext"});
+}
+
+TEST_F(BadInput, WrongUsageIsStatusTwo) {
+  add_scene("a.tif");
+  expect_refusal(eval({"--upsampling_factor", "5"}), 2, {"--upsampling_factor"});
+  expect_refusal(eval({"--no_such_option"}), 2, {"no_such_option"});
+  expect_refusal(eval({"--value_range", "9,1"}), 2, {"value_range"});
+  expect_refusal(eval({"--num_tiles_w", "0"}), 2, {"--num_tiles_w"});
+  expect_refusal(eval({"--max_memory", "lots"}), 2, {"max_memory"});
+  expect_refusal(run_program("eval_superres_net", {"--data_path", folder_ / "in"}), 2, {"--pretrained_path"});
+  expect_refusal(run_program("eval_superres_net", {}), 2, {"--data_path"});
+}
+
+TEST_F(BadInput, FilesThatAreNoTiffAreNamedAndTheRestGoesOn) {
+  add_scene("good1.tif");
+  add_scene("good2.tif");
+  const std::string good = text_of_file(folder_ / "in/good1.tif");
+  write_bytes(folder_ / "in/empty.tif", "");
+  write_bytes(folder_ / "in/text.tif", "this is no picture\n");
+  write_bytes(folder_ / "in/truncated.tif", good.substr(0, good.size() / 2));
+  std::string corrupted = good;
+  for (size_t i = good.size() / 4; i < good.size() / 2; ++i) corrupted[i] = static_cast<char>(i * 37);
+  write_bytes(folder_ / "in/corrupted.tif", corrupted);
+  const ProgramRun run = eval();
+  EXPECT_EQ(run.status, 1);
+  for (const char* name : {"empty.tif", "text.tif", "truncated.tif", "corrupted.tif"})
+    EXPECT_NE(run.err.find(name), std::string::npos) << name << " in: " << run.err;
+  EXPECT_NE(run.err.find("4 of 6 images failed"), std::string::npos) << run.err;
+  auto names = results();
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (std::vector<std::string>{"good1.tif", "good2.tif"})) << "results, and no partial ones";
+}
+
+TEST_F(BadInput, MissingWeightsNameTheFactorsThatAreThere) {
+  add_scene("a.tif");
+  expect_refusal(eval({"--upsampling_factor", "3"}), 1, {"x3", "x2 only"});
+  expect_refusal(eval({"--pretrained_path", folder_ / "nothing"}), 1, {"nothing", "no such folder"});
+  fs::create_directories(folder_ / "bare/x2/ckpts");
+  expect_refusal(eval({"--pretrained_path", folder_ / "bare"}), 1, {"holds no checkpoint"});
+}
+
+TEST_F(BadInput, WeightsForAnotherFactorAreRefused) {
+  add_scene("a.tif");
+  write_small_model(folder_ / "three", 3);
+  expect_refusal(eval({"--pretrained_path", folder_ / "three/x3/ckpts/ckpt-00000000.sr"}), 1,
+                 {"factor 3", "is 2"});
+}
+
+TEST_F(BadInput, DamagedAndForeignCheckpointsAreNamed) {
+  add_scene("a.tif");
+  const std::string name = folder_ / "weights/x2/ckpts/ckpt-00000000.sr", good = text_of_file(name);
+  write_bytes(name, good.substr(0, good.size() - 100));
+  expect_refusal(eval(), 1, {"ckpt-00000000.sr", "truncated"});
+  std::string flipped = good;
+  flipped[good.size() / 2] = static_cast<char>(flipped[good.size() / 2] ^ 1);
+  write_bytes(name, flipped);
+  expect_refusal(eval(), 1, {"ckpt-00000000.sr", "checksum"});
+  write_bytes(name, "PK\x03\x04 something else");
+  expect_refusal(eval(), 1, {"ckpt-00000000.sr"});
+  write_bytes(name, "");
+  expect_refusal(eval(), 1, {"ckpt-00000000.sr"});
+}
+
+TEST_F(BadInput, MeansThatAreNotThereOrNotMeansAreNamed) {
+  add_scene("a.tif");
+  expect_refusal(eval({"--mean_values_path", folder_ / "nothing"}), 1, {"mean_values.json"});
+  fs::create_directories(folder_ / "means/x2");
+  write_bytes(folder_ / "means/x2/mean_values.json", "{\"gt\": 3");
+  expect_refusal(eval({"--mean_values_path", folder_ / "means"}), 1, {"mean_values.json", "want"});
+}
+
+TEST_F(BadInput, AnUnusableResultFolderIsNamed) {
+  add_scene("a.tif");
+  write_bytes(folder_ / "file", "x");
+  expect_refusal(eval({"--out_path", folder_ / "file/below"}), 1, {"file/below", "--out_path"});
+}
+
+TEST_F(BadInput, AResultThatWouldReplaceItsInputIsRefused) {
+  add_scene("a.tif");
+  const std::string before = text_of_file(folder_ / "in/a.tif");
+  expect_refusal(eval({"--out_path", folder_ / "in"}), 1, {"a.tif", "replace the input"});
+  EXPECT_EQ(text_of_file(folder_ / "in/a.tif"), before);
+}
+
+TEST_F(BadInput, AMemoryLimitThatIsTooSmallSaysHowMuchIsWanted) {
+  add_scene("a.tif", 600, 500);
+  expect_refusal(eval({"--max_memory", "40MB"}), 1, {"a.tif", "max_memory", "MB"});
+}
+
+TEST_F(BadInput, AFullDiskLeavesNothingUnderTheResultsName) {
+  const std::string disk = folder_ / "disk";
+  fs::create_directory(disk);
+  if (mount("none", disk.c_str(), "tmpfs", 0, "size=256k") != 0)
+    GTEST_SKIP() << "a small file system can only be mounted by root";
+  add_scene("a.tif", 700, 600);
+  const ProgramRun run = eval({"--out_path", disk, "--compress", "none"});
+  const auto left = results("disk");
+  umount(disk.c_str());
+  expect_refusal(run, 1, {"a.tif", "space"});
+  EXPECT_TRUE(left.empty()) << left[0];
+}
+
+TEST_F(BadInput, AnInterruptedRunLeavesNothing) {
+  add_scene("a.tif", 2500, 2500);
+  const std::string program = std::string(SR_BIN_DIR) + "/eval_superres_net";
+  const ProgramRun run = run_program(
+      "timeout", {"-s", "INT", "1", program, "--data_path", folder_ / "in", "--pretrained_path",
+                  folder_ / "weights", "--num_tiles_w", "40", "--num_tiles_h", "40", "--threads", "1"});
+  EXPECT_EQ(run.status, 124) << "it must still be running after a second";
+  EXPECT_NE(run.err.find("interrupted"), std::string::npos) << run.err;
+  EXPECT_TRUE(results().empty()) << results()[0];
+}
+
+TEST_F(BadInput, CudaIsRefusedByABuildWithoutIt) {
+  add_scene("a.tif");
+  expect_refusal(eval({"--device", "cuda"}), 1, {"cuda"});
+}
+
+// Every odd or hostile file ends with a result or one line, soon, and within the memory it was given.
+TEST_F(BadInput, SharedHostileFilesEndWithAResultOrOneLineWithinTheMemoryLimit) {
+  const std::string odd = shared_data("data/tiff_odd");
+  if (odd.empty()) GTEST_SKIP() << "the shared hostile files are not on this machine";
+#ifdef __SANITIZE_ADDRESS__
+  constexpr uintmax_t kLargestArea = 1 << 20;  // instrumented code is slow; the release build takes all
+#else
+  constexpr uintmax_t kLargestArea = 1 << 28;
+#endif
+  for (const auto& entry : fs::recursive_directory_iterator(odd)) {
+    if (!entry.is_regular_file() || !entry.path().extension().string().starts_with(".tif")) continue;
+    if (area_of(entry.path()) > kLargestArea) continue;  // one is legal, and takes hours
+    const std::string out = folder_ / "odd";
+    const ProgramRun run = eval({"--data_path", entry.path(), "--out_path", out, "--max_memory", "512MB"});
+    const std::string name = entry.path().filename();
+    EXPECT_EQ(run.signal, 0) << name;
+    EXPECT_TRUE(run.status == 0 || run.status == 1) << name << ' ' << run.err;
+    const bool there = fs::exists(out + "/" + name);
+    EXPECT_EQ(there, run.status == 0) << name << ' ' << run.err;
+    if (run.status == 1) {
+      EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+      EXPECT_NE(run.err.find(name), std::string::npos) << run.err;
+    }
+#ifndef __SANITIZE_ADDRESS__
+    EXPECT_LT(run.peak_bytes, int64_t{512} << 20) << name;
+#endif
+    fs::remove_all(out);
+  }
+}
+
+}  // namespace
+}  // namespace sr

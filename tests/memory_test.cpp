@@ -1,0 +1,45 @@
+// Memory does not grow with the scene.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/run_program.h"
+#include "tests/small_model.h"
+
+namespace sr {
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kInstrumented = true;  // its shadow memory would be measured instead
+#else
+constexpr bool kInstrumented = false;
+#endif
+
+int64_t peak_of(int side, const std::string& limit) {
+  const TestFolder folder;
+  write_small_model(folder / "weights", 2);
+  const ProgramRun made =
+      run_program("make_scene", {"--out", folder / "scene.tif", "--width", std::to_string(side), "--height",
+                                 std::to_string(side), "--bands", "1", "--quiet"});
+  EXPECT_EQ(made.status, 0) << made.err;
+  const ProgramRun run =
+      run_program("eval_superres_net",
+                  {"--data_path", folder / "scene.tif", "--pretrained_path", folder / "weights", "--out_path",
+                   folder / "out", "--max_memory", limit, "--compress", "none", "--threads", "2"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(std::filesystem::file_size(folder / "out/scene.tif") / 1'000'000,
+            static_cast<uintmax_t>(4 * side) * static_cast<uintmax_t>(side) / 1'000'000);
+  // The scene, its result, and nothing else was written.
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder / "out"), {}), 1);
+  return run.peak_bytes;
+}
+
+TEST(Memory, FourTimesTheSceneNeedsNoMoreThanATenthMoreAndStaysUnderTheLimit) {
+  if (kInstrumented) GTEST_SKIP() << "memory is measured in the release build";
+  const int64_t small = peak_of(2048, "512MB"), large = peak_of(4096, "512MB");
+  EXPECT_LT(static_cast<double>(large), 1.1 * static_cast<double>(small));
+  EXPECT_LT(large, int64_t{512} << 20);
+}
+
+}  // namespace
+}  // namespace sr
