@@ -21,21 +21,31 @@ constexpr int64_t kLargestCore = 2048;  // beyond this the margin costs nothing 
 constexpr int64_t kSmallestCore = 16;
 constexpr int64_t kBlock = 256;  // side of a block of the result
 
-int64_t cache_bytes(const SceneOptions& options) {
-  return std::min(kLargestCache, options.max_memory_bytes / 8);
+// What the reader may take: beside what a block of the file wants, enough not to decode a block twice.
+TiffLimits limits_for(const SceneOptions& options) {
+  return {.block_bytes = options.max_memory_bytes / 4,
+          .cache_bytes = std::min(kLargestCache, options.max_memory_bytes / 8)};
+}
+
+// Blocks are used again by the tiles beside and below: a band of rows as high as a tile's read window and the
+// blocks that reach out of it serves them all, so memory follows the width of a scene and not its area.
+int64_t useful_cache(const TiffInfo& info, const TileGrid& grid) {
+  constexpr int64_t kBlockRows = 512;
+  const int64_t rows =
+      std::min(info.height, grid.tile_height + grid.margin.before + grid.margin.after + kBlockRows);
+  return info.width * rows * info.bands * bytes_of(info.type);
 }
 
 // All memory of a run whose largest tile has this core.
 int64_t bytes_for(const TiffInfo& info, const SceneSettings& s, const Reach& margin, int64_t tile_w,
-                  int64_t tile_h, const SceneOptions& options, int results) {
+                  int64_t tile_h, int64_t reader_bytes, int results) {
   const Window read{0, 0, std::min(info.width, tile_w + margin.before + margin.after),
                     std::min(info.height, tile_h + margin.before + margin.after)};
   const Tile tile{{0, 0, std::min(info.width, tile_w), std::min(info.height, tile_h)}, read};
   const int64_t sample = info.bands * bytes_of(info.type);
   const int64_t coarse = tile.read.pixels() * (sample + (info.has_mask ? 1 : 0));
   const int64_t fine = tile.core.pixels() * s.factor * s.factor * sample * results;
-  return kProgramBytes + cache_bytes(options) + (kTilesInFlight + 1) * (coarse + fine) +
-         working_bytes(s, tile);
+  return kProgramBytes + reader_bytes + (kTilesInFlight + 1) * (coarse + fine) + working_bytes(s, tile);
 }
 
 std::string megabytes(int64_t bytes) {
@@ -135,10 +145,10 @@ void describe(const TiffInfo& info, const SceneSettings& s, const TileGrid& grid
 }  // namespace
 
 TileGrid plan_tiles(const TiffInfo& info, const Model* model, const SceneSettings& s,
-                    const SceneOptions& options, int results) {
+                    const SceneOptions& options, int64_t reader_bytes, int results) {
   const Reach margin = margin_for(model, s);
   const auto fits = [&](int64_t w, int64_t h) {
-    return bytes_for(info, s, margin, w, h, options, results) <= options.max_memory_bytes;
+    return bytes_for(info, s, margin, w, h, reader_bytes, results) <= options.max_memory_bytes;
   };
   int64_t w = info.width, h = info.height;
   if (options.num_tiles_w > 0) w = (info.width + options.num_tiles_w - 1) / options.num_tiles_w;
@@ -154,7 +164,7 @@ TileGrid plan_tiles(const TiffInfo& info, const Model* model, const SceneSetting
   if (!fits(w, h))
     throw Error(Error::Kind::limit, "max_memory of ", megabytes(options.max_memory_bytes),
                 " is too small for this scene: tiles of ", w, " x ", h, " pixels want ",
-                megabytes(bytes_for(info, s, margin, w, h, options, results)));
+                megabytes(bytes_for(info, s, margin, w, h, reader_bytes, results)));
   return {info.width, info.height, w, h, margin};
 }
 
@@ -165,12 +175,16 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   if (used && used->factor() != factor)
     throw Error(Error::Kind::usage, "the weights are for factor ", used->factor(), ", factor ", factor,
                 " was asked for");
-  TiffReader reader(path, {.block_bytes = options.max_memory_bytes / 4, .cache_bytes = cache_bytes(options)});
-  const TiffInfo& info = reader.info();
+  TiffLimits limits = limits_for(options);
+  const TiffReader first_look(path, limits);
+  const TiffInfo info = first_look.info();
   NetworkOptions network;
   network.factor = factor;
   SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
-  const TileGrid grid = plan_tiles(info, used, settings, options, (used ? 1 : 0) + (with_bicubic ? 1 : 0));
+  const TileGrid grid = plan_tiles(info, used, settings, options, first_look.cache_bytes(),
+                                   (used ? 1 : 0) + (with_bicubic ? 1 : 0));
+  limits.cache_bytes = std::min(limits.cache_bytes, useful_cache(info, grid));
+  TiffReader reader(path, limits);
   describe(info, settings, grid, used, events);
   settings.range = choose_range(reader, used, options, grid, events);
 

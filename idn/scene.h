@@ -40,8 +40,9 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
                    const SceneOptions& options, const SceneEvents& events = {});
 
 /// Tiles whose cores together make the scene: as the options say, no larger than the memory allows, cores
-/// aligned with the blocks of the result where memory alone decides. Errors: limit.
+/// aligned with the blocks of the result where memory alone decides. `reader_bytes` is what the reader holds
+/// (TiffReader::cache_bytes), `results` how many files are written. Errors: limit.
 TileGrid plan_tiles(const TiffInfo& info, const Model* model, const SceneSettings& settings,
-                    const SceneOptions& options, int results);
+                    const SceneOptions& options, int64_t reader_bytes, int results);
 
 }  // namespace sr
