@@ -149,6 +149,14 @@ Model Model::load(const std::string& checkpoint_path) {
   }
 }
 
+Model Model::load(const std::string& checkpoint_path, int factor) {
+  Model model = load(checkpoint_path);
+  if (model.factor() != factor)
+    throw Error(Error::Kind::format, checkpoint_path, ": the weights are for factor ", model.factor(),
+                ", --upsampling_factor is ", factor);
+  return model;
+}
+
 void Model::save(const std::string& checkpoint_path) const {
   Checkpoint checkpoint;
   checkpoint.meta = meta_of(*this).dump();

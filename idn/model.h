@@ -50,6 +50,8 @@ class Model {
   /// Errors: io, format, limit (as load_checkpoint), format (not a model: every missing, extra or differing
   /// parameter is named), unsupported (an option from a newer version).
   static Model load(const std::string& checkpoint_path);
+  /// The same; the weights must be for `factor`. Errors: also format (they are for another).
+  static Model load(const std::string& checkpoint_path, int factor);
   void save(const std::string& checkpoint_path) const;
 
   const NetworkOptions& options() const { return network->options(); }

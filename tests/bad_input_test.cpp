@@ -81,7 +81,7 @@ TEST_F(BadInput, AMissingFolderIsNamed) {
 
 TEST_F(BadInput, AFolderWithoutMatchingImagesSaysWhatItHolds) {
   write_bytes(folder_ / "in/picture.png", "x");
-  expect_refusal(eval(), 1, {"no .tif image", "1 other", "--img_ext"});
+  expect_refusal(eval(), 1, {"no image (.tif)", "its 1 files", "--img_ext"});
 }
 
 TEST_F(BadInput, WrongUsageIsStatusTwo) {

@@ -1,4 +1,4 @@
-#include "io/procedural_scene.h"
+#include "landscape/procedural_scene.h"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,11 @@
 // Super-resolves every image of a folder.
-#include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <optional>
 
 #include "idn/preview.h"
 #include "idn/scene.h"
 #include "io/picture.h"
+#include "tools/images.h"
 #include "tools/program.h"
 
 namespace sr {
@@ -92,35 +91,7 @@ void settle(Options& o) {
                   ": the first number must be the smaller one");
   }
   while (o.data_path.size() > 1 && o.data_path.back() == '/') o.data_path.pop_back();
-  if (!o.img_ext.empty() && o.img_ext[0] != '.') o.img_ext.insert(0, 1, '.');
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
-// The images, in the order of their names. Errors: io (nothing there), which says what would be taken.
-std::vector<fs::path> find_images(const Options& o) {
-  std::error_code error;
-  if (fs::is_regular_file(o.data_path, error)) return {o.data_path};
-  if (!fs::is_directory(o.data_path, error))
-    throw Error(Error::Kind::io, o.data_path, ": no such folder; --data_path wants a folder with images");
-  std::vector<fs::path> images;
-  size_t others = 0;
-  for (const fs::directory_entry& entry : fs::directory_iterator(o.data_path, error)) {
-    if (!entry.is_regular_file(error)) continue;
-    if (lower(entry.path().extension().string()) == lower(o.img_ext))
-      images.push_back(entry.path());
-    else
-      ++others;
-  }
-  if (error) throw Error(Error::Kind::io, o.data_path, ": cannot be read: ", error.message());
-  if (images.empty())
-    throw Error(Error::Kind::io, o.data_path, ": no ", o.img_ext, " image among its ", others,
-                " other files; --img_ext chooses another extension");
-  std::sort(images.begin(), images.end());
-  return images;
+  o.img_ext = extension_of_option(o.img_ext);
 }
 
 fs::path result_folder(const Options& o) {
@@ -174,14 +145,11 @@ void process(const fs::path& image, const fs::path& folder, const Model* model, 
 int run(Options& o) {
   settle(o);
   o.common.apply();
-  const std::vector<fs::path> images = find_images(o);
+  const std::vector<fs::path> images = find_images(o.data_path, {o.img_ext});
   std::optional<Model> model;
   if (!o.bicubic_only) {
     const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
-    model = Model::load(checkpoint);
-    if (model->factor() != o.factor)
-      throw Error(Error::Kind::format, checkpoint, ": the weights are for factor ", model->factor(),
-                  ", --upsampling_factor is ", o.factor);
+    model = Model::load(checkpoint, o.factor);
     if (!o.mean_values_path.empty())
       model->means = load_mean_values(
           (fs::path(o.mean_values_path) / ("x" + std::to_string(o.factor)) / "mean_values.json").string(),
@@ -205,12 +173,7 @@ int run(Options& o) {
       print_error(kName, failures.back().c_str());
     }
   }
-  if (failures.empty()) return 0;
-  if (images.size() > 1) {
-    std::fprintf(stderr, "%zu of %zu images failed:\n", failures.size(), images.size());
-    for (const std::string& failure : failures) std::fprintf(stderr, "  %s\n", failure.c_str());
-  }
-  return 1;
+  return report_failures(failures, images.size());
 }
 
 }  // namespace

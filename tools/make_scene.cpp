@@ -3,8 +3,8 @@
 #include <charconv>
 #include <map>
 
-#include "io/procedural_scene.h"
 #include "io/tiff_writer.h"
+#include "landscape/procedural_scene.h"
 #include "tools/program.h"
 
 namespace sr {

@@ -1,12 +1,11 @@
 // Scores weights on a folder of ground-truth images by the literature's protocol.
-#include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "idn/score.h"
 #include "io/output_file.h"
+#include "tools/images.h"
 #include "tools/program.h"
 
 namespace sr {
@@ -44,35 +43,9 @@ void add_options(CLI::App& app, Options& o) {
   o.common.add_to(app);
 }
 
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 std::vector<std::string> extensions(const Options& o) {
   if (o.img_ext.empty()) return {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"};
-  return {lower(o.img_ext[0] == '.' ? o.img_ext : "." + o.img_ext)};
-}
-
-// The images, in the order of their names. Errors: io (nothing there), which says what would be taken.
-std::vector<fs::path> find_images(const Options& o) {
-  std::error_code error;
-  if (fs::is_regular_file(o.data_path, error)) return {o.data_path};
-  if (!fs::is_directory(o.data_path, error))
-    throw Error(Error::Kind::io, o.data_path, ": no such folder; --data_path wants a folder with images");
-  const std::vector<std::string> wanted = extensions(o);
-  std::vector<fs::path> images;
-  for (const fs::directory_entry& entry : fs::directory_iterator(o.data_path, error))
-    if (entry.is_regular_file(error) &&
-        std::find(wanted.begin(), wanted.end(), lower(entry.path().extension().string())) != wanted.end())
-      images.push_back(entry.path());
-  if (error) throw Error(Error::Kind::io, o.data_path, ": cannot be read: ", error.message());
-  if (images.empty())
-    throw Error(Error::Kind::io, o.data_path, ": no image (",
-                o.img_ext.empty() ? "BMP, PNG, JPEG or TIFF" : wanted[0],
-                ") in this folder; --img_ext chooses others");
-  std::sort(images.begin(), images.end());
-  return images;
+  return {extension_of_option(o.img_ext)};
 }
 
 Score mean(const std::vector<NamedScore>& scores) {
@@ -111,12 +84,9 @@ void write_json(const std::string& path, int factor, const std::vector<NamedScor
   write_file(path, json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
-Model load_model(const Options& o) {
+Model load_luma_model(const Options& o) {
   const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
-  Model model = Model::load(checkpoint);
-  if (model.factor() != o.factor)
-    throw Error(Error::Kind::format, checkpoint, ": the weights are for factor ", model.factor(),
-                ", --upsampling_factor is ", o.factor);
+  Model model = Model::load(checkpoint, o.factor);
   if (model.nchan() != 1)
     throw Error(Error::Kind::format, checkpoint, ": the weights are for ", model.nchan(),
                 " channels together; the protocol scores luma, which needs a network of one channel");
@@ -126,8 +96,8 @@ Model load_model(const Options& o) {
 
 int run(const Options& o) {
   o.common.apply();
-  const std::vector<fs::path> images = find_images(o);
-  const Model model = load_model(o);
+  const std::vector<fs::path> images = find_images(o.data_path, extensions(o));
+  const Model model = load_luma_model(o);
   o.common.say(o.common.description());
   o.common.say("image                     bicubic PSNR / SSIM     IDN PSNR / SSIM");
   std::vector<NamedScore> scores;
@@ -151,10 +121,7 @@ int run(const Options& o) {
     o.common.say(row("mean of " + std::to_string(scores.size()), mean(scores)));
     if (!o.json.empty()) write_json(o.json, o.factor, scores);
   }
-  if (failures.empty()) return 0;
-  std::fprintf(stderr, "%zu of %zu images could not be scored:\n", failures.size(), images.size());
-  for (const std::string& failure : failures) std::fprintf(stderr, "  %s\n", failure.c_str());
-  return 1;
+  return report_failures(failures, images.size());
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "io/landscape_paint.h"
+#include "landscape/landscape_paint.h"
 
 namespace sr::landscape_paint {
 

@@ -1,4 +1,4 @@
-#include "io/procedural_scene.h"
+#include "landscape/procedural_scene.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "io/landscape.h"
+#include "landscape/landscape.h"
 
 namespace sr {
 namespace {

@@ -1,9 +1,9 @@
-#include "io/landscape.h"
+#include "landscape/landscape.h"
 
 #include <array>
 
-#include "io/landscape_noise.h"
-#include "io/landscape_paint.h"
+#include "landscape/landscape_noise.h"
+#include "landscape/landscape_paint.h"
 
 namespace sr {
 namespace {

@@ -1,8 +1,8 @@
 // Colours, shapes, light and trees, of which the landscape is put together.
 #pragma once
 
-#include "io/landscape.h"
-#include "io/landscape_noise.h"
+#include "landscape/landscape.h"
+#include "landscape/landscape_noise.h"
 
 namespace sr::landscape_paint {
 
