@@ -9,6 +9,8 @@ cd "$root"
 logs=$root/build/test-logs
 mkdir -p "$logs"
 jobs=$(nproc)
+# Two tests run at a time, each with threads of its own: those that wait must not spin.
+export OMP_WAIT_POLICY=passive
 
 # say_and_run NAME COMMAND...: output into a log, of which the end is shown if the command fails.
 say_and_run() {
