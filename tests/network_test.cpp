@@ -108,7 +108,7 @@ TEST(Network, ReachesAsFarAsItSaysAndNoFarther) {
 }
 
 TEST(Network, WithoutRecordingItHoldsNoMoreMemoryThanItSays) {
-  const Shape shape{1, 60, 50, 1};
+  const Shape shape{1, 20, 16, 1};
   const int64_t stated = Network::peak_channels() * 4 * shape.pixels();
   for (const int factor : {2, 3, 4})
     for (const int blocks : {1, 4, 7}) {
