@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <time.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -46,8 +47,9 @@ std::vector<Setting> settings() {
   return list;
 }
 
-void add_benchmark(const std::string& name, const std::function<Work()>& make) {
+void add_benchmark(const std::string& name, const std::function<Work()>& make, bool every_set) {
   for (const Setting& setting : settings()) {
+    if (!every_set && setting.simd != best_simd()) continue;
     const auto checked = std::make_shared<bool>(false);
     const std::string full =
         name + '/' + name_of(setting.simd) + '/' + std::to_string(setting.threads) + "_threads";

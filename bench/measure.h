@@ -29,12 +29,13 @@ struct Work {
   std::function<double()> difference;
 };
 
-/// Registers NAME/SET/N_threads for every setting. Each checks `difference` before its first run, and reports
+/// Registers NAME/SET/N_threads for every setting, or for the best instruction set only if the work is
+/// compiled for none in particular. Each checks `difference` before its first run, and reports
 ///   x_peak       2 * multiply_adds / CPU time per thread / fma_peak(threads), measured just before and after
 ///   x_peak_wall  the same by wall-clock time, which others on the machine make smaller
 ///   peak_gflops  the peak
 ///   mpix_s       10^6 pixels a second of CPU time per thread
-void add_benchmark(const std::string& name, const std::function<Work()>& make);
+void add_benchmark(const std::string& name, const std::function<Work()>& make, bool every_set = true);
 
 /// The main function: runs what was added, with the options of Google Benchmark.
 int run_benchmarks(int argc, char** argv);

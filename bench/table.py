@@ -31,11 +31,13 @@ def medians(benchmarks):
 
 
 def table(works, prefix, cell):
-    lines = ["| | " + " | ".join(f"{s}, {t} thread{'s' * (t > 1)}" for s in SETS for t in THREADS) + " |",
-             "|---" * (1 + len(SETS) * len(THREADS)) + "|"]
+    columns = [(s, t) for s in SETS for t in THREADS
+               if any((s, t) in e for n, e in works.items() if n.startswith(prefix))]
+    lines = ["| | " + " | ".join(f"{s}, {t} thread{'s' * (t > 1)}" for s, t in columns) + " |",
+             "|---" * (1 + len(columns)) + "|"]
     for name, entries in works.items():
         if name.startswith(prefix):
-            cells = [cell(entries[s, t]) if (s, t) in entries else "" for s in SETS for t in THREADS]
+            cells = [cell(entries[c]) if c in entries else "" for c in columns]
             lines.append(f"| {name.removeprefix(prefix)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
