@@ -17,6 +17,8 @@ void check(const ProceduralScene& scene, const Window& w) {
     throw Error(Error::Kind::usage, "a scene of ", scene.width, " x ", scene.height, " pixels and ",
                 scene.bands, " bands: each must be at least 1");
   }
+  if (scene.samples < 1 || scene.samples > 16)
+    throw Error(Error::Kind::usage, "a scene of ", scene.samples, " samples across a pixel: want 1 to 16");
   if (w.x < 0 || w.y < 0 || w.w < 1 || w.h < 1 || w.x > scene.width - w.w || w.y > scene.height - w.h) {
     throw Error(Error::Kind::usage, "a window of ", w.w, " x ", w.h, " pixels at (", w.x, ", ", w.y,
                 ") of a scene of ", scene.width, " x ", scene.height, ": it must lie inside");
@@ -95,6 +97,21 @@ T apart_from(T sample, T nodata) {
   return static_cast<T>(sample == std::numeric_limits<T>::max() ? sample - 1 : sample + 1);
 }
 
+// The mean over one pixel, as a sensor sees it.
+Reflectance pixel_of(const ProceduralScene& scene, int64_t x, int64_t y) {
+  const double step = 1.0 / scene.samples;
+  Reflectance sum{};
+  for (int i = 0; i < scene.samples; ++i)
+    for (int j = 0; j < scene.samples; ++j) {
+      const Reflectance point = landscape(static_cast<double>(x) + (j + 0.5) * step,
+                                          static_cast<double>(y) + (i + 0.5) * step, scene.seed);
+      sum.red += point.red, sum.green += point.green;
+      sum.blue += point.blue, sum.infrared += point.infrared;
+    }
+  const float share = 1.0f / static_cast<float>(scene.samples * scene.samples);
+  return {sum.red * share, sum.green * share, sum.blue * share, sum.infrared * share};
+}
+
 template <class T>
 void fill_row(const ProceduralScene& scene, const TurnedFrame& frame, T nodata, int64_t y,
               const Window& window, T* to) {
@@ -103,8 +120,7 @@ void fill_row(const ProceduralScene& scene, const TurnedFrame& frame, T nodata, 
       std::fill(to, to + scene.bands, nodata);
       continue;
     }
-    const Reflectance pixel =
-        landscape(static_cast<double>(x) + 0.5, static_cast<double>(y) + 0.5, scene.seed);
+    const Reflectance pixel = pixel_of(scene, x, y);
     for (int band = 0; band < scene.bands; ++band) {
       const T sample = sample_of<T>(band_of(pixel, band, scene.bands));
       to[band] = scene.nodata ? apart_from(sample, nodata) : sample;

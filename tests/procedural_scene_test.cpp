@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "landscape/landscape.h"
+
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -130,6 +132,18 @@ TEST(ProceduralScene, ImpossibleRequestsAreRefused) {
   }
   EXPECT_THROW(procedural_scene({.width = 10, .height = 10, .bands = 0}, {0, 0, 1, 1}), Error);
   EXPECT_THROW(procedural_scene({.width = 0, .height = 10}, {0, 0, 1, 1}), Error);
+}
+
+TEST(ProceduralScene, APixelIsTheMeanOfItsSamples) {
+  const ProceduralScene scene{
+      .width = 40, .height = 30, .bands = 3, .type = SampleType::f32, .seed = 19, .samples = 2};
+  const Raster raster = procedural_scene(scene, {0, 0, 40, 30});
+  for (const auto& [x, y] : {std::pair{0, 0}, {17, 3}, {39, 29}}) {
+    float sum = 0;
+    for (const double dx : {0.25, 0.75})
+      for (const double dy : {0.25, 0.75}) sum += landscape(x + dx, y + dy, 19).green;
+    EXPECT_NEAR(raster.data<float>()[(y * 40 + x) * 3 + 1], sum / 4, 1e-6);
+  }
 }
 
 }  // namespace

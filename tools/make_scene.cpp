@@ -44,6 +44,10 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--type", o.type, "sample type: u8, i8, u16, i16, u32, i32, f32 or f64")
       ->check(CLI::IsMember({"u8", "i8", "u16", "i16", "u32", "i32", "f32", "f64"}))
       ->capture_default_str();
+  app.add_option("--samples", o.scene.samples,
+                 "a pixel is the mean of N x N points of the ground: 3 and more look like a sensor's image")
+      ->check(CLI::Range(1, 16))
+      ->capture_default_str();
   app.add_option("--seed", o.scene.seed, "another number gives another landscape")->capture_default_str();
   app.add_option("--nodata", o.nodata,
                  "turns the scene within the picture; the collar has this value (or nan)");

@@ -37,7 +37,7 @@ fi
 
 if [ -z "$scene" ]; then
   scene=$out/scene.tif
-  "$bin/make_scene" --quiet --out "$scene" --width 480 --height 360 --seed 1
+  "$bin/make_scene" --quiet --out "$scene" --width 480 --height 360 --seed 19 --samples 4
 fi
 
 caffemodel=$shared/reference/idn_caffe/IDN_x$factor.caffemodel
