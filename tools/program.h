@@ -94,6 +94,7 @@ inline void print_error(const char* program, const char* text) {
 template <class Body>
 int run_program(CLI::App& app, int argc, char** argv, Body body) {
   const char* name = app.get_name().c_str();
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
   try {
     app.parse(argc, argv);
