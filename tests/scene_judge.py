@@ -168,6 +168,9 @@ def differences(a, b, factor):
         if a.GetMetadataItem(key):
             same(key, float(a.GetMetadataItem(key).split()[0]) * factor,
                  float((b.GetMetadataItem(key) or "0").split()[0]))
+    # The value range of a scene is one for all its bands, so what counts as far off is, too.
+    everything = a.ReadAsArray().astype("float64")
+    spread = everything[np.isfinite(everything)].std() + 1 if np.isfinite(everything).any() else 1
     for i in range(1, a.RasterCount + 1):
         p, q = a.GetRasterBand(i), b.GetRasterBand(i)
         same("type of band %d" % i, p.DataType, q.DataType)
@@ -188,7 +191,6 @@ def differences(a, b, factor):
         valid = np.isfinite(left) & (p.GetMaskBand().ReadAsArray() != 0)
         if valid.any():
             fine = right[enlarged(valid, factor)]
-            spread = left[valid].std() + 1
             if not abs(left[valid].mean() - fine.mean()) < 0.1 * spread:
                 found.append("band %d: mean %g became %g" % (i, left[valid].mean(), fine.mean()))
     return found
