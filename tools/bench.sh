@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Measures the CPU kernels and the whole network, into bench/results/cpu_<date>.json and bench/results/README.md:
-#   tools/bench.sh [OUTPUT_FOLDER]
-# Takes about a quarter of an hour on two cores, and needs them to itself: others' work shows in the wall-clock columns.
+#   tools/bench.sh [OUTPUT_FOLDER [FILTER]]      FILTER: a regular expression, as 512x512/avx512
+# All of it takes about a quarter of an hour on two cores, and needs them to itself: others' work shows in the wall-clock columns.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=$(realpath -m "${1:-$root/bench/results}")
+filter=${2:-.}
 cd "$root"
 tools/setup.sh --tests
 mkdir -p build "$out"
@@ -22,7 +23,7 @@ commit=$(git rev-parse --short HEAD)
 parts=()
 for bench in conv2d_bench idn_bench; do
   # Threads that wait without spinning: CPU time then counts work.
-  OMP_WAIT_POLICY=passive "build/release/bin/$bench" --benchmark_repetitions=3 --benchmark_min_time=0.2 \
+  OMP_WAIT_POLICY=passive "build/release/bin/$bench" --benchmark_filter="$filter" --benchmark_repetitions=3 --benchmark_min_time=0.2 \
     --benchmark_report_aggregates_only=true --benchmark_out="build/$bench.json" --benchmark_out_format=json
   parts+=("build/$bench.json")
 done
