@@ -16,10 +16,11 @@ export OMP_WAIT_POLICY=passive
 say_and_run() {
   local name=$1 start=$SECONDS
   shift
-  printf '%-18s' "$name"
+  printf '%-20s' "$name"
   if ! "$@" >"$logs/${name// /-}.log" 2>&1 </dev/null; then
     echo "FAILED after $((SECONDS - start)) s"
-    tail -n 60 "$logs/${name// /-}.log"
+    grep -E -A 8 ': Failure$|error: |ERROR: |runtime error: ' "$logs/${name// /-}.log" | head -n 80 || true
+    tail -n 15 "$logs/${name// /-}.log"
     echo "test.sh: error: '$name' failed; its whole output is in $logs/${name// /-}.log" >&2
     return 1
   fi
