@@ -1,7 +1,9 @@
 #include "autograd/functions.h"
 
+#include "tensor/loss.h"
 #include "tensor/pointwise.h"
 #include "tensor/reduce.h"
+#include "tensor/ssim.h"
 
 namespace sr {
 namespace {
@@ -26,6 +28,15 @@ Var add_joined(const Var& y, const std::vector<Var>& parts) {
     }
     return grads;
   });
+}
+
+Tensor single(double value) {
+  const auto rounded = static_cast<float>(value);
+  return Tensor::from({1, 1, 1, 1}, {&rounded, 1});
+}
+
+float value_of(const Tensor& single) {
+  return *single.data();
 }
 
 }  // namespace
@@ -71,6 +82,27 @@ Var channels(const Var& x, int64_t begin, int64_t end) {
 Var add(const Var& a, const Var& b) {
   return Var(add(a.value(), b.value()), {a, b}, [](const Tensor& dy) -> std::vector<Tensor> {
     return {dy, dy};
+  });
+}
+
+Var l1_loss(const Var& x, const Tensor& target) {
+  const Tensor value = x.value();
+  return Var(single(l1_loss(value, target)), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    return {scale(l1_loss_grad(value, target), value_of(dy))};
+  });
+}
+
+Var l2_loss(const Var& x, const Tensor& target) {
+  const Tensor value = x.value();
+  return Var(single(l2_loss(value, target)), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    return {scale(l2_loss_grad(value, target), value_of(dy))};
+  });
+}
+
+Var ssim_loss(const Var& x, const Tensor& target, double peak) {
+  const Tensor value = x.value();
+  return Var(single(-ssim(value, target, peak)), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    return {scale(ssim_grad(value, target, peak), -value_of(dy))};
   });
 }
 

@@ -17,4 +17,11 @@ Var channels(const Var& x, int64_t begin, int64_t end);
 /// Sum of two values of one shape.
 Var add(const Var& a, const Var& b);
 
+// Losses: one value, [1, 1, 1, 1], to start backward() from. Formulas in tensor/loss.h and tensor/ssim.h; the
+// functions there give the same value in double.
+Var l1_loss(const Var& x, const Tensor& target);
+Var l2_loss(const Var& x, const Tensor& target);
+/// Minus the mean structural similarity.
+Var ssim_loss(const Var& x, const Tensor& target, double peak);
+
 }  // namespace sr

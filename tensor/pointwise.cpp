@@ -2,39 +2,21 @@
 
 #include <algorithm>
 
-#include "tensor/error.h"
+#include "tensor/pairs.h"
 
 namespace sr {
-namespace {
-
-void check_same(const char* what, const Tensor& a, const Tensor& b) {
-  if (!(a.shape() == b.shape()))
-    throw Error(Error::Kind::shape, what, ": shapes ", a.shape(), " and ", b.shape(), " differ");
-}
-
-// y[pixel][c] = f(a[pixel][c], b[pixel][c]) for inputs with any pitch.
-template <class F>
-Tensor map_pairs(const Tensor& a, const Tensor& b, F f) {
-  Tensor y(a.shape());
-  const int64_t c = a.shape().c;
-  const float* pa = a.data();
-  const float* pb = b.data();
-  float* py = y.data();
-#pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < a.shape().pixels(); ++p)
-    for (int64_t k = 0; k < c; ++k) py[p * c + k] = f(pa[p * a.pitch() + k], pb[p * b.pitch() + k]);
-  return y;
-}
-
-}  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  check_same("add", a, b);
+  check_same_shape("add", a, b);
   return map_pairs(a, b, [](float x, float y) { return x + y; });
 }
 
+Tensor scale(const Tensor& x, float factor) {
+  return map_pairs(x, x, [factor](float a, float) { return factor * a; });
+}
+
 Tensor leaky_relu_grad(const Tensor& dy, const Tensor& y, float leak) {
-  check_same("leaky_relu_grad", dy, y);
+  check_same_shape("leaky_relu_grad", dy, y);
   return map_pairs(dy, y, [leak](float d, float value) { return value > 0 ? d : leak * d; });
 }
 

@@ -1,4 +1,4 @@
-// Element by element: sums, the leaky ReLU's derivative, joining channels.
+// Element by element: sums, multiples, the leaky ReLU's derivative, joining channels.
 #pragma once
 
 #include <vector>
@@ -9,6 +9,9 @@ namespace sr {
 
 /// a + b, same shapes, result contiguous. Errors: shape.
 Tensor add(const Tensor& a, const Tensor& b);
+
+/// factor * x, contiguous.
+Tensor scale(const Tensor& x, float factor);
 
 /// dy where y > 0, leak * dy elsewhere: the leaky ReLU's gradient from its result y. Errors: shape.
 Tensor leaky_relu_grad(const Tensor& dy, const Tensor& y, float leak);

@@ -243,6 +243,27 @@ TEST(Derivative, ChannelsAndSums) {
       });
 }
 
+TEST(Derivative, Losses) {
+  Random random{5};
+  const Shape shape{2, 13, 14, 3};
+  const Tensor target = random_normal(shape, 1, random);
+  const Array t(target);
+  const auto single = [](double value) {
+    Array y(Shape{1, 1, 1, 1});
+    y.values[0] = value;
+    return y;
+  };
+  check_derivative(
+      "l1", {shape}, [&](const std::vector<Var>& v) { return l1_loss(v[0], target); },
+      [&](const std::vector<Array>& a) { return single(reference::l1_loss(a[0], t)); });
+  check_derivative(
+      "l2", {shape}, [&](const std::vector<Var>& v) { return l2_loss(v[0], target); },
+      [&](const std::vector<Array>& a) { return single(reference::l2_loss(a[0], t)); });
+  check_derivative(
+      "ssim", {shape}, [&](const std::vector<Var>& v) { return ssim_loss(v[0], target, 2.5); },
+      [&](const std::vector<Array>& a) { return single(-reference::ssim(a[0], t, 2.5)); });
+}
+
 TEST(Autograd, Conv2dWithAddedTensorsGivesTheSameBitsRecordingOrNot) {
   Random random{2};
   const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.05f};

@@ -139,6 +139,49 @@ inline Array network(const Arrays& p, const NetworkOptions& o, const Array& imag
   return y;
 }
 
+inline double l1_loss(const Array& x, const Array& target) {
+  double sum = 0;
+  for (size_t i = 0; i < x.values.size(); ++i) sum += std::abs(x.values[i] - target.values[i]);
+  return sum / static_cast<double>(x.values.size());
+}
+
+inline double l2_loss(const Array& x, const Array& target) {
+  double sum = 0;
+  for (size_t i = 0; i < x.values.size(); ++i) sum += std::pow(x.values[i] - target.values[i], 2);
+  return sum / static_cast<double>(x.values.size());
+}
+
+/// The definition, window by window with the two-dimensional kernel and centred moments; mean over n, windows
+/// and channels.
+inline double ssim(const Array& a, const Array& b, double peak) {
+  const Shape& s = a.shape;
+  double total = 0;
+  int64_t windows = 0;
+  for (int64_t n = 0; n < s.n; ++n)
+    for (int64_t i = 5; i + 5 < s.h; ++i)
+      for (int64_t j = 5; j + 5 < s.w; ++j)
+        for (int64_t c = 0; c < s.c; ++c, ++windows) {
+          const auto mean = [&](auto f) {
+            double sum = 0, weights = 0;
+            for (int64_t u = -5; u <= 5; ++u)
+              for (int64_t v = -5; v <= 5; ++v) {
+                const double weight = std::exp(-static_cast<double>(u * u + v * v) / (2 * 1.5 * 1.5));
+                sum += weight * f(a.at(n, i + u, j + v, c), b.at(n, i + u, j + v, c));
+                weights += weight;
+              }
+            return sum / weights;
+          };
+          const double ma = mean([](double p, double) { return p; }),
+                       mb = mean([](double, double q) { return q; });
+          const double va = mean([&](double p, double) { return (p - ma) * (p - ma); });
+          const double vb = mean([&](double, double q) { return (q - mb) * (q - mb); });
+          const double cov = mean([&](double p, double q) { return (p - ma) * (q - mb); });
+          const double c1 = std::pow(0.01 * peak, 2), c2 = std::pow(0.03 * peak, 2);
+          total += (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
+        }
+  return total / static_cast<double>(windows);
+}
+
 /// Largest difference, relative to the largest value of the reference (or 1 if that is larger).
 inline double difference(const Tensor& result, const Array& expected) {
   const std::vector<float> values = result.to_vector();

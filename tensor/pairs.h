@@ -1,0 +1,53 @@
+// Two tensors of one shape, element by element: the loops behind pointwise.cpp and loss.cpp.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "tensor/error.h"
+#include "tensor/tensor.h"
+
+namespace sr {
+
+/// Errors: shape (they differ).
+inline void check_same_shape(const char* what, const Tensor& a, const Tensor& b) {
+  if (!(a.shape() == b.shape()))
+    throw Error(Error::Kind::shape, what, ": shapes ", a.shape(), " and ", b.shape(), " differ");
+}
+
+/// f(a, b) of every element, contiguous; the inputs may be channel views.
+template <class F>
+Tensor map_pairs(const Tensor& a, const Tensor& b, F f) {
+  Tensor y(a.shape());
+  const int64_t c = a.shape().c;
+  const float* pa = a.data();
+  const float* pb = b.data();
+  float* py = y.data();
+#pragma omp parallel for schedule(static)
+  for (int64_t p = 0; p < a.shape().pixels(); ++p)
+    for (int64_t k = 0; k < c; ++k) py[p * c + k] = f(pa[p * a.pitch() + k], pb[p * b.pitch() + k]);
+  return y;
+}
+
+/// Sum of f(a, b), a double, over every element. Blocks of pixels are summed by themselves and then added up
+/// in order: the bits are the same for any number of threads.
+template <class F>
+double sum_pairs(const Tensor& a, const Tensor& b, F f) {
+  constexpr int64_t kBlock = 4096;
+  const int64_t c = a.shape().c, pixels = a.shape().pixels(), blocks = (pixels + kBlock - 1) / kBlock;
+  const float* pa = a.data();
+  const float* pb = b.data();
+  std::vector<double> sums(static_cast<size_t>(blocks));
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks; ++block) {
+    double sum = 0;
+    for (int64_t p = block * kBlock; p < std::min(pixels, (block + 1) * kBlock); ++p)
+      for (int64_t k = 0; k < c; ++k) sum += f(pa[p * a.pitch() + k], pb[p * b.pitch() + k]);
+    sums[static_cast<size_t>(block)] = sum;
+  }
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+}  // namespace sr
