@@ -46,13 +46,16 @@ struct ConvKernels {
 
 namespace baseline {
 extern const ConvKernels kConvKernels;
-}
+void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
+}  // namespace baseline
 namespace avx2 {
 extern const ConvKernels kConvKernels;
-}
+void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
+}  // namespace avx2
 namespace avx512 {
 extern const ConvKernels kConvKernels;
-}
+void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
+}  // namespace avx512
 
 /// Those of active_simd().
 const ConvKernels& conv_kernels();

@@ -343,65 +343,8 @@ void conv2d_shuffled(const ConvDims& d, const float* x, const float* weight, con
   }
 }
 
-// ---- grad_weight: lanes are input channels ----
-
-constexpr int kGradOutputs = kAccumulators == 24 ? 8 : kAccumulators;
-
-// dw[o .. o+count][u][v][16 channels from k] summed over all pixels: each row by itself, then the rows in
-// order.
-void grad_weight_block(const ConvDims& d, const float* x, const float* dy, int64_t o, int64_t count,
-                       int64_t u, int64_t v, int64_t channel, int64_t channel_count, float total[][16]) {
-  for (int64_t q = 0; q < kGradOutputs; ++q)
-    for (int64_t k = 0; k < 16; ++k) total[q][k] = 0.0f;
-  for (int64_t r = 0; r < d.n * d.oh; ++r) {
-    const int64_t n = r / d.oh, row = r % d.oh * d.stride + u - d.pad_h;
-    if (row < 0 || row >= d.h) continue;
-    Lanes16 sum[kGradOutputs];
-#pragma GCC unroll 8
-    for (int q = 0; q < kGradOutputs; ++q) sum[q] = Lanes16::zero();
-    const float* xr = x + (n * d.h + row) * d.w * d.x_pitch + channel;
-    const float* dr = dy + r * d.ow * d.y_pitch + o;
-    for (int64_t j = 0; j < d.ow; ++j) {
-      const int64_t column = j * d.stride + v - d.pad_w;
-      if (column < 0 || column >= d.w) continue;
-      Lanes16 value;
-      if (channel_count == 16) {
-        value = Lanes16::load(xr + column * d.x_pitch);
-      } else {
-        float some[16];
-        load_some(some, xr + column * d.x_pitch, channel_count, 16);
-        value = Lanes16::load(some);
-      }
-      const float* g = dr + j * d.y_pitch;
-#pragma GCC unroll 8
-      for (int q = 0; q < kGradOutputs; ++q)
-        sum[q].add_product(Lanes16::broadcast(g + (q < count ? q : 0)), value);
-    }
-    for (int q = 0; q < kGradOutputs; ++q) (Lanes16::load(total[q]) + sum[q]).store(total[q]);
-  }
-}
-
-void grad_weight(const ConvDims& d, const float* x, const float* dy, float* dw) {
-  const int64_t cg = d.c / d.groups, og = d.o / d.groups;
-  const int64_t output_blocks = (og + kGradOutputs - 1) / kGradOutputs, channel_blocks = (cg + 15) / 16;
-  const int64_t tasks = d.groups * output_blocks * channel_blocks * d.kh * d.kw;
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t t = 0; t < tasks; ++t) {
-    const int64_t v = t % d.kw, u = t / d.kw % d.kh, rest = t / (d.kw * d.kh);
-    const int64_t kb = rest % channel_blocks, ob = rest / channel_blocks % output_blocks;
-    const int64_t group = rest / (channel_blocks * output_blocks);
-    const int64_t o = group * og + ob * kGradOutputs, count = smaller(kGradOutputs, og - ob * kGradOutputs);
-    const int64_t k0 = kb * 16, channel_count = smaller(16, cg - k0);
-    float total[kGradOutputs][16];
-    grad_weight_block(d, x, dy, o, count, u, v, group * cg + k0, channel_count, total);
-    for (int64_t q = 0; q < count; ++q)
-      std::memcpy(dw + (((o + q) * d.kh + u) * d.kw + v) * cg + k0, total[q],
-                  static_cast<size_t>(channel_count) * sizeof(float));
-  }
-}
-
 }  // namespace
 
 namespace sr::cpu::SR_SIMD {
-extern const ConvKernels kConvKernels{kCompiledFor, conv2d, conv2d_shuffled, grad_weight};
+extern const ConvKernels kConvKernels{kCompiledFor, conv2d, conv2d_shuffled, conv2d_grad_weight};
 }

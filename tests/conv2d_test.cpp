@@ -45,6 +45,14 @@ const Case kCases[] = {
     {"stride 2", {1, 11, 27, 3}, {16, 3, 3, 3}, {.stride = 2, .pad_begin = 1, .pad_end = 1}},
     {"upsampler's gradient", {1, 12, 14, 1}, {64, 17, 17, 1}, {.stride = 2, .pad_begin = 7, .pad_end = 8}},
     {"100 outputs", {1, 4, 7, 3}, {100, 3, 3, 3}, {.pad_begin = 1, .pad_end = 1}},
+    {"one channel a group", {2, 5, 6, 10}, {10, 3, 3, 1}, {.pad_begin = 1, .pad_end = 1, .groups = 10}},
+    {"5x7, 40 to 21", {2, 9, 8, 40}, {21, 5, 7, 40}, {.pad_begin = 3, .pad_end = 3}},
+    {"five channels to the grid of 64",
+     {1, 9, 12, 5},
+     {70, 6, 5, 5},
+     {.stride = 3, .pad_begin = 2, .pad_end = 3}},
+    {"a column of taps", {1, 30, 9, 50}, {11, 3, 1, 50}, {.pad_begin = 0, .pad_end = 0}},
+    {"padding beyond the kernel", {1, 4, 5, 9}, {6, 3, 3, 9}, {.pad_begin = 4, .pad_end = 3}},
 };
 
 std::vector<Simd> sets() {
@@ -215,6 +223,29 @@ TEST_F(Conv2d, ChannelViewsAreReadAndWrittenInPlace) {
   EXPECT_TRUE(same_bits(packed, range));
   for (int64_t p = 0; p < 45; ++p)
     for (const int64_t c : {0, 4, 25, 31}) EXPECT_EQ(target.data()[p * 32 + c], 0.0f) << "outside the range";
+}
+
+TEST_F(Conv2d, TheGradientForTheWeightReadsChannelViewsAndNothingBesideThem) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const Case& c : kCases) {
+    const Shape y = conv2d_shape(c.x, c.weight, c.options);
+    const Tensor x = random_normal(c.x, 1, random_), dy = random_normal(y, 1, random_);
+    const auto in_the_middle = [&](const Tensor& t) {
+      Shape wide = t.shape();
+      wide.c += 12;
+      Tensor all(wide);
+      std::fill_n(all.data(), wide.size(), kNan);
+      for (int64_t p = 0; p < wide.pixels(); ++p)
+        std::copy_n(t.data() + p * t.shape().c, t.shape().c, all.data() + p * wide.c + 5);
+      return all.channels(5, 5 + t.shape().c);
+    };
+    for (const Simd simd : sets()) {
+      set_simd(simd);
+      EXPECT_TRUE(same_bits(conv2d_grad_weight(dy, x, c.weight, c.options),
+                            conv2d_grad_weight(in_the_middle(dy), in_the_middle(x), c.weight, c.options)))
+          << c.name << ' ' << name_of(simd);
+    }
+  }
 }
 
 TEST_F(Conv2d, EveryOutputIsWrittenAndReadsNoUninitialisedMemory) {
