@@ -12,7 +12,8 @@ namespace sr {
 struct Parameter {
   std::string name;  ///< "blocks.0.compress.weight": mirrors the structure of the layers
   Var var;
-  float rate = 1;  ///< multiplier of the learning rate
+  float rate = 1;      ///< multiplier of the learning rate
+  bool decays = true;  ///< takes part in weight decay
 };
 
 class ParamScope;
@@ -47,8 +48,12 @@ class ParamScope {
   /// A new parameter with normal values of this standard deviation (0 = zeros).
   /// Errors: usage (the name exists).
   Var create(const std::string& name, Shape shape, double deviation, float rate = 1) const;
+  /// A bias of `channels` zeros, at a tenth of the rate and without weight decay.
+  Var create_bias(const std::string& name, int64_t channels) const;
 
  private:
+  Var add(const std::string& name, Shape shape, double deviation, float rate, bool decays) const;
+
   Params* params_;
   std::string prefix_;
 };

@@ -1,6 +1,5 @@
 #include "idn/model.h"
 
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -13,7 +12,6 @@ namespace sr {
 namespace {
 
 using nlohmann::json;
-namespace fs = std::filesystem;
 
 constexpr const char* kLumaNames[] = {"bt601_full", "bt601_studio"};
 constexpr const char* kActivationNames[] = {"none", "leaky_relu"};
@@ -85,7 +83,8 @@ Model model_from_meta(const json& j) {
 // Puts the checkpoint's tensors into the parameters; tells all that do not fit at once.
 void set_parameters(Params& params, const Checkpoint& checkpoint) {
   std::map<std::string, const Tensor*> found;
-  for (const auto& [name, tensor] : checkpoint.tensors) found[name] = &tensor;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    if (!name.starts_with(kTrainingPrefix)) found[name] = &tensor;
   std::ostringstream problems;
   for (const Parameter& p : params.list()) {
     const auto entry = found.find(p.name);
@@ -100,7 +99,7 @@ void set_parameters(Params& params, const Checkpoint& checkpoint) {
     throw Error(Error::Kind::format, "parameters do not fit the network's options", problems.str());
   for (const auto& [name, tensor] : checkpoint.tensors)
     for (Parameter& p : params.list())
-      if (p.name == name) p.var.set_value(tensor);
+      if (p.name == name) p.var.set_value(tensor.clone());  // an optimizer may change it in place
 }
 
 }  // namespace
@@ -136,16 +135,19 @@ Model::Model(const NetworkOptions& options, uint64_t seed) {
 }
 
 Model Model::load(const std::string& checkpoint_path) {
-  const Checkpoint checkpoint = load_checkpoint(checkpoint_path);
+  return from_checkpoint(load_checkpoint(checkpoint_path), checkpoint_path);
+}
+
+Model Model::from_checkpoint(const Checkpoint& checkpoint, const std::string& name) {
   try {
     Model model = model_from_meta(json::parse(checkpoint.meta));
     set_parameters(*model.params, checkpoint);
     return model;
   } catch (const json::exception& e) {
-    throw Error(Error::Kind::format, checkpoint_path, ": its options cannot be read (", e.what(),
+    throw Error(Error::Kind::format, name, ": its options cannot be read (", e.what(),
                 "); it is not a checkpoint of this program's networks");
   } catch (const Error& e) {
-    throw Error(e.kind(), checkpoint_path, ": ", e.what());
+    throw Error(e.kind(), name, ": ", e.what());
   }
 }
 
@@ -157,65 +159,15 @@ Model Model::load(const std::string& checkpoint_path, int factor) {
   return model;
 }
 
-void Model::save(const std::string& checkpoint_path) const {
+Checkpoint Model::to_checkpoint() const {
   Checkpoint checkpoint;
   checkpoint.meta = meta_of(*this).dump();
   for (const Parameter& p : params->list()) checkpoint.tensors.emplace_back(p.name, p.var.value());
-  save_checkpoint(checkpoint_path, checkpoint);
+  return checkpoint;
 }
 
-namespace {
-
-fs::path checkpoint_folder(const std::string& path, int factor) {
-  return fs::path(path) / ("x" + std::to_string(factor)) / "ckpts";
-}
-
-// The step in "ckpt-STEP.sr", or -1.
-int64_t step_of(const std::string& name) {
-  constexpr std::string_view kBegin = "ckpt-", kEnd = ".sr";
-  if (name.size() <= kBegin.size() + kEnd.size() || !name.starts_with(kBegin) || !name.ends_with(kEnd))
-    return -1;
-  const std::string digits = name.substr(kBegin.size(), name.size() - kBegin.size() - kEnd.size());
-  if (digits.size() > 18 || digits.find_first_not_of("0123456789") != std::string::npos) return -1;
-  return std::stoll(digits);
-}
-
-}  // namespace
-
-std::string find_checkpoint(const std::string& pretrained_path, int factor) {
-  std::error_code ignored;
-  if (fs::is_regular_file(pretrained_path, ignored)) return pretrained_path;
-  const fs::path folder = checkpoint_folder(pretrained_path, factor);
-  if (!fs::is_directory(folder, ignored)) {
-    std::string others;
-    for (int f = 2; f <= 4; ++f)
-      if (fs::is_directory(checkpoint_folder(pretrained_path, f), ignored))
-        others += " x" + std::to_string(f);
-    throw Error(Error::Kind::io, folder.string(), ": no such folder",
-                others.empty()
-                    ? "; --pretrained_path wants a folder with xFACTOR/ckpts in it, or a checkpoint"
-                    : "; there are weights for" + others + " only");
-  }
-  std::string best;
-  int64_t best_step = -1;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-    const int64_t step = step_of(entry.path().filename().string());
-    if (step > best_step) best = entry.path().string(), best_step = step;
-  }
-  if (best_step < 0) throw Error(Error::Kind::io, folder.string(), ": holds no checkpoint (ckpt-STEP.sr)");
-  return best;
-}
-
-std::string checkpoint_name(const std::string& path, int factor, int64_t step) {
-  const fs::path folder = checkpoint_folder(path, factor);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error)
-    throw Error(Error::Kind::io, folder.string(), ": cannot be created: ", error.message(),
-                "; choose a folder that can be written to");
-  const std::string digits = std::to_string(step);
-  return (folder / ("ckpt-" + std::string(digits.size() < 8 ? 8 - digits.size() : 0, '0') + digits + ".sr"))
-      .string();
+void Model::save(const std::string& checkpoint_path) const {
+  save_checkpoint(checkpoint_path, to_checkpoint());
 }
 
 }  // namespace sr

@@ -8,6 +8,7 @@
 
 #include "autograd/params.h"
 #include "idn/network.h"
+#include "io/checkpoint.h"
 
 namespace sr {
 
@@ -41,6 +42,9 @@ struct MeanValues {
 MeanValues load_mean_values(const std::string& path, int nchan);
 void save_mean_values(const std::string& path, const MeanValues& means);
 
+/// What a checkpoint's tensors are called that only a training needs to go on.
+constexpr const char* kTrainingPrefix = "training/";
+
 /// The network, its parameters, and how images go in and come out.
 class Model {
  public:
@@ -54,6 +58,11 @@ class Model {
   static Model load(const std::string& checkpoint_path, int factor);
   void save(const std::string& checkpoint_path) const;
 
+  /// The same to and from memory. Tensors and options of a training that the checkpoint carries beside the
+  /// model (kTrainingPrefix, member "training") are passed over. `name` is for the errors.
+  Checkpoint to_checkpoint() const;
+  static Model from_checkpoint(const Checkpoint& checkpoint, const std::string& name);
+
   const NetworkOptions& options() const { return network->options(); }
   int factor() const { return options().factor; }
   int nchan() const { return options().nchan; }
@@ -65,13 +74,5 @@ class Model {
   std::optional<ValueRange> range;  ///< the range of the training samples; none = 8 bit, 0..255
   std::string origin;               ///< where the weights come from, for people
 };
-
-/// The file to use for `pretrained_path`: itself if it is a file; else of PATH/xFACTOR/ckpts the checkpoint
-/// (ckpt-STEP.sr) with the highest step. Errors: io (no such folder or no checkpoint in it, with what is
-/// there).
-std::string find_checkpoint(const std::string& pretrained_path, int factor);
-
-/// PATH/xFACTOR/ckpts/ckpt-STEP.sr; creates the folders. Errors: io.
-std::string checkpoint_name(const std::string& path, int factor, int64_t step);
 
 }  // namespace sr

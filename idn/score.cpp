@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "idn/metrics.h"
-#include "idn/tiling.h"
+#include "idn/super_resolve.h"
 #include "io/picture.h"
 #include "io/tiff_reader.h"
 #include "tensor/error.h"
@@ -14,7 +14,7 @@
 namespace sr {
 namespace {
 
-constexpr int64_t kSsimWindow = 11, kTile = 256;
+constexpr int64_t kSsimWindow = 11;
 constexpr double kPeak = 255;
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
@@ -45,36 +45,6 @@ Tensor cropped(const Tensor& x, const Window& window) {
   return y;
 }
 
-void paste(Tensor& to, const Window& at, const Tensor& from, int64_t x, int64_t y) {
-  for (int64_t r = 0; r < at.h; ++r)
-    std::copy_n(from.data() + (y + r) * from.shape().w + x, at.w,
-                to.data() + (at.y + r) * to.shape().w + at.x);
-}
-
-Window scaled(const Window& w, int factor) {
-  return {w.x * factor, w.y * factor, w.w * factor, w.h * factor};
-}
-
-// What the network adds to the bicubic part, tile by tile: the same bits as in one piece.
-Tensor residual(const Model& model, const Tensor& luma) {
-  const NoGrad no_grad;
-  const int f = model.factor();
-  const auto mean_down = static_cast<float>(model.means.down[0]);
-  const auto mean_out = static_cast<float>(model.means.gt[0] - model.means.bic_up[0]);
-  const TileGrid grid{luma.shape().w, luma.shape().h, kTile, kTile, model.network->reach()};
-  Tensor result({1, luma.shape().h * f, luma.shape().w * f, 1});
-  for (int64_t i = 0; i < grid.size(); ++i) {
-    const Tile tile = grid[i];
-    Tensor input = cropped(luma, tile.read);
-    for (int64_t p = 0; p < input.shape().size(); ++p) input.data()[p] -= mean_down;
-    const Tensor output = (*model.network)(Var(std::move(input))).value();
-    paste(result, scaled(tile.core, f), output, (tile.core.x - tile.read.x) * f,
-          (tile.core.y - tile.read.y) * f);
-  }
-  for (int64_t p = 0; p < result.shape().size(); ++p) result.data()[p] += mean_out;
-  return result;
-}
-
 Tensor transposed(const Tensor& x) {
   const int64_t h = x.shape().h, w = x.shape().w;
   Tensor y({1, w, h, 1});
@@ -103,7 +73,7 @@ Tensor ensemble_residual(const Model& model, const Tensor& luma) {
   for (int symmetry = 0; symmetry < 8; ++symmetry) {
     const bool turn = symmetry & 4, left_right = symmetry & 2, up_down = symmetry & 1;
     const Tensor seen = flipped(turn ? transposed(luma) : luma, left_right, up_down);
-    const Tensor back = flipped(residual(model, seen), left_right, up_down);
+    const Tensor back = flipped(network_residual(model, seen), left_right, up_down);
     const Tensor upright = turn ? transposed(back) : back;
     if (!sum) {
       sum = upright;
@@ -165,7 +135,7 @@ Tensor super_resolve_luma(const Model& model, const Tensor& luma, bool self_ense
   if (model.nchan() != 1)
     throw Error(Error::Kind::usage, "the weights are for ", model.nchan(),
                 " channels together; the protocol scores luma, which needs a network of one channel");
-  const Tensor added = self_ensemble ? ensemble_residual(model, luma) : residual(model, luma);
+  const Tensor added = self_ensemble ? ensemble_residual(model, luma) : network_residual(model, luma);
   Tensor result = bicubic_enlarge(luma, model.factor());
   for (int64_t p = 0; p < result.shape().size(); ++p) result.data()[p] += added.data()[p];
   return result;

@@ -20,7 +20,7 @@ struct Conv2d {
   Conv2d(const ParamScope& p, int64_t in, int64_t out, int kernel, float leak, int groups = 1)
       : weight(p.create("weight", {out, kernel, kernel, in / groups},
                         std::sqrt(2.0 / static_cast<double>(kernel * kernel * in / groups)))),
-        bias(p.create("bias", {1, 1, 1, out}, 0, 0.1f)),
+        bias(p.create_bias("bias", out)),
         options{.pad_begin = kernel / 2, .pad_end = kernel / 2, .groups = groups, .leak = leak} {}
 
   /// act(conv2d(x)) + the joined `added`.

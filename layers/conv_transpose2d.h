@@ -19,7 +19,7 @@ struct ConvTranspose2d {
   ConvTranspose2d(const ParamScope& p, int64_t in, int64_t out, int kernel, int factor, int crop_begin)
       : weight(p.create("weight", {in, kernel, kernel, out},
                         std::sqrt(2.0 * factor * factor / static_cast<double>(kernel * kernel * in)), 0.1f)),
-        bias(p.create("bias", {1, 1, 1, out}, 0, 0.1f)),
+        bias(p.create_bias("bias", out)),
         options{.stride = factor, .pad_begin = crop_begin, .pad_end = kernel - factor - crop_begin} {}
 
   Var operator()(const Var& x) const {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "idn/checkpoint_files.h"
 #include "idn/model.h"
 #include "io/output_file.h"
 #include "tests/caffe_file.h"

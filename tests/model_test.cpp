@@ -1,3 +1,4 @@
+#include "idn/checkpoint_files.h"
 #include "idn/model.h"
 
 #include <gtest/gtest.h>

@@ -13,6 +13,7 @@
 #include <random>
 
 #include "idn/caffe_import.h"
+#include "idn/checkpoint_files.h"
 #include "idn/metrics.h"
 #include "io/picture.h"
 #include "tensor/resize.h"

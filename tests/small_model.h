@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "idn/checkpoint_files.h"
 #include "idn/model.h"
 
 namespace sr {

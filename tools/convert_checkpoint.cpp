@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "idn/caffe_import.h"
+#include "idn/checkpoint_files.h"
 #include "tools/program.h"
 
 namespace sr {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "idn/checkpoint_files.h"
 #include "idn/preview.h"
 #include "idn/scene.h"
 #include "io/picture.h"

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "idn/checkpoint_files.h"
 #include "idn/score.h"
 #include "io/output_file.h"
 #include "tools/images.h"

@@ -1,0 +1,166 @@
+#include "idn/trainer.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "autograd/functions.h"
+#include "tensor/error.h"
+
+namespace sr {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kRawPrefix = "training/weight/";
+constexpr const char* kMomentPrefix = "training/adam/";
+
+// values[p, c] + offset[c]
+Tensor shifted(const Tensor& values, const std::vector<double>& offset) {
+  const int64_t c = values.shape().c;
+  Tensor result(values.shape());
+  std::vector<float> add(offset.begin(), offset.end());
+  const float* from = values.data();
+  float* to = result.data();
+  for (int64_t p = 0; p < values.shape().pixels(); ++p)
+    for (int64_t k = 0; k < c; ++k) to[p * c + k] = from[p * c + k] + add[static_cast<size_t>(k)];
+  return result;
+}
+
+std::vector<double> difference(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> result(a.size());
+  for (size_t i = 0; i < a.size(); ++i) result[i] = a[i] - b[i];
+  return result;
+}
+
+std::vector<double> negative(const std::vector<double>& a) {
+  return difference(std::vector<double>(a.size(), 0.0), a);
+}
+
+// A second model with the same options and image model; its weights are set by the caller.
+std::unique_ptr<Model> twin(const Model& model) {
+  return std::make_unique<Model>(Model::from_checkpoint(model.to_checkpoint(), "the model"));
+}
+
+void set_values(Params& params, const std::map<std::string, Tensor>& values, const std::string& name) {
+  for (Parameter& p : params.list()) {
+    const auto entry = values.find(p.name);
+    if (entry == values.end() || !(entry->second.shape() == p.var.shape()))
+      throw Error(Error::Kind::format, name, ": the training's state of ", p.name,
+                  " is missing; train anew, or start from its weights with --start_from");
+    p.var.set_value(entry->second.clone());
+  }
+}
+
+}  // namespace
+
+const char* name_of(Loss loss) {
+  constexpr const char* kNames[] = {"l1", "l2", "ssim"};
+  return kNames[static_cast<int>(loss)];
+}
+
+Trainer::Trainer(Model model, const TrainerOptions& options)
+    : options_(options),
+      model_(std::make_unique<Model>(std::move(model))),
+      adam_(std::make_unique<Adam>(*model_->params, options.adam)) {
+  if (options.ema_decay == 0) return;
+  average_ = twin(*model_);
+  ema_.emplace(*model_->params, *average_->params, options.ema_decay);
+}
+
+Var Trainer::loss_of(const TrainingBatch& batch, const Var& result) const {
+  switch (options_.loss) {
+    case Loss::l2:
+      return l2_loss(result, batch.gt);
+    case Loss::ssim:
+      return ssim_loss(result, batch.gt, 1);
+    default:
+      return l1_loss(result, batch.gt);
+  }
+}
+
+StepResult Trainer::step(const TrainingBatch& batch, double progress) {
+  const MeanValues& means = model_->means;
+  const Var residual = (*model_->network)(Var(shifted(batch.down, negative(means.down))));
+  const Var base(shifted(batch.bic_up, difference(means.gt, means.bic_up)));
+  const Var loss = loss_of(batch, add(residual, base));
+  StepResult result;
+  result.loss = double{loss.value().data()[0]};
+  const float one = 1;
+  loss.backward(Tensor::from({1, 1, 1, 1}, {&one, 1}));
+  result.gradient_norm = gradient_norm(*model_->params);
+  result.rate = learning_rate(options_.schedule, steps(), progress);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) {
+    for (Parameter& p : model_->params->list()) p.var.clear_grad();
+    throw Error(Error::Kind::usage, "training: at step ", steps(), " the loss is ", result.loss,
+                " and its gradient's norm ", result.gradient_norm,
+                "; use a smaller --learning_rate, --warmup_steps or --clip_norm");
+  }
+  const double longest = options_.clip_norm;
+  const bool clip = longest > 0 && result.gradient_norm > longest;
+  adam_->step(result.rate, clip ? longest / result.gradient_norm : 1, options_.rate_multipliers);
+  if (ema_) ema_->update(steps() - 1);
+  return result;
+}
+
+void Trainer::save(const std::string& path, const std::string& notes) const {
+  Checkpoint checkpoint = model().to_checkpoint();
+  json meta = json::parse(checkpoint.meta);
+  meta["training"] = {{"steps", steps()}, {"has_average", average_ != nullptr}, {"notes", json::parse(notes)}};
+  checkpoint.meta = meta.dump();
+  if (average_)
+    for (const Parameter& p : model_->params->list())
+      checkpoint.tensors.emplace_back(kRawPrefix + p.name, p.var.value());
+  for (const auto& [name, tensor] : adam_->moments())
+    checkpoint.tensors.emplace_back(kMomentPrefix + name, tensor);
+  save_checkpoint(path, checkpoint);
+}
+
+Trainer Trainer::restore(const std::string& path, const TrainerOptions& options, std::string& notes) {
+  const Checkpoint checkpoint = load_checkpoint(path);
+  Model used = Model::from_checkpoint(checkpoint, path);
+  notes.clear();
+  const json meta = json::parse(checkpoint.meta);
+  if (!meta.contains("training")) return Trainer(std::move(used), options);
+  std::map<std::string, Tensor> raw;
+  std::vector<std::pair<std::string, Tensor>> moments;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (name.starts_with(kRawPrefix)) raw.emplace(name.substr(std::string(kRawPrefix).size()), tensor);
+    if (name.starts_with(kMomentPrefix))
+      moments.emplace_back(name.substr(std::string(kMomentPrefix).size()), tensor);
+  }
+  try {
+    const json& state = meta.at("training");
+    const auto steps = state.at("steps").get<int64_t>();
+    if (steps < 0) throw Error(Error::Kind::format, path, ": its number of steps is ", steps);
+    const bool has_average = state.at("has_average").get<bool>();
+    std::unique_ptr<Model> average = has_average ? twin(used) : nullptr;
+    if (has_average) set_values(*used.params, raw, path);
+    Trainer trainer(std::move(used), options);
+    if (trainer.average_ && average)
+      for (size_t i = 0; i < average->params->list().size(); ++i)
+        trainer.average_->params->list()[i].var.set_value(average->params->list()[i].var.value());
+    trainer.adam_->restore(moments, steps);
+    notes = state.at("notes").dump();
+    return trainer;
+  } catch (const json::exception&) {
+    throw Error(Error::Kind::format, path,
+                ": the training's state cannot be read; train anew, or start from its weights with --start_from");
+  } catch (const Error& e) {
+    throw Error(e.kind(), path, ": ", e.what());
+  }
+}
+
+int64_t take_weights(Model& to, const Model& from) {
+  int64_t taken = 0;
+  for (Parameter& p : to.params->list()) {
+    if (to.factor() != from.factor() && p.name.starts_with("upsample.")) continue;
+    for (const Parameter& q : from.params->list()) {
+      if (q.name != p.name || !(q.var.shape() == p.var.shape())) continue;
+      p.var.set_value(q.var.value().clone());
+      ++taken;
+    }
+  }
+  return taken;
+}
+
+}  // namespace sr

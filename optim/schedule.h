@@ -1,0 +1,28 @@
+// How the learning rate changes while a network is trained.
+#pragma once
+
+#include <cstdint>
+
+namespace sr {
+
+enum class ScheduleKind {
+  constant,
+  step,   ///< times step_factor after every step_length steps
+  cosine  ///< down to zero along half a cosine (Loshchilov, Hutter, ICLR 2017, "SGDR", without restarts)
+};
+
+struct Schedule {
+  ScheduleKind kind = ScheduleKind::constant;
+  double rate = 1e-4;
+  int64_t warmup_steps = 0;  ///< linearly from zero over the first steps, beside the kind's own course
+  int64_t step_length = 250000;
+  double step_factor = 0.1;
+
+  bool operator==(const Schedule&) const = default;
+};
+
+/// The rate for the step with this number (from 0); `progress` is the share of the whole training that lies
+/// behind, 0..1, by steps or by time, which only the cosine looks at.
+double learning_rate(const Schedule& schedule, int64_t step, double progress);
+
+}  // namespace sr
