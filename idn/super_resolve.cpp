@@ -16,13 +16,13 @@ Window scaled(const Window& w, int factor) {
 }
 
 // Channels first .. first+count of a window, less the mean.
-Tensor network_input(const Tensor& image, const Window& window, int64_t first, const std::vector<double>& mean) {
+Tensor network_input(const Tensor& image, const Window& window, int64_t first,
+                     const std::vector<double>& mean) {
   const auto count = static_cast<int64_t>(mean.size());
   Tensor input({1, window.h, window.w, count});
   float* to = input.data();
   for (int64_t y = 0; y < window.h; ++y) {
-    const float* row =
-        image.data() + ((window.y + y) * image.shape().w + window.x) * image.pitch() + first;
+    const float* row = image.data() + ((window.y + y) * image.shape().w + window.x) * image.pitch() + first;
     for (int64_t x = 0; x < window.w; ++x)
       for (int64_t k = 0; k < count; ++k)
         *to++ = row[x * image.pitch() + k] - static_cast<float>(mean[static_cast<size_t>(k)]);

@@ -5,9 +5,10 @@
 
 namespace sr {
 
-/// bicubic + network for an image [1, h, w, c] on the 0..1 scale, whose channels go through the network together
-/// if it takes so many, else each by itself. `bicubic` is the image enlarged by the factor. Memory does not
-/// grow with the image beyond the images. Errors: usage (the network takes neither one channel nor c), shape.
+/// bicubic + network for an image [1, h, w, c] on the 0..1 scale, whose channels go through the network
+/// together if it takes so many, else each by itself. `bicubic` is the image enlarged by the factor. Memory
+/// does not grow with the image beyond the images. Errors: usage (the network takes neither one channel nor
+/// c), shape.
 Tensor super_resolve(const Model& model, const Tensor& image, const Tensor& bicubic);
 
 /// The network's part alone, means included: what is added to the bicubic part.

@@ -105,7 +105,8 @@ StepResult Trainer::step(const TrainingBatch& batch, double progress) {
 void Trainer::save(const std::string& path, const std::string& notes) const {
   Checkpoint checkpoint = model().to_checkpoint();
   json meta = json::parse(checkpoint.meta);
-  meta["training"] = {{"steps", steps()}, {"has_average", average_ != nullptr}, {"notes", json::parse(notes)}};
+  meta["training"] = {
+      {"steps", steps()}, {"has_average", average_ != nullptr}, {"notes", json::parse(notes)}};
   checkpoint.meta = meta.dump();
   if (average_)
     for (const Parameter& p : model_->params->list())
@@ -143,8 +144,9 @@ Trainer Trainer::restore(const std::string& path, const TrainerOptions& options,
     notes = state.at("notes").dump();
     return trainer;
   } catch (const json::exception&) {
-    throw Error(Error::Kind::format, path,
-                ": the training's state cannot be read; train anew, or start from its weights with --start_from");
+    throw Error(
+        Error::Kind::format, path,
+        ": the training's state cannot be read; train anew, or start from its weights with --start_from");
   } catch (const Error& e) {
     throw Error(e.kind(), path, ": ", e.what());
   }

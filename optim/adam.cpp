@@ -8,6 +8,8 @@
 namespace sr {
 namespace {
 
+constexpr int64_t kParallelSize = 1 << 14;  // below, waking the threads costs more than they save
+
 struct StepFactors {
   float beta1, beta2, gradient_scale, decay_in_gradient, decay_of_weight, rate, root_correction, epsilon;
 };
@@ -18,13 +20,13 @@ void update(Tensor& weight, Tensor& m, Tensor& v, const Tensor& gradient, const 
   float* second = v.data();
   const float* g = gradient.data();
   const int64_t size = weight.shape().size();
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (size >= kParallelSize)
   for (int64_t i = 0; i < size; ++i) {
     const float d = f.gradient_scale * g[i] + f.decay_in_gradient * w[i];
     first[i] = f.beta1 * first[i] + (1 - f.beta1) * d;
     second[i] = f.beta2 * second[i] + (1 - f.beta2) * d * d;
-    w[i] -= f.decay_of_weight * w[i] +
-            f.rate * first[i] / (std::sqrt(second[i]) * f.root_correction + f.epsilon);
+    w[i] -=
+        f.decay_of_weight * w[i] + f.rate * first[i] / (std::sqrt(second[i]) * f.root_correction + f.epsilon);
   }
 }
 
@@ -85,8 +87,8 @@ void Adam::restore(const std::vector<std::pair<std::string, Tensor>>& moments, i
     if (entry == moments.end())
       throw Error(Error::Kind::format, "the optimizer's state: ", name, " is missing");
     if (!(entry->second.shape() == shape))
-      throw Error(Error::Kind::format, "the optimizer's state: ", name, " is ", entry->second.shape(), ", want ",
-                  shape);
+      throw Error(Error::Kind::format, "the optimizer's state: ", name, " is ", entry->second.shape(),
+                  ", want ", shape);
     return entry->second.clone();
   };
   std::vector<Tensor> m, v;

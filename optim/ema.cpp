@@ -5,6 +5,11 @@
 #include "tensor/error.h"
 
 namespace sr {
+namespace {
+
+constexpr int64_t kParallelSize = 1 << 14;  // below, waking the threads costs more than they save
+
+}  // namespace
 
 Ema::Ema(const Params& source, Params& average, double decay)
     : source_(source), average_(average), decay_(decay) {
@@ -25,7 +30,7 @@ void Ema::update(int64_t updates_before) {
     Tensor to = average_.list()[i].var.value();  // the same memory
     float* average = to.data();
     const int64_t size = to.shape().size();
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (size >= kParallelSize)
     for (int64_t k = 0; k < size; ++k) average[k] = keep * average[k] + (1 - keep) * from[k];
   }
 }
