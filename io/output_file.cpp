@@ -79,16 +79,15 @@ std::string read_remedy(int error_number) {
   }
 }
 
-void write_all(const std::string& temporary, const std::string& path, std::span<const std::byte> bytes) {
-  Descriptor file(temporary, O_WRONLY);
-  if (!file.open()) throw cannot_write(path, errno);
+/// True if all were written; else errno says why not.
+bool write_all(int fd, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw cannot_write(path, errno);
+    if (written < 0) return false;
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
-  if (!file.close()) throw cannot_write(path, errno);
+  return true;
 }
 
 void sync_folder_of(const std::string& path) {
@@ -139,13 +138,38 @@ void PartialFile::commit() {
 }
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {
-  PartialFile file(path);
-  write_all(file.temporary(), path, bytes);
-  file.commit();
+  PartialFile partial(path);
+  Descriptor file(partial.temporary(), O_WRONLY);
+  if (!file.open() || !write_all(file.get(), bytes) || !file.close()) throw cannot_write(path, errno);
+  partial.commit();
 }
 
 void write_file(const std::string& path, const std::string& text) {
   write_file(path, std::as_bytes(std::span(text)));
+}
+
+AppendedFile::AppendedFile(const std::string& path)
+    : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+  if (fd_ < 0) throw cannot_write(path_, errno);
+}
+
+AppendedFile::~AppendedFile() {
+  ::close(fd_);
+}
+
+void AppendedFile::append(std::string_view text) {
+  struct stat before {};
+  if (::fstat(fd_, &before) != 0) throw cannot_write(path_, errno);
+  if (write_all(fd_, std::as_bytes(std::span(text)))) return;
+  const int reason = errno;
+  // Half a record would make what follows it unreadable. If that fails too, the first error is the one to
+  // tell.
+  [[maybe_unused]] const int cut = ::ftruncate(fd_, before.st_size);
+  throw cannot_write(path_, reason);
+}
+
+void AppendedFile::sync() {
+  if (::fdatasync(fd_) != 0 && errno == EIO) throw cannot_write(path_, EIO);
 }
 
 std::string read_file(const std::string& path, size_t max_bytes) {

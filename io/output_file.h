@@ -1,9 +1,10 @@
-// Files that appear under their name only when they are complete.
+// Files that appear under their name only when they are complete, and logs, which grow.
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "tensor/error.h"
 
@@ -47,6 +48,27 @@ class PartialFile {
 /// reason: no such folder, permission, disk full).
 void write_file(const std::string& path, std::span<const std::byte> bytes);
 void write_file(const std::string& path, const std::string& text);
+
+/// A file that grows: what is appended is there for other programs at once, and stays if this one is killed.
+class AppendedFile {
+ public:
+  /// Opens `path` at its end; creates it if there is none. Errors: io.
+  explicit AppendedFile(const std::string& path);
+  ~AppendedFile();
+  AppendedFile(const AppendedFile&) = delete;
+  AppendedFile& operator=(const AppendedFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+  /// Errors: io; nothing of `text` is then in the file.
+  void append(std::string_view text);
+  /// Returns when all that was appended would survive a power cut. Errors: io.
+  void sync();
+
+ private:
+  std::string path_;
+  int fd_;
+};
 
 /// The whole file. Errors: io; limit (longer than max_bytes).
 std::string read_file(const std::string& path, size_t max_bytes);

@@ -227,6 +227,25 @@ Raster read_with_stb(const Bytes& bytes, const Header& header) {
   return picture;
 }
 
+// `asked` begins the text of an error.
+std::string encode(const Raster& picture, const std::string& asked) {
+  const auto [x, y, width, height] = picture.window;
+  const int bands = picture.bands;
+  if (picture.type != SampleType::u8 || bands < 1 || bands > 4 || width < 1 || height < 1)
+    throw Error(Error::Kind::unsupported, asked, ": ", width, " x ", height, " pixels of ", bands,
+                " bands of ", name_of(picture.type), "; a PNG takes 1 to 4 bands of u8");
+  // stb counts bytes in int; its buffer for the compressed data may be a little longer than the picture.
+  if (width > kMaxSide || height > kMaxSide || (width * bands + 1) * height > INT32_MAX / 2)
+    throw Error(Error::Kind::limit, asked, ": ", width, " x ", height,
+                " pixels are too many; at most 2^30 bytes fit, write a TIFF");
+  int length = 0;
+  const Pixels png(stbi_write_png_to_mem(reinterpret_cast<const unsigned char*>(picture.samples.data()),
+                                         static_cast<int>(width) * bands, static_cast<int>(width),
+                                         static_cast<int>(height), bands, &length));
+  if (!png) throw Error(Error::Kind::limit, asked, ": no memory left to compress it; write a TIFF");
+  return {static_cast<const char*>(png.get()), static_cast<size_t>(length)};
+}
+
 }  // namespace
 
 Raster read_picture(const std::string& path) {
@@ -239,24 +258,12 @@ Raster read_picture(const std::string& path) {
               ": neither BMP nor PNG nor JPEG; convert it to one of them");
 }
 
+std::string encode_png(const Raster& picture) {
+  return encode(picture, "encoding a PNG");
+}
+
 void write_png(const std::string& path, const Raster& picture) {
-  const auto [x, y, width, height] = picture.window;
-  const int bands = picture.bands;
-  if (picture.type != SampleType::u8 || bands < 1 || bands > 4 || width < 1 || height < 1)
-    throw Error(Error::Kind::unsupported, "writing ", path, ": ", width, " x ", height, " pixels of ", bands,
-                " bands of ", name_of(picture.type), "; a PNG takes 1 to 4 bands of u8");
-  // stb counts bytes in int; its buffer for the compressed data may be a little longer than the picture.
-  if (width > kMaxSide || height > kMaxSide || (width * bands + 1) * height > INT32_MAX / 2)
-    throw Error(Error::Kind::limit, "writing ", path, ": ", width, " x ", height,
-                " pixels are too many for a PNG; at most 2^30 bytes fit, write a TIFF");
-  int length = 0;
-  const Pixels png(stbi_write_png_to_mem(reinterpret_cast<const unsigned char*>(picture.samples.data()),
-                                         static_cast<int>(width) * bands, static_cast<int>(width),
-                                         static_cast<int>(height), bands, &length));
-  if (!png)
-    throw Error(Error::Kind::limit, "writing ", path, ": no memory left to compress it; write a TIFF");
-  write_file(path, std::as_bytes(
-                       std::span(static_cast<const unsigned char*>(png.get()), static_cast<size_t>(length))));
+  write_file(path, encode(picture, "writing " + path));
 }
 
 }  // namespace sr

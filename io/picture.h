@@ -13,8 +13,10 @@ namespace sr {
 /// pixels).
 Raster read_picture(const std::string& path);
 
-/// Writes u8 with 1 to 4 bands as PNG, under a temporary name first. Errors: io, unsupported, limit (2^30
-/// bytes).
+/// The bytes of a PNG file of u8 with 1 to 4 bands. Errors: unsupported, limit (2^30 bytes).
+std::string encode_png(const Raster& picture);
+
+/// Writes them under a temporary name first. Errors: as encode_png; io.
 void write_png(const std::string& path, const Raster& picture);
 
 }  // namespace sr

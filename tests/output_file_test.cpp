@@ -129,6 +129,38 @@ TEST_F(OutputFile, FullDiskIsAnErrorAndLeavesNothing) {
   EXPECT_TRUE(empty);
 }
 
+TEST_F(OutputFile, AppendedFileGrowsAndIsSeenAtOnce) {
+  {
+    AppendedFile file(in_folder("log"));
+    file.append("one\n");
+    EXPECT_EQ(read_file(in_folder("log"), 100), "one\n");
+    file.append("two\n");
+    file.sync();
+  }
+  AppendedFile again(in_folder("log"));
+  again.append("three\n");
+  EXPECT_EQ(read_file(in_folder("log"), 100), "one\ntwo\nthree\n");
+  expect_parts(error_text([&] { AppendedFile(in_folder("no/such/log")); }, Error::Kind::io),
+               {in_folder("no/such/log"), "create it first"});
+}
+
+TEST_F(OutputFile, AppendingToAFullDiskIsAnErrorAndLeavesNoHalfRecord) {
+  const std::string disk = in_folder("disk");
+  fs::create_directory(disk);
+  if (::mount("none", disk.c_str(), "tmpfs", 0, "size=64k") != 0) GTEST_SKIP() << "cannot mount a small disk";
+  std::string text, kept;
+  {
+    AppendedFile file(disk + "/log");
+    file.append("one\n");
+    text = error_text([&] { file.append(std::string(100'000, 'x')); }, Error::Kind::io);
+    file.append("two\n");
+    kept = read_file(disk + "/log", 100);
+  }
+  ::umount(disk.c_str());
+  expect_parts(text, {disk + "/log", std::strerror(ENOSPC), "disk is full"});
+  EXPECT_EQ(kept, "one\ntwo\n");
+}
+
 TEST_F(OutputFile, MissingFileCannotBeRead) {
   const auto text = error_text([&] { read_file(in_folder("none"), 100); }, Error::Kind::io);
   expect_parts(text, {in_folder("none"), std::strerror(ENOENT), "check the path"});

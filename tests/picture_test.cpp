@@ -155,6 +155,16 @@ TEST_F(Picture, PngComesBackAsItWasWritten) {
       << "a temporary was left behind";
 }
 
+TEST_F(Picture, PngInMemoryIsTheFile) {
+  const Raster r = gradient(37, 11, 3);
+  write_png(path("a.png"), r);
+  EXPECT_EQ(encode_png(r), get("a.png"));
+  EXPECT_EQ(kind_of_failure([] {
+              encode_png(Raster({0, 0, 2, 2}, 5, SampleType::u8));
+            }),
+            Error::Kind::unsupported);
+}
+
 TEST_F(Picture, SixteenBitPngKeepsItsBits) {
   const std::string rows{'\0', '\x12', '\x34', '\x00', '\x01', '\0', '\xff', '\xff', '\x80', '\x00'};
   const Raster r = read_picture(put("deep.png", png(2, 2, 16, 0, rows)));
