@@ -1,0 +1,258 @@
+#include "idn/report.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <regex>
+
+#include "idn/residual_picture.h"
+#include "io/picture.h"
+#include "tests/expect_error.h"
+#include "tests/run_program.h"
+
+namespace sr {
+namespace {
+
+std::vector<HistoryPoint> history_of(int64_t points, int64_t validation_every) {
+  std::vector<HistoryPoint> history;
+  for (int64_t i = 1; i <= points; ++i) {
+    const auto x = static_cast<double>(i) / static_cast<double>(points);
+    HistoryPoint p;
+    p.step = 10 * i;
+    p.epoch = i / 7;
+    p.seconds = 3 * x;
+    p.learning_rate = 1e-3 * x;
+    p.train_loss = 0.1 / (x + 0.01);
+    p.pixels_per_second = 170'000;
+    if (i % validation_every == 0) {
+      p.validation_loss = 0.2 / (x + 0.01);
+      p.psnr = 37 - 8 * (x - 0.5) * (x - 0.5);
+      p.ssim = 0.95;
+      p.bicubic_psnr = 33.66;
+      p.bicubic_ssim = 0.93;
+    }
+    history.push_back(p);
+  }
+  return history;
+}
+
+Raster grey(int64_t side, int bands, uint8_t value) {
+  Raster picture({0, 0, side, side}, bands, SampleType::u8);
+  std::fill(picture.samples.begin(), picture.samples.end(), std::byte{value});
+  return picture;
+}
+
+class ReportPage : public testing::Test {
+ protected:
+  std::string page(const Report& report) const {
+    write_report(path_, report);
+    return text_of_file(path_);
+  }
+  std::string page(std::vector<HistoryPoint> history) const {
+    Report report;
+    report.history = std::move(history);
+    return page(report);
+  }
+
+  const TestFolder folder_;
+  const std::string path_ = folder_ / "report.html";
+};
+
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+void expect_part(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << "without " << part;
+}
+
+/// The numbers of each of the class's lines, the legends' aside.
+std::vector<std::vector<double>> lines_of(const std::string& html, const std::string& css_class) {
+  std::vector<std::vector<double>> lines;
+  const std::regex path("<path class=\"" + css_class + "\" d=\"([^\"]*)\""), number("-?[0-9.]+");
+  for (std::sregex_iterator p(html.begin(), html.end(), path), end; p != end; ++p) {
+    const std::string d = (*p)[1];
+    if (d == "M0 4L20 4") continue;
+    lines.emplace_back();
+    for (std::sregex_iterator n(d.begin(), d.end(), number); n != end; ++n)
+      lines.back().push_back(std::stod(n->str()));
+  }
+  return lines;
+}
+
+std::vector<size_t> points_in_lines_of(const std::string& html, const std::string& css_class) {
+  std::vector<size_t> points;
+  for (const auto& line : lines_of(html, css_class)) points.push_back(line.size() / 2);
+  return points;
+}
+
+TEST_F(ReportPage, FiguresOfLastAndBestStandAgainstBicubic) {
+  const std::string html = page(history_of(100, 10));
+  expect_part(html, "<th>Bicubic</th><td>33.66</td><td>&ndash;</td><td>0.9300</td>");
+  expect_part(html, "<th>Best, step 500</th><td>37.00</td><td>+3.34</td><td>0.9500</td><td>+0.0200</td>");
+  expect_part(html, "<th>Last, step 1,000</th><td>35.00</td><td>+1.34</td>");
+  expect_part(html, "1,000 steps, 14 epochs, 3 s of training");
+  auto worse = history_of(100, 100);
+  worse.back().psnr = 33.16;
+  expect_part(page(worse), "<th>Last and best, step 1,000</th><td>33.16</td><td>&minus;0.50</td>");
+}
+
+TEST_F(ReportPage, EveryFigureHasItsCurve) {
+  const std::string html = page(history_of(100, 10));
+  for (const char* title : {"Loss, logarithmic", "PSNR, dB", "SSIM", "Learning rate", "Pixels per second"})
+    expect_part(html, std::string("<h3>") + title + "</h3>");
+  for (const char* key : {"training <b>0.09901</b>", "validation <b>0.198</b>", "network <b>35</b>",
+                          "bicubic <b>33.66</b>", "<b>0.001</b>", "<b>170k</b>"})
+    expect_part(html, key);
+  // Loss, PSNR, SSIM, rate and speed.
+  EXPECT_EQ(points_in_lines_of(html, "curve-0"), (std::vector<size_t>{100, 10, 10, 100, 100}));
+  EXPECT_EQ(points_in_lines_of(html, "curve-1"), std::vector<size_t>{10});
+  EXPECT_EQ(points_in_lines_of(html, "reference"), (std::vector<size_t>{10, 10}));
+}
+
+TEST_F(ReportPage, CurvesRunFromLeftToRightAndFollowTheirFigures) {
+  auto history = history_of(50, 100);
+  for (HistoryPoint& p : history) p.pixels_per_second = static_cast<double>(p.step);
+  const std::vector<double> rising = lines_of(page(history), "curve-0").at(2);
+  ASSERT_EQ(rising.size(), 100u);
+  for (size_t i = 2; i < rising.size(); i += 2) {
+    EXPECT_NEAR(rising[i] - rising[i - 2], (rising[98] - rising[0]) / 49, 0.11);
+    EXPECT_NEAR(rising[i + 1] - rising[i - 1], (rising[99] - rising[1]) / 49, 0.11);  // y runs downwards
+  }
+  EXPECT_GT(rising[98] - rising[0], 300);
+  EXPECT_LT(rising[99] - rising[1], -100);
+}
+
+TEST_F(ReportPage, HundredThousandPointsAreDrawnSmallAndWithTheirSpikes) {
+  auto history = history_of(100'000, 1);
+  EXPECT_LT(page(history).size(), 600'000u);
+  const auto highest_loss = [&] {
+    const std::vector<double> line = lines_of(page(history), "curve-0").at(0);
+    double y = line.at(1);
+    for (size_t i = 1; i < line.size(); i += 2) y = std::min(y, line[i]);
+    return y;
+  };
+  for (HistoryPoint& p : history) p.train_loss = *(p.validation_loss = 1);
+  const double flat = highest_loss();
+  history[54'321].train_loss = 1000;
+  EXPECT_LT(highest_loss(), flat - 50);
+}
+
+TEST_F(ReportPage, OnePointIsADot) {
+  auto history = history_of(1, 1);
+  history[0].step = history[0].epoch = 1;
+  const std::string html = page(history);
+  EXPECT_EQ(count_of(html, "<circle"), 8u);
+  expect_part(html, "1 step, 1 epoch, 3 s");
+}
+
+TEST_F(ReportPage, WhatIsNoNumberInterruptsTheLineAndIsSaid) {
+  auto history = history_of(10, 100);
+  history[4].train_loss = NAN;
+  const std::string gap = page(history);
+  EXPECT_NE(gap.find(" d=\"M"), std::string::npos);
+  EXPECT_EQ(count_of(gap, "no number"), 0u);
+  const std::regex two_lines("class=\"curve-0\" d=\"M[^M\"]*M[^M\"]*\"");
+  EXPECT_TRUE(std::regex_search(gap, two_lines));
+  expect_part(gap, "No validation was made.");
+  history.back().train_loss = NAN;
+  expect_part(page(history), "training <b>no number</b>");
+  for (HistoryPoint& p : history) {
+    p.train_loss = p.learning_rate = NAN;
+    p.pixels_per_second = INFINITY;
+    p.psnr = p.bicubic_psnr = NAN;
+  }
+  for (const std::string& html : {page(history), gap}) {
+    const std::string drawn = std::regex_replace(html, std::regex("no number"), "");
+    EXPECT_FALSE(std::regex_search(drawn, std::regex("[>\" ]-?(nan|inf)", std::regex::icase)));
+  }
+}
+
+TEST_F(ReportPage, LossBelowZeroHasALinearAxis) {
+  auto history = history_of(10, 1);
+  for (HistoryPoint& p : history) p.train_loss = -p.train_loss;
+  expect_part(page(history), "<h3>Loss</h3>");
+}
+
+TEST_F(ReportPage, EmptyRunHasAPage) {
+  const std::string html = page(std::vector<HistoryPoint>{});
+  expect_part(html, "No step was taken.");
+  EXPECT_EQ(count_of(html, "<svg"), 0u);
+}
+
+TEST_F(ReportPage, TextIsShownLiterally) {
+  const std::string hostile = "\"><script>alert('1 & 2')</script>";
+  const std::string shown = "&quot;&gt;&lt;script&gt;alert(&#39;1 &amp; 2&#39;)&lt;/script&gt;";
+  Report report;
+  report.title = report.outcome = hostile;
+  report.options = {{hostile, hostile}};
+  report.pictures.push_back(
+      {hostile, grey(8, 1, 1), grey(8, 1, 2), grey(8, 1, 3), grey(8, 3, 4), grey(8, 3, 5), 0.1});
+  const std::string html = page(report);
+  EXPECT_EQ(count_of(html, "<script"), 0u);
+  EXPECT_EQ(count_of(html, "alert('"), 0u);
+  EXPECT_EQ(count_of(html, shown), 2u + 1 + 2 + 1 + 5);  // title twice, outcome, option, heading, alt texts
+}
+
+TEST_F(ReportPage, PicturesAreInThePage) {
+  Report report;
+  const Raster pictures[] = {grey(8, 3, 10), grey(8, 3, 20), grey(8, 3, 30), grey(8, 3, 40), grey(8, 3, 50)};
+  report.pictures.push_back(
+      {"scene 1", pictures[0], pictures[1], pictures[2], pictures[3], pictures[4], 0.05});
+  const std::string html = page(report);
+  expect_part(html, "<h3>scene 1</h3>");
+  expect_part(html, "&minus;0.05");
+  expect_part(html, "+0.05");
+  const std::regex image("src=\"data:image/png;base64,([A-Za-z0-9+/]*)(=*)\"");
+  std::vector<Raster> found;
+  for (std::sregex_iterator i(html.begin(), html.end(), image), end; i != end; ++i) {
+    const std::string digits = (*i)[1],
+                      alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    EXPECT_EQ(i->length(1) % 4, (4 - i->length(2)) % 4);
+    std::string bytes;
+    uint32_t bits = 0;
+    for (size_t k = 0; k < digits.size(); ++k) {
+      bits = bits << 6 | static_cast<uint32_t>(alphabet.find(digits[k]));
+      if (k % 4 != 0) bytes += static_cast<char>(bits >> (6 - 2 * (k % 4)));
+    }
+    std::ofstream(folder_ / "a.png", std::ios::binary) << bytes;
+    found.push_back(read_picture(folder_ / "a.png"));
+  }
+  ASSERT_EQ(found.size(), 6u);
+  for (const size_t i : {0u, 1u, 2u}) EXPECT_EQ(found[i].samples, pictures[i].samples);
+  for (const size_t i : {3u, 4u}) EXPECT_EQ(found[i + 1].samples, pictures[i].samples);
+  const Tensor ends = Tensor::from(Shape{1, 1, 2, 1}, std::vector<float>{-1, 1});
+  const auto colours = false_colour(ends, 1).samples;
+  EXPECT_TRUE(std::equal(colours.begin(), colours.begin() + 3, found[3].samples.begin()));
+  EXPECT_TRUE(std::equal(colours.begin() + 3, colours.end(), found[3].samples.end() - 3));
+}
+
+TEST_F(ReportPage, NothingIsLoadedFromElsewhere) {
+  Report report;
+  report.title = report.outcome = "a";
+  report.options = {{"b", "c"}};
+  report.history = history_of(100, 10);
+  report.pictures.push_back(
+      {"d", grey(8, 1, 1), grey(8, 1, 2), grey(8, 1, 3), grey(8, 3, 4), grey(8, 3, 5), 0.1});
+  const std::string html = page(report);
+  for (const char* part :
+       {"http:", "https:", "<script", "<link", "<iframe", "@import", "url(", "href=", " on"})
+    EXPECT_EQ(count_of(html, part), 0u) << part;
+  EXPECT_EQ(count_of(html, "src="), count_of(html, "src=\"data:image/png;base64,"));
+}
+
+TEST_F(ReportPage, OldPageStaysIfTheNewOneCannotBeMade) {
+  const std::string old = page(history_of(3, 1));
+  Report report;
+  report.pictures.push_back({"no pixels", Raster(), Raster(), Raster(), Raster(), Raster(), 0.1});
+  expect_error(Error::Kind::unsupported, "0 x 0", [&] { write_report(path_, report); });
+  EXPECT_EQ(text_of_file(path_), old);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
+  expect_error(Error::Kind::io, folder_ / "no/such",
+               [&] { write_report(folder_ / "no/such/report.html", {}); });
+}
+
+}  // namespace
+}  // namespace sr
