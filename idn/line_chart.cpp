@@ -50,8 +50,8 @@ double round_step(double span, int intervals) {
   return 10 * decade;
 }
 
-std::vector<double> linear_ticks(const Range& range, int intervals) {
-  const double step = round_step(range.high - range.low, intervals);
+std::vector<double> linear_ticks(const Range& range, int intervals, double least_step = 0) {
+  const double step = std::max(least_step, round_step(range.high - range.low, intervals));
   std::vector<double> ticks;
   for (double k = std::ceil(range.low / step - 1e-9); k * step <= range.high + 1e-9 * step; ++k)
     ticks.push_back(k * step);
@@ -84,12 +84,19 @@ std::string short_exponent(std::string text) {
   return text;
 }
 
-std::string tick_label(double value, double largest) {
+/// `value` in thousands, millions or billions if the largest one beside it is that large. `step`: between the
+/// ticks of a linear axis, which are told apart with as many digits; 0 for others.
+std::string label(double value, double largest, double step = 0) {
+  const auto [unit, letter] = largest >= 1e9   ? std::pair(1e9, "G")
+                              : largest >= 1e6 ? std::pair(1e6, "M")
+                              : largest >= 1e4 ? std::pair(1e3, "k")
+                                               : std::pair(1.0, "");
   if (std::abs(value) < 1e-9 * largest) return "0";
-  if (largest >= 1e10) return formatted("%.4gG", value / 1e9);
-  if (largest >= 1e7) return formatted("%.4gM", value / 1e6);
-  if (largest >= 1e4) return formatted("%.4gk", value / 1e3);
-  return short_exponent(formatted("%.4g", value));
+  if (step == 0) return short_exponent(formatted("%.4g", value / unit)) + letter;
+  const int decimals = std::max(0, static_cast<int>(std::ceil(-std::log10(step / unit) - 1e-9)));
+  if (decimals <= 4) return formatted("%.*f", decimals, value / unit) + letter;
+  const int digits = 1 + static_cast<int>(std::floor(std::log10(largest)) - std::floor(std::log10(step)));
+  return short_exponent(formatted("%.*g", digits, value / unit)) + letter;
 }
 
 /// What the y axis must show of the curves: between outliers if it is trimmed, with the references always.
@@ -124,7 +131,7 @@ Range widened(const Range& range, LineChart::Axis axis, bool logarithmic) {
   double air = 0.05 * (range.high - range.low);
   // Doubles must still tell the ticks apart.
   const double least = 1e-9 * std::max(std::abs(range.low), std::abs(range.high));
-  if (air <= least) air = std::max(0.05 * std::abs(range.high), 1e-6);
+  if (air <= least) air = range.high != 0 ? 0.05 * std::abs(range.high) : 1;
   if (axis != LineChart::Axis::from_zero) return {range.low - air, range.high + air};
   return {std::min(0.0, range.low), std::max(0.0, range.high) + air};
 }
@@ -139,37 +146,42 @@ AxisScale y_axis(const LineChart& chart) {
   return {widened(range, chart.axis, logarithmic), logarithmic};
 }
 
+/// Steps, from 0.
 AxisScale x_axis(const LineChart& chart) {
-  Range range;
+  Range range{0, 1};
   for (const Curve& curve : chart.curves)
     for (const auto& [x, y] : curve.points) range.add(x);
-  if (range.empty()) range = {0, 1};
-  if (range.high == range.low) range = {range.low - 1, range.high + 1};
   return {range};
 }
 
 // ---- drawing ----
 
+double spacing(const std::vector<double>& ticks) {
+  return ticks.size() < 2 ? 0 : ticks[1] - ticks[0];
+}
+
 std::string drawn_axes(const AxisScale& x, const AxisScale& y) {
   std::string svg;
   const auto largest = [](const Range& r) { return std::max(std::abs(r.low), std::abs(r.high)); };
-  const auto ticks = y.logarithmic ? logarithmic_ticks(y.range, 5) : linear_ticks(y.range, 5);
-  for (const double value : ticks) {
+  const auto y_ticks = y.logarithmic ? logarithmic_ticks(y.range, 5) : linear_ticks(y.range, 5);
+  for (const double value : y_ticks) {
     const double at = kBottom - y.place(value) * (kBottom - kTop);
     svg += formatted("<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>", kLeft, kRight, at,
-                     at);
-    svg += formatted("<text class=\"tick\" text-anchor=\"end\" x=\"%g\" y=\"%.1f\">", kLeft - 6, at + 4) +
-           tick_label(value, largest(y.range)) + "</text>";
+                     at) +
+           formatted("<text class=\"tick\" text-anchor=\"end\" x=\"%g\" y=\"%.1f\">", kLeft - 6, at + 4) +
+           label(value, largest(y.range), y.logarithmic ? 0 : spacing(y_ticks)) + "</text>";
   }
   svg += formatted("<line class=\"base\" x1=\"%g\" x2=\"%g\" y1=\"%g\" y2=\"%g\"/>", kLeft, kRight, kBottom,
                    kBottom);
-  for (const double value : linear_ticks(x.range, 5)) {
+  const auto x_ticks = linear_ticks(x.range, 5, 1);
+  for (const double value : x_ticks) {
     const double at = kLeft + x.place(value) * (kRight - kLeft);
+    const bool at_the_edge = at > kRight - 12;
     svg += formatted("<line class=\"base\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%g\" y2=\"%g\"/>", at, at, kBottom,
-                     kBottom + 4);
-    svg += formatted("<text class=\"tick\" text-anchor=\"%s\" x=\"%.1f\" y=\"%g\">",
-                     at > kRight - 12 ? "end" : "middle", at > kRight - 12 ? kRight : at, kBottom + 17) +
-           tick_label(value, largest(x.range)) + "</text>";
+                     kBottom + 4) +
+           formatted("<text class=\"tick\" text-anchor=\"%s\" x=\"%.1f\" y=\"%g\">",
+                     at_the_edge ? "end" : "middle", at_the_edge ? kRight : at, kBottom + 17) +
+           label(value, largest(x.range), spacing(x_ticks)) + "</text>";
   }
   return svg;
 }
@@ -242,7 +254,7 @@ std::string legend(const LineChart& chart) {
     const double last = curve.points.back().second;
     html += "<span class=\"key\"><svg class=\"swatch\" viewBox=\"0 0 20 8\"><path class=\"" +
             css_class(chart, i) + "\" d=\"M0 4L20 4\"/></svg>" + html_escaped(curve.name) + " <b>" +
-            (std::isfinite(last) ? tick_label(last, std::abs(last)) : "no number") + "</b></span> ";
+            (std::isfinite(last) ? label(last, std::abs(last)) : "no number") + "</b></span> ";
   }
   return html;
 }

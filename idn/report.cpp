@@ -31,24 +31,26 @@ h3 { font-size: .95rem; margin: 0; overflow-wrap: anywhere; }
 p { margin: .3rem 0; }
 .muted, .key, figcaption { color: var(--muted); font-size: .85rem; }
 figcaption h3 { color: var(--text); }
-figure { margin: 0; break-inside: avoid; }
+figure { margin: 0; }
+figure, section { break-inside: avoid; } h2, h3 { break-after: avoid; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.5rem; }
 .chart { display: block; width: 100%; height: auto; margin-top: .3rem; }
 .key { display: inline-block; margin-right: .8rem; white-space: nowrap; }
 .key b { color: var(--text); font-variant-numeric: tabular-nums; }
 .swatch { width: 1.25rem; height: .5rem; margin-right: .35rem; vertical-align: middle; }
-path, circle { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
-.curve-0 { stroke: var(--curve-0); } circle.curve-0 { fill: var(--curve-0); }
-.curve-1 { stroke: var(--curve-1); } circle.curve-1 { fill: var(--curve-1); }
-.reference { stroke: var(--muted); stroke-dasharray: 5 3; } circle.reference { fill: var(--muted); }
+path, circle { fill: none; stroke-width: 1.6; stroke-linejoin: round; } circle { stroke: none; }
+path.curve-0 { stroke: var(--curve-0); } circle.curve-0 { fill: var(--curve-0); }
+path.curve-1 { stroke: var(--curve-1); } circle.curve-1 { fill: var(--curve-1); }
+path.reference { stroke: var(--muted); stroke-dasharray: 5 3; } circle.reference { fill: var(--muted); }
 .grid { stroke: var(--line); } .base { stroke: var(--muted); }
 .tick { fill: var(--muted); font-size: 11.5px; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem 1rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } thead th { color: var(--muted); font-size: .85rem; }
-.figures th + th, .figures td { text-align: right; white-space: nowrap; padding: .3rem 0 .3rem 1rem; }
-.options td { overflow-wrap: anywhere; } .options th { font-weight: 400; color: var(--muted); }
+.figures th + th, .figures td { text-align: right; padding: .3rem 0 .3rem 1rem; } .figures td { white-space: nowrap; }
+@media (max-width: 40rem) { .figures { font-size: .85rem; } .figures th + th, .figures td { padding-left: .6rem; } }
+.options td { overflow-wrap: anywhere; } .options th { font-weight: 400; white-space: nowrap; color: var(--muted); }
 .sample { display: grid; gap: .6rem; margin: .5rem 0 1.8rem; grid-template-columns: repeat(3, 1fr);
   grid-template-areas: "gt bicubic result" "scale bicubic-residual result-residual"; }
 @media (max-width: 40rem) { .sample { grid-template-columns: repeat(2, 1fr);
@@ -57,7 +59,7 @@ th { font-weight: 600; } thead th { color: var(--muted); font-size: .85rem; }
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .pixels { image-rendering: pixelated; }
 .sample .ramp { height: 1rem; }
-.ends { display: flex; justify-content: space-between; font-variant-numeric: tabular-nums; }
+.ends { display: flex; justify-content: space-between; font-size: .85rem; font-variant-numeric: tabular-nums; }
 )css";
 
 // ---- numbers ----
@@ -206,11 +208,11 @@ std::string sample(const ReportPictures& s) {
     return std::string("<figure style=\"grid-area: ") + area + "\"><figcaption>" + caption + "</figcaption>" +
            image(picture, s.name + ": " + caption, shown) + "</figure>\n";
   };
-  return "<h3>" + html_escaped(s.name) + "</h3>\n<div class=\"sample\">\n" + cell("gt", "Original", s.gt) +
-         cell("bicubic", "Bicubic", s.bicubic) + cell("result", "Network", s.result) +
-         colour_scale(s.residual_scale) +
+  return "<section><h3>" + html_escaped(s.name) + "</h3>\n<div class=\"sample\">\n" +
+         cell("gt", "Original", s.gt) + cell("bicubic", "Bicubic", s.bicubic) +
+         cell("result", "Network", s.result) + colour_scale(s.residual_scale) +
          cell("bicubic-residual", "Bicubic, difference", s.bicubic_residual) +
-         cell("result-residual", "Network, difference", s.result_residual) + "</div>\n";
+         cell("result-residual", "Network, difference", s.result_residual) + "</div></section>\n";
 }
 
 std::string pictures(const std::vector<ReportPictures>& samples) {

@@ -125,6 +125,29 @@ TEST_F(ReportPage, CurvesRunFromLeftToRightAndFollowTheirFigures) {
   EXPECT_LT(rising[99] - rising[1], -100);
 }
 
+TEST_F(ReportPage, TicksAreRoundAndToldApart) {
+  const auto ticks_between = [&](double low, double high) {
+    auto history = history_of(2, 1);
+    for (HistoryPoint& p : history) p.psnr = p.bicubic_psnr = low;
+    history.back().psnr = history.back().bicubic_psnr = high;
+    const std::string html = page(history), psnr = html.substr(html.find("<h3>PSNR"));
+    std::vector<std::string> ticks;
+    const std::regex tick("text-anchor=\"end\" x=\"44\"[^>]*>([^<]*)<");
+    const std::string figure = psnr.substr(0, psnr.find("</figure>"));
+    for (std::sregex_iterator i(figure.begin(), figure.end(), tick), end; i != end; ++i)
+      ticks.push_back((*i)[1]);
+    return ticks;
+  };
+  using Labels = std::vector<std::string>;
+  EXPECT_EQ(ticks_between(30, 38), (Labels{"30", "32", "34", "36", "38"}));
+  EXPECT_EQ(ticks_between(0.9, 1), (Labels{"0.90", "0.92", "0.94", "0.96", "0.98", "1.00"}));
+  EXPECT_EQ(ticks_between(-2, 2), (Labels{"-2", "-1", "0", "1", "2"}));
+  EXPECT_EQ(ticks_between(0, 9e-5), (Labels{"0", "2e-5", "4e-5", "6e-5", "8e-5"}));
+  EXPECT_EQ(ticks_between(37.29651, 37.29655),
+            (Labels{"37.29651", "37.29652", "37.29653", "37.29654", "37.29655"}));
+  EXPECT_EQ(ticks_between(1.2e6, 2e6), (Labels{"1.2M", "1.4M", "1.6M", "1.8M", "2.0M"}));
+}
+
 TEST_F(ReportPage, HundredThousandPointsAreDrawnSmallAndWithTheirSpikes) {
   auto history = history_of(100'000, 1);
   EXPECT_LT(page(history).size(), 600'000u);
