@@ -94,6 +94,9 @@ TEST_F(ReportPage, FiguresOfLastAndBestStandAgainstBicubic) {
   expect_part(html, "<th>Best, step 500</th><td>37.00</td><td>+3.34</td><td>0.9500</td><td>+0.0200</td>");
   expect_part(html, "<th>Last, step 1,000</th><td>35.00</td><td>+1.34</td>");
   expect_part(html, "1,000 steps, 14 epochs, 3 s of training");
+  auto equal = history_of(100, 10);
+  equal[69].psnr = 37;
+  expect_part(page(equal), "<th>Best, step 500</th>");  // of equals the first
   auto worse = history_of(100, 100);
   worse.back().psnr = 33.16;
   expect_part(page(worse), "<th>Last and best, step 1,000</th><td>33.16</td><td>&minus;0.50</td>");
@@ -151,16 +154,30 @@ TEST_F(ReportPage, TicksAreRoundAndToldApart) {
 TEST_F(ReportPage, HundredThousandPointsAreDrawnSmallAndWithTheirSpikes) {
   auto history = history_of(100'000, 1);
   EXPECT_LT(page(history).size(), 600'000u);
-  const auto highest_loss = [&] {
-    const std::vector<double> line = lines_of(page(history), "curve-0").at(0);
-    double y = line.at(1);
-    for (size_t i = 1; i < line.size(); i += 2) y = std::min(y, line[i]);
-    return y;
-  };
   for (HistoryPoint& p : history) p.train_loss = *(p.validation_loss = 1);
-  const double flat = highest_loss();
   history[54'321].train_loss = 1000;
-  EXPECT_LT(highest_loss(), flat - 50);
+  history[76'543].train_loss = 0.001;
+  const std::vector<double> line = lines_of(page(history), "curve-0").at(0);
+  double highest = line.at(1), lowest = line.at(1);
+  for (size_t i = 1; i < line.size(); i += 2) {
+    highest = std::min(highest, line[i]);  // y runs downwards
+    lowest = std::max(lowest, line[i]);
+  }
+  EXPECT_NEAR(line.back() - highest, lowest - line.back(), 1);
+  EXPECT_GT(lowest - highest, 100);
+}
+
+TEST_F(ReportPage, FirstStepsDoNotFlattenThePsnrOfTheOthers) {
+  auto history = history_of(100, 1);
+  for (HistoryPoint& p : history) p.psnr = 35 + 0.0002 * static_cast<double>(p.step), p.bicubic_psnr = 35;
+  const auto rise = [&] {
+    const std::vector<double> line = lines_of(page(history), "curve-0").at(1);
+    return line.at(21) - line.back();
+  };
+  const double without = rise();
+  history[0].psnr = 5;
+  EXPECT_GT(without, 50);
+  EXPECT_GT(rise(), without / 3);
 }
 
 TEST_F(ReportPage, OnePointIsADot) {
