@@ -19,7 +19,7 @@ Var add_joined(const Var& y, const std::vector<Var>& parts) {
   for (const Var& part : parts) values.push_back(part.value());
   std::vector<Var> inputs{y};
   inputs.insert(inputs.end(), parts.begin(), parts.end());
-  return Var(add(y.value(), concat_channels(values)), inputs, [parts](const Tensor& dy) {
+  return Var(add_concat(y.value(), values), inputs, [parts](const Tensor& dy) {
     std::vector<Tensor> grads{dy};
     int64_t begin = 0;
     for (const Var& part : parts) {
@@ -54,10 +54,11 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
   }
   const Tensor y = conv2d(x.value(), weight.value(), b, options);
   return Var(y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    const Tensor dz = options.leak == 1 ? dy : leaky_relu_grad(dy, y, options.leak);
+    const auto [dz, db] =
+        options.leak == 1 ? LeakyReluGrads{dy, sum_per_channel(dy)} : leaky_relu_grads(dy, y, options.leak);
     return {x.needs_grad() ? conv2d_grad_input(dz, weight.value(), x.shape(), options) : Tensor(),
             weight.needs_grad() ? conv2d_grad_weight(dz, x.value(), weight.shape(), options) : Tensor(),
-            bias.needs_grad() ? sum_per_channel(dz) : Tensor()};
+            bias.needs_grad() ? db : Tensor()};
   });
 }
 

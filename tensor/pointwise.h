@@ -13,11 +13,16 @@ Tensor add(const Tensor& a, const Tensor& b);
 /// factor * x, contiguous.
 Tensor scale(const Tensor& x, float factor);
 
-/// dy where y > 0, leak * dy elsewhere: the leaky ReLU's gradient from its result y. Errors: shape.
-Tensor leaky_relu_grad(const Tensor& dy, const Tensor& y, float leak);
+/// What lies before y = leaky ReLU(z + bias): dz is dy where y > 0 and leak * dy elsewhere, dbias its sum
+/// over the pixels, in double and a fixed order, as [1, 1, 1, c]. One pass over memory. Errors: shape.
+struct LeakyReluGrads {
+  Tensor dz, dbias;
+};
+LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak);
 
-/// The tensors side by side along the channels. Errors: shape (different n, h or w; empty list).
-Tensor concat_channels(const std::vector<Tensor>& parts);
+/// x plus the tensors side by side along the channels. Errors: shape (their channels do not make up x's, or
+/// another n, h or w).
+Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts);
 
 /// Shape [n, h, w, c] with dy in channels begin .. begin + dy's, zeros elsewhere: the gradient of a channel
 /// range. Errors: shape.

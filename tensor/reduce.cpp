@@ -1,16 +1,17 @@
 #include "tensor/reduce.h"
 
-#include <vector>
+#include "tensor/channel_sums.h"
 
 namespace sr {
 namespace {
 
 std::vector<double> channel_sums(const Tensor& x) {
-  const Shape& s = x.shape();
-  std::vector<double> sums(static_cast<size_t>(s.c), 0.0);
-  for (int64_t p = 0; p < s.pixels(); ++p)
-    for (int64_t k = 0; k < s.c; ++k) sums[static_cast<size_t>(k)] += double{x.data()[p * x.pitch() + k]};
-  return sums;
+  ChannelSums sums(x.shape().pixels(), x.shape().c);
+  const float* from = x.data();
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < sums.blocks(); ++block)
+    sums.take(block, from + sums.begin(block) * x.pitch(), x.pitch());
+  return sums.total();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <limits>
@@ -263,26 +264,44 @@ TEST(Pointwise, AddIsElementByElement) {
 TEST(Pointwise, LeakyReluGradientFollowsTheSignOfTheResult) {
   const Tensor y = Tensor::from({1, 1, 1, 4}, std::vector<float>{2, -2, 0, 0.001f});
   const Tensor dy = Tensor::from({1, 1, 1, 4}, std::vector<float>{3, 3, 3, -3});
-  EXPECT_EQ(leaky_relu_grad(dy, y, 0.25f).to_vector(), (std::vector<float>{3, 0.75f, 0.75f, -3}));
+  EXPECT_EQ(leaky_relu_grads(dy, y, 0.25f).dz.to_vector(), (std::vector<float>{3, 0.75f, 0.75f, -3}));
   const Views v;
-  EXPECT_EQ(leaky_relu_grad(v.a, v.b, 0.05f).to_vector(),
-            leaky_relu_grad(v.a.clone(), v.b.clone(), 0.05f).to_vector());
-  expect_error(shape, "leaky_relu_grad", [&] { leaky_relu_grad(v.a, v.wide, 1); });
+  EXPECT_EQ(leaky_relu_grads(v.a, v.b, 0.05f).dz.to_vector(),
+            leaky_relu_grads(v.a.clone(), v.b.clone(), 0.05f).dz.to_vector());
+  expect_error(shape, "leaky_relu_grads", [&] { leaky_relu_grads(v.a, v.wide, 1); });
 }
 
-TEST(Pointwise, ConcatAndChannelsGradAreInverseToChannels) {
+TEST(Pointwise, LeakyReluGradientForTheBiasIsTheSumOverThePixels) {
+  Random random{9};
+  for (const int64_t c : {1, 4, 21, 64}) {
+    const Tensor dy = random_normal({2, 17, 23, c}, 1, random), y = random_normal(dy.shape(), 1, random);
+    const auto [dz, dbias] = leaky_relu_grads(dy, y, 0.05f);
+    EXPECT_EQ(dbias.shape(), (Shape{1, 1, 1, c}));
+    std::vector<double> expected(size_t(c), 0.0);
+    const std::vector<float> values = dz.to_vector();
+    for (size_t i = 0; i < values.size(); ++i) expected[i % size_t(c)] += double{values[i]};
+    for (size_t k = 0; k < size_t(c); ++k) EXPECT_NEAR(dbias.data()[k], expected[k], 1e-5) << c;
+    EXPECT_EQ(dbias.to_vector(), sum_per_channel(dz).to_vector()) << c;
+  }
+}
+
+TEST(Pointwise, AddConcatAddsTheTensorsSideBySide) {
   const Views v;
-  const Tensor joined = concat_channels({v.a, v.wide, v.b});
-  EXPECT_EQ(joined.shape(), (Shape{2, 3, 5, 17}));
-  EXPECT_EQ(joined.channels(0, 4).to_vector(), v.a.to_vector());
-  EXPECT_EQ(joined.channels(4, 13).to_vector(), v.wide.to_vector());
-  EXPECT_EQ(joined.channels(13, 17).to_vector(), v.b.to_vector());
+  Random random{10};
+  const Tensor x = random_normal({2, 3, 5, 17}, 1, random), y = add_concat(x, {v.a, v.wide, v.b});
+  EXPECT_EQ(y.channels(0, 4).to_vector(), add(x.channels(0, 4), v.a).to_vector());
+  EXPECT_EQ(y.channels(4, 13).to_vector(), add(x.channels(4, 13), v.wide).to_vector());
+  EXPECT_EQ(y.channels(13, 17).to_vector(), add(x.channels(13, 17), v.b).to_vector());
+  expect_error(shape, "8 channels together, want 17", [&] { add_concat(x, {v.a, v.b}); });
+  expect_error(shape, "[1, 3, 5, 4]", [&] { add_concat(v.a, {Tensor::zeros({1, 3, 5, 4})}); });
+}
+
+TEST(Pointwise, ChannelsGradIsInverseToChannels) {
+  const Views v;
   const Tensor spread = channels_grad(v.a, 2, 7);
   EXPECT_EQ(spread.channels(2, 6).to_vector(), v.a.to_vector());
   for (const auto& [begin, end] : {std::pair{0, 2}, {6, 7}})
     for (const float value : spread.channels(begin, end).to_vector()) EXPECT_EQ(value, 0.0f);
-  expect_error(shape, "no tensors", [] { concat_channels({}); });
-  expect_error(shape, "[1, 3, 5, 4]", [&] { concat_channels({v.a, Tensor::zeros({1, 3, 5, 4})}); });
   expect_error(shape, "4 channels from 4", [&] { channels_grad(v.a, 4, 7); });
 }
 
@@ -299,6 +318,19 @@ TEST(Reduce, SumsAreThoseOfPlainLoopsInDoublePrecision) {
     total += expected;
   }
   EXPECT_EQ(sum(v.a), total);
+}
+
+TEST(Reduce, AnyNumberOfThreadsGivesTheSameBits) {
+  const int threads = omp_get_max_threads();
+  Random random{11};
+  const Tensor x = random_normal({3, 40, 41, 19}, 1, random);
+  omp_set_num_threads(1);
+  const std::vector<float> sums = sum_per_channel(x).to_vector();
+  for (const int n : {2, 3, 7}) {
+    omp_set_num_threads(n);
+    EXPECT_EQ(sum_per_channel(x).to_vector(), sums) << n;
+  }
+  omp_set_num_threads(threads);
 }
 
 TEST(Reduce, ManySmallTermsAreNotLostBesideALargeOne) {
