@@ -143,6 +143,8 @@ AxisScale y_axis(const LineChart& chart) {
       if (std::isfinite(y) && y <= 0) logarithmic = false;
   const Range range = range_of_values(chart);
   if (range.empty()) return {{0, 1}};
+  if (logarithmic && range.high / range.low > 1e100)
+    logarithmic = false;  // beyond what the ticks are made for
   return {widened(range, chart.axis, logarithmic), logarithmic};
 }
 

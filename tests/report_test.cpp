@@ -220,8 +220,11 @@ TEST_F(ReportPage, WhatIsNoNumberInterruptsTheLineAndIsSaid) {
   }
 }
 
-TEST_F(ReportPage, LossBelowZeroHasALinearAxis) {
+TEST_F(ReportPage, LossBelowZeroOrBeyondMeasureHasALinearAxis) {
   auto history = history_of(10, 1);
+  history[3].train_loss = 1e300;
+  history[4].train_loss = 1e-300;
+  expect_part(page(history), "<h3>Loss</h3>");
   for (HistoryPoint& p : history) p.train_loss = -p.train_loss;
   expect_part(page(history), "<h3>Loss</h3>");
 }
