@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -30,6 +31,14 @@ struct Array {
   }
 };
 
+/// How near the loops came to a place without a derivative since this was set: a derivative there is nobody's
+/// fault, so the checks draw other inputs.
+inline double nearest_kink = std::numeric_limits<double>::infinity();
+
+inline void note_kink(double distance) {
+  nearest_kink = std::min(nearest_kink, std::abs(distance));
+}
+
 /// Calls visit(n, i, j, o, row, column, channel, u, v, k) for every term of a convolution: output (n, i, j,
 /// o), input (n, row, column, channel), weight (o, u, v, k).
 template <class Visit>
@@ -47,6 +56,19 @@ void for_each_term(const Shape& x, const Shape& w, const Shape& y, const Conv2dO
             }
 }
 
+/// y + the parts side by side along the channels.
+inline Array add_joined(Array y, const std::vector<Array>& parts) {
+  int64_t begin = 0;
+  for (const Array& part : parts) {
+    for (int64_t p = 0; p < y.shape.pixels(); ++p)
+      for (int64_t k = 0; k < part.shape.c; ++k)
+        y.values[static_cast<size_t>(p * y.shape.c + begin + k)] +=
+            part.values[static_cast<size_t>(p * part.shape.c + k)];
+    begin += part.shape.c;
+  }
+  return y;
+}
+
 inline Array conv2d(const Array& x, const Array& w, const Array* bias, const Conv2dOptions& o,
                     const std::vector<Array>& added = {}) {
   Array y(conv2d_shape(x.shape, w.shape, o));
@@ -61,14 +83,10 @@ inline Array conv2d(const Array& x, const Array& w, const Array* bias, const Con
         for (int64_t q = 0; q < s.c; ++q) {
           double& value = y.at(n, i, j, q);
           if (bias) value += bias->at(0, 0, 0, q);
+          if (o.leak != 1) note_kink(value);
           if (value < 0) value *= static_cast<double>(o.leak);
-          int64_t channel = q;
-          for (const Array& a : added) {
-            if (channel >= 0 && channel < a.shape.c) value += a.at(n, i, j, channel);
-            channel -= a.shape.c;
-          }
         }
-  return y;
+  return add_joined(y, added);
 }
 
 inline Array conv2d_grad_input(const Array& dy, const Array& w, const Shape& x, const Conv2dOptions& o) {
@@ -87,6 +105,17 @@ inline Array conv2d_grad_weight(const Array& dy, const Array& x, const Shape& w,
                   dw.at(q, u, v, k) += dy.at(n, i, j, q) * x.at(n, row, column, c);
                 });
   return dw;
+}
+
+inline Array conv_transpose2d(const Array& x, const Array& w, const Array* bias, int64_t fine_h,
+                              int64_t fine_w, const Conv2dOptions& o) {
+  Array y = conv2d_grad_input(x, w, {x.shape.n, fine_h, fine_w, w.shape.c}, o);
+  for (size_t i = 0; bias && i < y.values.size(); ++i) y.values[i] += bias->values[i % bias->values.size()];
+  return y;
+}
+
+inline Array add(const Array& a, const Array& b) {
+  return add_joined(a, {b});
 }
 
 using Arrays = std::map<std::string, Array>;
@@ -115,33 +144,54 @@ inline Array channels(const Array& x, int64_t begin, int64_t end) {
   return y;
 }
 
-inline Array features(const Arrays& p, const NetworkOptions& o, Array x) {
-  for (int i = 0; i < o.num_FB_layers; ++i) x = layer(p, "features." + std::to_string(i), x);
+/// The layers of the functions below: layer(name, x, groups, leak, added).
+struct PlainLayers {
+  const Arrays& parameters;
+  Array operator()(const std::string& name, const Array& x, int groups = 1, float leak = kLeak,
+                   const std::vector<Array>& added = {}) const {
+    return layer(parameters, name, x, groups, leak, added);
+  }
+};
+
+/// `prefix` as in the parameters' names: "features.", "blocks.0." or nothing. Values are Arrays, or what else
+/// `layer` takes and returns.
+template <class Layers, class Value>
+Value features(const Layers& layer, const std::string& prefix, int layers, Value x) {
+  for (int i = 0; i < layers; ++i) x = layer(prefix + std::to_string(i), x);
+  return x;
+}
+
+template <class Layers, class Value>
+Value distillation_block(const Layers& layer, const std::string& prefix, const Value& x,
+                         bool compression_activation = true) {
+  const Value t = layer(prefix + "conv3", layer(prefix + "conv2", layer(prefix + "conv1", x), 4));
+  const Value r = layer(prefix + "conv5", layer(prefix + "conv4", channels(t, 16, 64)), 4);
+  const Value y = layer(prefix + "conv6", r, 1, kLeak, {x, channels(t, 0, 16)});
+  return layer(prefix + "compress", y, 1, compression_activation ? kLeak : 1);
+}
+
+/// All that comes before the upsampler.
+template <class Layers, class Value>
+Value coarse_part(const Layers& layer, const NetworkOptions& o, const Value& image) {
+  Value x = features(layer, "features.", o.num_FB_layers, image);
+  for (int i = 0; i < o.num_Dist_blocks; ++i)
+    x = distillation_block(layer, "blocks." + std::to_string(i) + '.', x, o.compression_activation);
   return x;
 }
 
 /// The network as the paper describes it: [n, h, w, nchan] -> residual [n, factor*h, factor*w, nchan].
 inline Array network(const Arrays& p, const NetworkOptions& o, const Array& image) {
-  Array x = features(p, o, image);
-  for (int i = 0; i < o.num_Dist_blocks; ++i) {
-    const std::string b = "blocks." + std::to_string(i) + '.';
-    const Array t = layer(p, b + "conv3", layer(p, b + "conv2", layer(p, b + "conv1", x), 4));
-    const Array r = layer(p, b + "conv5", layer(p, b + "conv4", channels(t, 16, 64)), 4);
-    const Array y = layer(p, b + "conv6", r, 1, kLeak, {x, channels(t, 0, 16)});
-    x = layer(p, b + "compress", y, 1, o.compression_activation ? kLeak : 1);
-  }
-  const Array& w = p.at("upsample.weight");
-  Array y =
-      conv2d_grad_input(x, w, {image.shape.n, o.factor * image.shape.h, o.factor * image.shape.w, o.nchan},
-                        {.stride = o.factor, .pad_begin = o.crop_begin});
-  const Array& bias = p.at("upsample.bias");
-  for (size_t i = 0; i < y.values.size(); ++i) y.values[i] += bias.values[i % bias.values.size()];
-  return y;
+  return conv_transpose2d(coarse_part(PlainLayers{p}, o, image), p.at("upsample.weight"),
+                          &p.at("upsample.bias"), o.factor * image.shape.h, o.factor * image.shape.w,
+                          {.stride = o.factor, .pad_begin = o.crop_begin});
 }
 
 inline double l1_loss(const Array& x, const Array& target) {
   double sum = 0;
-  for (size_t i = 0; i < x.values.size(); ++i) sum += std::abs(x.values[i] - target.values[i]);
+  for (size_t i = 0; i < x.values.size(); ++i) {
+    note_kink(x.values[i] - target.values[i]);
+    sum += std::abs(x.values[i] - target.values[i]);
+  }
   return sum / static_cast<double>(x.values.size());
 }
 
