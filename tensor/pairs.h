@@ -15,6 +15,9 @@ inline void check_same_shape(const char* what, const Tensor& a, const Tensor& b)
     throw Error(Error::Kind::shape, what, ": shapes ", a.shape(), " and ", b.shape(), " differ");
 }
 
+/// Below so many elements threads cost more than they save.
+constexpr int64_t kWorthThreads = 1 << 14;
+
 /// y[i] = f(a[i], b[i]); y overlaps neither.
 template <class F>
 void map_run(const float* __restrict a, const float* __restrict b, float* __restrict y, int64_t size, F f) {
@@ -33,7 +36,7 @@ Tensor map_pairs(const Tensor& a, const Tensor& b, F f) {
   const float* pa = a.data();
   const float* pb = b.data();
   float* py = y.data();
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (size >= kWorthThreads)
   for (int64_t r = 0; r < runs; ++r)
     map_run(pa + r * a_step, pb + r * b_step, py + r * run, std::min(run, size - r * run), f);
   return y;
@@ -48,7 +51,7 @@ double sum_pairs(const Tensor& a, const Tensor& b, F f) {
   const float* pa = a.data();
   const float* pb = b.data();
   std::vector<double> sums(static_cast<size_t>(blocks));
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.shape().size() >= kWorthThreads)
   for (int64_t block = 0; block < blocks; ++block) {
     double sum = 0;
     for (int64_t p = block * kBlock; p < std::min(pixels, (block + 1) * kBlock); ++p)

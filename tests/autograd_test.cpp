@@ -2,20 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <functional>
-
 #include "autograd/functions.h"
 #include "autograd/params.h"
 #include "tensor/allocator.h"
+#include "tensor/random.h"
 #include "tests/expect_error.h"
-#include "tests/reference.h"
 
 namespace sr {
 namespace {
 
 using enum Error::Kind;
-using reference::Array;
 
 Tensor row(std::vector<float> values) {
   const auto size = static_cast<int64_t>(values.size());
@@ -136,144 +132,6 @@ TEST(Autograd, MemoryReturnsToWhereItStarted) {
     const Var never_walked = conv2d(x, w, {}, {});
   }
   EXPECT_EQ(pool_statistics().bytes_in_use, before);
-}
-
-// ---- derivatives ------------------------------------------------------------------------------------------
-
-double dot(const Array& a, const Array& b) {
-  double sum = 0;
-  for (size_t i = 0; i < a.values.size(); ++i) sum += a.values[i] * b.values[i];
-  return sum;
-}
-
-// For f given twice, on Vars and as double-precision loops: the gradient of sum(dy * f) for each input, along
-// a random direction, against the central difference of the loops. The inputs keep clear of the kink.
-void check_derivative(const char* name, const std::vector<Shape>& shapes,
-                      const std::function<Var(const std::vector<Var>&)>& f,
-                      const std::function<Array(const std::vector<Array>&)>& loops) {
-  constexpr double kStep = 1e-6;
-  Random random{11};
-  std::vector<Var> inputs;
-  std::vector<Array> arrays;
-  for (const Shape& s : shapes) {
-    inputs.emplace_back(random_normal(s, 1, random), true);
-    arrays.emplace_back(inputs.back().value());
-  }
-  const Var y = f(inputs);
-  EXPECT_LT(reference::difference(y.value(), loops(arrays)), 1e-5) << name;
-  const Tensor dy = random_normal(y.shape(), 1, random);
-  y.backward(dy);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const Array direction(random_normal(shapes[i], 1, random));
-    const auto moved = [&](double step) {
-      std::vector<Array> at = arrays;
-      for (size_t k = 0; k < at[i].values.size(); ++k) at[i].values[k] += step * direction.values[k];
-      return dot(Array(dy), loops(at));
-    };
-    const double expected = (moved(kStep) - moved(-kStep)) / (2 * kStep);
-    const Array gradient(inputs[i].grad());
-    const double scale = std::sqrt(dot(gradient, gradient) * dot(direction, direction));
-    EXPECT_NEAR(dot(gradient, direction), expected, 1e-5 * scale) << name << ", input " << i;
-  }
-}
-
-// The scale 1e-5 above is that of the two vectors, which a gradient in the wrong place misses by about 1.
-
-TEST(Derivative, Conv2dForItsInputWeightAndBias) {
-  struct Case {
-    const char* name;
-    Shape x, w;
-    Conv2dOptions options;
-  };
-  for (const Case& c :
-       {Case{"3x3", {2, 6, 7, 5}, {8, 3, 3, 5}, {.pad_begin = 1, .pad_end = 1}},
-        Case{"leaky", {1, 6, 7, 5}, {8, 3, 3, 5}, {.pad_begin = 1, .pad_end = 1, .leak = 0.05f}},
-        Case{"no activation below 0", {1, 5, 5, 3}, {4, 1, 1, 3}, {.leak = 0}},
-        Case{"groups", {1, 5, 6, 8}, {12, 3, 3, 4}, {.pad_begin = 1, .groups = 2, .leak = 0.3f}},
-        Case{"stride", {1, 9, 8, 2}, {3, 3, 3, 2}, {.stride = 2, .pad_begin = 1, .leak = 0.5f}}})
-    check_derivative(
-        c.name, {c.x, c.w, {1, 1, 1, c.w.n}},
-        [&](const std::vector<Var>& v) { return conv2d(v[0], v[1], v[2], c.options); },
-        [&](const std::vector<Array>& a) { return reference::conv2d(a[0], a[1], &a[2], c.options); });
-}
-
-TEST(Derivative, Conv2dForTheAddedTensors) {
-  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.05f};
-  const std::vector<Shape> shapes{{1, 5, 6, 3}, {7, 3, 3, 3}, {1, 1, 1, 7}, {1, 5, 6, 4}, {1, 5, 6, 3}};
-  check_derivative(
-      "added", shapes,
-      [&](const std::vector<Var>& v) {
-        return conv2d(v[0], v[1], v[2], options, {v[3], v[4]});
-      },
-      [&](const std::vector<Array>& a) {
-        return reference::conv2d(a[0], a[1], &a[2], options, {a[3], a[4]});
-      });
-}
-
-TEST(Derivative, TransposedConvolution) {
-  for (const int factor : {2, 3, 4}) {
-    const Conv2dOptions options{.stride = factor, .pad_begin = 9 - factor, .pad_end = 8};
-    const int64_t h = 4 * factor, w = 3 * factor;
-    check_derivative(
-        "transposed", {{1, 4, 3, 5}, {5, 17, 17, 2}, {1, 1, 1, 2}},
-        [&](const std::vector<Var>& v) { return conv_transpose2d(v[0], v[1], v[2], h, w, options); },
-        [&](const std::vector<Array>& a) {
-          Array y = reference::conv2d_grad_input(a[0], a[1], {1, h, w, 2}, options);
-          for (size_t i = 0; i < y.values.size(); ++i) y.values[i] += a[2].values[i % 2];
-          return y;
-        });
-  }
-}
-
-TEST(Derivative, ChannelsAndSums) {
-  check_derivative(
-      "channels", {{2, 3, 4, 7}}, [](const std::vector<Var>& v) { return channels(v[0], 2, 5); },
-      [](const std::vector<Array>& a) {
-        Array y(Shape{2, 3, 4, 3});
-        for (int64_t p = 0; p < 24; ++p)
-          for (int64_t k = 0; k < 3; ++k) y.values[size_t(3 * p + k)] = a[0].values[size_t(7 * p + 2 + k)];
-        return y;
-      });
-  check_derivative(
-      "add", {{1, 3, 4, 2}, {1, 3, 4, 2}}, [](const std::vector<Var>& v) { return add(v[0], v[1]); },
-      [](const std::vector<Array>& a) {
-        Array y = a[0];
-        for (size_t i = 0; i < y.values.size(); ++i) y.values[i] += a[1].values[i];
-        return y;
-      });
-}
-
-TEST(Derivative, Losses) {
-  Random random{5};
-  const Shape shape{2, 13, 14, 3};
-  const Tensor target = random_normal(shape, 1, random);
-  const Array t(target);
-  const auto single = [](double value) {
-    Array y(Shape{1, 1, 1, 1});
-    y.values[0] = value;
-    return y;
-  };
-  check_derivative(
-      "l1", {shape}, [&](const std::vector<Var>& v) { return l1_loss(v[0], target); },
-      [&](const std::vector<Array>& a) { return single(reference::l1_loss(a[0], t)); });
-  check_derivative(
-      "l2", {shape}, [&](const std::vector<Var>& v) { return l2_loss(v[0], target); },
-      [&](const std::vector<Array>& a) { return single(reference::l2_loss(a[0], t)); });
-  check_derivative(
-      "ssim", {shape}, [&](const std::vector<Var>& v) { return ssim_loss(v[0], target, 2.5); },
-      [&](const std::vector<Array>& a) { return single(-reference::ssim(a[0], t, 2.5)); });
-}
-
-TEST(Autograd, Conv2dWithAddedTensorsGivesTheSameBitsRecordingOrNot) {
-  Random random{2};
-  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.05f};
-  const Var x(random_normal({1, 9, 21, 48}, 1, random), true), w(random_normal({80, 3, 3, 48}, 0.1, random));
-  const Var b(random_normal({1, 1, 1, 80}, 1, random)), first(random_normal({1, 9, 21, 64}, 1, random));
-  const Var second(channels(Var(random_normal({1, 9, 21, 64}, 1, random)), 0, 16));
-  const Var recorded = conv2d(x, w, b, options, {first, second});
-  EXPECT_TRUE(recorded.needs_grad());
-  const NoGrad none;
-  EXPECT_EQ(recorded.value().to_vector(), conv2d(x, w, b, options, {first, second}).value().to_vector());
 }
 
 TEST(Params, NamesMirrorTheStructureAndAreUnique) {

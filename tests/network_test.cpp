@@ -5,9 +5,9 @@
 #include <set>
 
 #include "tensor/allocator.h"
-#include "tensor/simd.h"
 #include "tests/expect_error.h"
-#include "tests/reference.h"
+#include "tests/layer_checks.h"
+#include "tests/simd_sets.h"
 
 namespace sr {
 namespace {
@@ -29,13 +29,6 @@ NetworkOptions options_for(int factor) {
   return {.factor = factor, .crop_begin = 9 - factor};
 }
 
-std::vector<Simd> simd_sets() {
-  std::vector<Simd> result;
-  for (const Simd simd : {Simd::baseline, Simd::avx2, Simd::avx512})
-    if (simd <= best_simd()) result.push_back(simd);
-  return result;
-}
-
 TEST(Network, EveryInstructionSetAgreesWithDoublePrecisionLoops) {
   std::vector<NetworkOptions> variants{options_for(2), options_for(3), options_for(4)};
   variants.push_back({.factor = 3, .nchan = 3, .num_FB_layers = 3, .num_Dist_blocks = 1, .crop_begin = 5});
@@ -47,13 +40,11 @@ TEST(Network, EveryInstructionSetAgreesWithDoublePrecisionLoops) {
     const Tensor image = random_normal({2, 5, 7, o.nchan}, 0.3, random);
     const Array expected = reference::network(reference::arrays_of(built.params), o, Array(image));
     const NoGrad none;
-    for (const Simd simd : simd_sets()) {
-      set_simd(simd);
+    for_each_simd([&] {
       const Tensor y = built.network(Var(image)).value();
       EXPECT_EQ(y.shape(), (Shape{2, 5 * o.factor, 7 * o.factor, o.nchan}));
-      EXPECT_LT(reference::difference(y, expected), 2e-5) << "x" << o.factor << ' ' << name_of(simd);
-    }
-    set_simd(best_simd());
+      EXPECT_LT(reference::difference(y, expected), 2e-5) << "x" << o.factor;
+    });
   }
 }
 
@@ -78,33 +69,15 @@ TEST(Network, BiasesAndTheUpsamplerLearnAtATenthOfTheRate) {
     EXPECT_EQ(p.rate, p.name.ends_with("bias") || p.name.starts_with("upsample") ? 0.1f : 1.0f) << p.name;
 }
 
-// The largest distances, in coarse pixels, from which a change of the input is seen at all.
-Reach measured_reach(const NetworkOptions& o, int64_t size, int64_t at) {
-  const Built built(o);
-  const NoGrad none;
-  Random random{2};
-  Tensor image = random_normal({1, size, 3, o.nchan}, 0.3, random);
-  const std::vector<float> before = built.network(Var(image.clone())).value().to_vector();
-  for (int64_t k = 0; k < 3 * o.nchan; ++k) image.data()[at * 3 * o.nchan + k] += 100;
-  const std::vector<float> after = built.network(Var(image)).value().to_vector();
-  Reach reach{-1, -1};
-  const int64_t row = o.factor * 3 * o.nchan;
-  for (int64_t i = 0; i < size * o.factor; ++i)
-    if (!std::equal(before.begin() + i * row, before.begin() + (i + 1) * row, after.begin() + i * row)) {
-      reach.before = std::max(reach.before, at - i / o.factor);  // first changed row: looks this far down
-      reach.after = i / o.factor - at;                           // last changed row: looks this far up
-    }
-  return {reach.after, reach.before};
-}
-
 TEST(Network, ReachesAsFarAsItSaysAndNoFarther) {
   const Reach expected[] = {{30, 30}, {29, 28}, {28, 28}};
   for (const int factor : {2, 3, 4}) {
-    EXPECT_EQ(Built(options_for(factor)).network.reach(), expected[factor - 2]) << "x" << factor;
-    EXPECT_EQ(measured_reach(options_for(factor), 64, 32), expected[factor - 2]) << "x" << factor;
+    const Built built(options_for(factor));
+    EXPECT_EQ(built.network.reach(), expected[factor - 2]) << "x" << factor;
+    expect_stated_reach(built.network, 1);
   }
-  const NetworkOptions shallow{.factor = 2, .num_FB_layers = 1, .num_Dist_blocks = 1, .crop_begin = 3};
-  EXPECT_EQ(measured_reach(shallow, 40, 20), Built(shallow).network.reach());
+  expect_stated_reach(Built({.factor = 2, .num_FB_layers = 1, .num_Dist_blocks = 1, .crop_begin = 3}).network,
+                      1);
 }
 
 TEST(Network, WithoutRecordingItHoldsNoMoreMemoryThanItSays) {
@@ -138,36 +111,31 @@ TEST(Network, ImpossibleOptionsAreErrors) {
   expect_error(shape, "", [] { Built(NetworkOptions{}).network(Var(Tensor::zeros({1, 4, 4, 2}))); });
 }
 
-double sum_of_products(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
+// The network and its parts through all that is asked of a layer.
+TEST(Network, FeatureBlockIsSoundAsALayer) {
+  const NetworkOptions o{.nchan = 2};
+  check_layer(
+      {2, 5, 6, 2}, 38144, [=](const ParamScope& p) { return FeatureBlock(p, o); },
+      [=](const Array& x, const reference::Arrays& p) {
+        return reference::features(reference::PlainLayers{p}, "", 2, x);
+      });
 }
 
-// The whole graph: channel views, a value used twice, joined sums. Each parameter's gradient along a random
-// direction against the central difference of the double-precision loops.
-TEST(Network, GradientsAgreeWithFiniteDifferencesOfTheLoops) {
-  constexpr double kStep = 1e-6;
-  const NetworkOptions o{.factor = 2, .num_FB_layers = 1, .num_Dist_blocks = 1};
-  const Built built(o, 3);
-  Random random{4};
-  const Tensor image = random_normal({1, 3, 4, 1}, 0.3, random);
-  const Var y = built.network(Var(image));
-  const Tensor dy = random_normal(y.shape(), 1, random);
-  y.backward(dy);
-  const reference::Arrays arrays = reference::arrays_of(built.params);
-  for (const Parameter& p : built.params.list()) {
-    const Array direction(random_normal(p.var.shape(), 1, random)), gradient(p.var.grad());
-    const auto moved = [&](double step) {
-      reference::Arrays at = arrays;
-      std::vector<double>& values = at.at(p.name).values;
-      for (size_t i = 0; i < values.size(); ++i) values[i] += step * direction.values[i];
-      return sum_of_products(Array(dy).values, reference::network(at, o, Array(image)).values);
-    };
-    const double expected = (moved(kStep) - moved(-kStep)) / (2 * kStep);
-    const double scale = std::sqrt(sum_of_products(gradient.values, gradient.values) *
-                                   sum_of_products(direction.values, direction.values));
-    EXPECT_NEAR(sum_of_products(gradient.values, direction.values), expected, 1e-5 * scale) << p.name;
+TEST(Network, DistillationBlockIsSoundAsALayer) {
+  check_layer(
+      {1, 4, 5, 64}, 124176, [](const ParamScope& p) { return DistillationBlock(p, {}); },
+      [](const Array& x, const reference::Arrays& p) {
+        return reference::distillation_block(reference::PlainLayers{p}, "", x);
+      });
+}
+
+TEST(Network, IsSoundAsALayer) {
+  for (const int factor : {2, 3}) {
+    const NetworkOptions o{
+        .factor = factor, .num_FB_layers = 1, .num_Dist_blocks = 1, .crop_begin = 9 - factor};
+    check_layer(
+        {1, 3, 4, 1}, 640 + 124176 + 18497, [=](const ParamScope& p) { return Network(p, o); },
+        [=](const Array& x, const reference::Arrays& p) { return reference::network(p, o, x); });
   }
 }
 

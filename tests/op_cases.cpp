@@ -1,0 +1,163 @@
+#include "tests/op_cases.h"
+
+#include <cmath>
+
+#include "autograd/functions.h"
+#include "tests/conv2d_cases.h"
+
+namespace sr {
+namespace {
+
+using reference::Array;
+
+// So that the results are near 1.
+OpInput weights(const Shape& shape, double terms) {
+  return {shape, 1 / std::sqrt(terms)};
+}
+
+OpCase conv2d_case(const Conv2dCase& c) {
+  const auto terms = static_cast<double>(c.weight.size() / c.weight.n);
+  OpCase result{
+      c.name,
+      {{c.x}, weights(c.weight, terms), {{1, 1, 1, c.weight.n}, 0.5}},
+      [o = c.options](const std::vector<Var>& v) { return conv2d(v[0], v[1], v[2], o); },
+      [o = c.options](const std::vector<Array>& a) { return reference::conv2d(a[0], a[1], &a[2], o); }};
+  if (c.options.leak == 1) result.linear = {0, 1, 2};
+  return result;
+}
+
+OpCase conv2d_without_bias() {
+  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1};
+  return {"conv2d without bias",
+          {{{1, 5, 6, 21}}, weights({18, 3, 3, 21}, 9 * 21)},
+          [=](const std::vector<Var>& v) { return conv2d(v[0], v[1], {}, options); },
+          [=](const std::vector<Array>& a) { return reference::conv2d(a[0], a[1], nullptr, options); },
+          {0, 1}};
+}
+
+// One or two tensors whose channels make up the output's, added after the activation.
+OpCase conv2d_with_added(const char* name, int64_t in, const std::vector<int64_t>& added, float leak) {
+  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = leak};
+  int64_t out = 0;
+  for (const int64_t channels : added) out += channels;
+  OpCase result{
+      name,
+      {{{1, 6, 13, in}}, weights({out, 3, 3, in}, static_cast<double>(9 * in)), {{1, 1, 1, out}, 0.5}},
+      [=](const std::vector<Var>& v) {
+        return conv2d(v[0], v[1], v[2], options, {v.begin() + 3, v.end()});
+      },
+      [=](const std::vector<Array>& a) {
+        return reference::conv2d(a[0], a[1], &a[2], options, {a.begin() + 3, a.end()});
+      }};
+  for (const int64_t channels : added) {
+    result.linear.push_back(result.inputs.size());
+    result.inputs.push_back({{1, 6, 13, channels}});
+  }
+  if (leak == 1) result.linear.insert(result.linear.end(), {0, 1, 2});
+  return result;
+}
+
+// To `h` x `w` pixels.
+OpCase conv_transpose2d_case(const char* name, const Shape& x, const Shape& weight, int64_t h, int64_t w,
+                             const Conv2dOptions& options) {
+  const double taps = static_cast<double>(weight.h * weight.w) / (options.stride * options.stride);
+  return {name,
+          {{x}, weights(weight, taps * static_cast<double>(x.c)), {{1, 1, 1, weight.c}, 0.5}},
+          [=](const std::vector<Var>& v) { return conv_transpose2d(v[0], v[1], v[2], h, w, options); },
+          [=](const std::vector<Array>& a) {
+            return reference::conv_transpose2d(a[0], a[1], &a[2], h, w, options);
+          },
+          {0, 1, 2}};
+}
+
+OpCase channels_case(int64_t begin, int64_t end) {
+  return {"channels " + std::to_string(begin) + " to " + std::to_string(end),
+          {{{2, 3, 4, 7}}},
+          [=](const std::vector<Var>& v) { return channels(v[0], begin, end); },
+          [=](const std::vector<Array>& a) { return reference::channels(a[0], begin, end); },
+          {0}};
+}
+
+OpCase add_case(const Shape& shape) {
+  return {"add",
+          {{shape}, {shape}},
+          [](const std::vector<Var>& v) { return add(v[0], v[1]); },
+          [](const std::vector<Array>& a) { return reference::add(a[0], a[1]); },
+          {0, 1}};
+}
+
+// Loss and loops take an input and a target.
+template <class Loss, class Loops>
+OpCase loss_case(const char* name, const Shape& shape, Loss loss, Loops loops) {
+  Random random{7};
+  const Tensor target = random_normal(shape, 1, random);
+  return {name,
+          {{shape}},
+          [=](const std::vector<Var>& v) { return loss(v[0], target); },
+          [=, t = Array(target)](const std::vector<Array>& a) {
+            Array y(Shape{1, 1, 1, 1});
+            y.values[0] = loops(a[0], t);
+            return y;
+          }};
+}
+
+OpCase ssim_case(const char* name, const Shape& shape) {
+  constexpr double kPeak = 2.5;
+  return loss_case(
+      name, shape, [](const Var& x, const Tensor& target) { return ssim_loss(x, target, kPeak); },
+      [](const Array& x, const Array& target) { return -reference::ssim(x, target, kPeak); });
+}
+
+// One value used twice, views and joined sums: what a distillation block does.
+OpCase graph_case() {
+  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.05f};
+  return {"graph",
+          {{{1, 5, 7, 12}}, weights({16, 3, 3, 12}, 108), weights({16, 3, 3, 12}, 108)},
+          [=](const std::vector<Var>& v) {
+            const Var t = conv2d(v[0], v[1], {}, options);
+            return add(conv2d(channels(t, 4, 16), v[2], {}, options, {v[0], channels(t, 0, 4)}), t);
+          },
+          [=](const std::vector<Array>& a) {
+            const Array t = reference::conv2d(a[0], a[1], nullptr, options);
+            return reference::add(reference::conv2d(reference::channels(t, 4, 16), a[2], nullptr, options,
+                                                    {a[0], reference::channels(t, 0, 4)}),
+                                  t);
+          }};
+}
+
+}  // namespace
+
+std::vector<OpCase> op_cases() {
+  std::vector<OpCase> cases;
+  for (const Conv2dCase& c : kConv2dCases) cases.push_back(conv2d_case(c));
+  cases.push_back(conv2d_without_bias());
+  cases.push_back(conv2d_with_added("one tensor added", 9, {21}, 1));
+  cases.push_back(conv2d_with_added("concat(64, 16) added", 48, {64, 16}, 0.05f));
+  cases.push_back(conv2d_with_added("concat(3, 34) added", 20, {3, 34}, 0.2f));
+  for (const int s : {2, 3, 4})  // the network's upsampler
+    cases.push_back(conv_transpose2d_case("transposed 17x17, the paper's phase", {1, 4, 3, 64},
+                                          {64, 17, 17, 1}, 4 * s, 3 * s,
+                                          {.stride = s, .pad_begin = 9 - s, .pad_end = 8}));
+  cases.push_back(conv_transpose2d_case("transposed, two channels", {2, 5, 3, 10}, {10, 17, 17, 2}, 15, 9,
+                                        {.stride = 3, .pad_begin = 6, .pad_end = 8}));
+  cases.push_back(conv_transpose2d_case("transposed, stride 1", {1, 5, 7, 6}, {6, 3, 3, 20}, 5, 7,
+                                        {.pad_begin = 1, .pad_end = 1}));
+  cases.push_back(conv_transpose2d_case("transposed, fine size no multiple of the stride", {1, 4, 5, 3},
+                                        {3, 4, 4, 5}, 7, 9, {.stride = 2, .pad_begin = 2, .pad_end = 1}));
+  cases.push_back(channels_case(0, 7));
+  cases.push_back(channels_case(2, 5));
+  cases.push_back(add_case({2, 3, 5, 7}));
+  cases.push_back(add_case({1, 31, 33, 19}));  // large enough for threads
+  cases.push_back(loss_case(
+      "l1_loss", {2, 53, 47, 5}, [](const Var& x, const Tensor& t) { return l1_loss(x, t); },
+      reference::l1_loss));
+  cases.push_back(loss_case(
+      "l2_loss", {2, 53, 47, 5}, [](const Var& x, const Tensor& t) { return l2_loss(x, t); },
+      reference::l2_loss));
+  cases.push_back(ssim_case("ssim_loss of one window", {1, 11, 11, 1}));
+  cases.push_back(ssim_case("ssim_loss", {2, 13, 17, 3}));
+  cases.push_back(graph_case());
+  return cases;
+}
+
+}  // namespace sr
