@@ -2,8 +2,12 @@
 // as double-precision loops.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <string>
+
 #include "layers/conv2d.h"
 #include "layers/conv_transpose2d.h"
+#include "layers/residual_block.h"
 #include "tests/layer_checks.h"
 
 namespace sr {
@@ -27,6 +31,26 @@ TEST(Layers, ConvTranspose2d) {
           return ref::conv_transpose2d(x, p.at("weight"), &p.at("bias"), 4 * factor, 5 * factor,
                                        {.stride = factor, .pad_begin = 9 - factor});
         });
+}
+
+TEST(Layers, ResidualBlock) {
+  check_layer(
+      {2, 6, 9, 10}, 2 * (10 * 9 * 10 + 10), [](const ParamScope& p) { return ResidualBlock(p, 10); },
+      [](const ref::Array& x, const ref::Arrays& p) {
+        return ref::layer(p, "conv2", ref::layer(p, "conv1", x, 1, 0), 1, 1, {x});
+      });
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(SR_SOURCE_DIR "/" + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Readme, ShowsTheResidualBlockAndItsEntryAsTheyAre) {
+  const std::string readme = text_of("README.md"), tests = text_of("tests/layers_test.cpp");
+  const size_t entry = tests.find("TEST(Layers, ResidualBlock)"), end = tests.find("\n}\n", entry) + 3;
+  EXPECT_NE(readme.find("```cpp\n" + text_of("layers/residual_block.h") + "```"), std::string::npos);
+  EXPECT_NE(readme.find("```cpp\n" + tests.substr(entry, end - entry) + "```"), std::string::npos);
 }
 
 }  // namespace
