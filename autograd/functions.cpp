@@ -41,13 +41,16 @@ float value_of(const Tensor& single) {
 
 }  // namespace
 
-Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions& options,
+Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions& given,
            const std::vector<Var>& added) {
   const Tensor b = value_or_none(bias);
   bool records = x.needs_grad() || weight.needs_grad() || bias.needs_grad();
   for (const Var& a : added) records = records || a.needs_grad();
+  records = records && grad_enabled();
+  Conv2dOptions options = given;
+  options.winograd = given.winograd || records;  // what is only computed keeps the bits that tiles need
   if (!added.empty()) {
-    if (records && grad_enabled()) return add_joined(conv2d(x, weight, bias, options), added);
+    if (records) return add_joined(conv2d(x, weight, bias, options), added);
     std::vector<Tensor> values;
     for (const Var& a : added) values.push_back(a.value());
     return Var(conv2d(x.value(), weight.value(), b, options, values));

@@ -55,6 +55,12 @@ Tensor flipped(const Tensor& weight, int64_t groups) {
   return result;
 }
 
+// Whether Winograd's transforms are wanted, possible and worth their while.
+bool takes_winograd(const Conv2dOptions& o, const Shape& weight) {
+  return o.winograd && weight.h == 3 && weight.w == 3 && o.stride == 1 && weight.c >= 8 &&
+         weight.n / o.groups >= 8;
+}
+
 int64_t floor_div(int64_t a, int64_t b) {
   return a >= 0 ? a / b : -((-a + b - 1) / b);
 }
@@ -142,7 +148,10 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   if (!added.empty() && channels != want.c)
     throw Error(Error::Kind::shape, "conv2d: the added tensors have ", channels, " channels together, want ",
                 want.c);
-  cpu::conv_kernels().conv2d(d, x.data(), packed_weight.data(), epilogue, y.data());
+  if (takes_winograd(options, weight.shape()))
+    cpu::conv_kernels().conv2d_winograd(d, x.data(), packed_weight.data(), false, epilogue, y.data());
+  else
+    cpu::conv_kernels().conv2d(d, x.data(), packed_weight.data(), epilogue, y.data());
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
@@ -160,12 +169,14 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,
   if (options.stride > 1)
     throw Error(Error::Kind::unsupported, "conv2d_grad_input: stride ", options.stride, " with ",
                 options.groups, " groups; one of the two must be 1");
-  const Tensor back = flipped(packed, options.groups);
   Tensor dx(x);
-  cpu::ConvDims d = dims_of(dy.shape(), back.shape(), x, options);
+  cpu::ConvDims d = dims_of(dy.shape(), weight.shape(), x, options);
   d.pad_h = weight.shape().h - 1 - options.pad_begin, d.pad_w = weight.shape().w - 1 - options.pad_begin;
   d.x_pitch = dy.pitch(), d.y_pitch = dx.pitch();
-  cpu::conv_kernels().conv2d(d, dy.data(), back.data(), {}, dx.data());
+  if (takes_winograd(options, weight.shape()))
+    cpu::conv_kernels().conv2d_winograd(d, dy.data(), packed.data(), true, {}, dx.data());
+  else
+    cpu::conv_kernels().conv2d(d, dy.data(), flipped(packed, options.groups).data(), {}, dx.data());
   return dx;
 }
 

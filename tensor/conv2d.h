@@ -13,6 +13,10 @@ struct Conv2dOptions {
   int pad_end = 0;    ///< zeros below and to the right
   int groups = 1;     ///< channels in this many equal parts that do not mix
   float leak = 1;     ///< slope of the leaky ReLU for negative values, 0..1; 1 = no activation
+  /// Faster convolution and input gradient where the kernel is 3x3 and the stride 1, by Winograd's F(4x4,
+  /// 3x3). The bits of a value then depend on its place modulo 4, and errors are a few times larger: for
+  /// training, not for tiles that must be the same as the whole image.
+  bool winograd = false;
 };
 
 /// Shape of conv2d's result: oh = (h + pad_begin + pad_end - kh) / stride + 1, ow likewise.

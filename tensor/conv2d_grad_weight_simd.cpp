@@ -20,19 +20,9 @@ namespace {
 
 using sr::cpu::ConvDims;
 
-#if defined(__AVX512F__) && defined(__AVX512VL__)
-using Vector = Lanes16;
-constexpr int kSums = 24;         // Q * T: vectors in registers beside the T that are read and a value
-constexpr int kLargestCount = 4;  // T
-#elif defined(__AVX2__) && defined(__FMA__)
-using Vector = Lanes8;
-constexpr int kSums = 12;
-constexpr int kLargestCount = 3;
-#else
-using Vector = Lanes8;
-constexpr int kSums = 6;
-constexpr int kLargestCount = 3;
-#endif
+// Q * T vectors are in registers beside the T that are read and a value.
+constexpr int kSums = kAccumulators == 24 ? 24 : kAccumulators == 6 ? 12 : 6;
+constexpr int kLargestCount = kAccumulators == 24 ? 4 : 3;  // T
 constexpr int kLanes = Vector::kLanes;
 constexpr int64_t kPixelsAtATime = 128;
 

@@ -42,19 +42,29 @@ struct ConvKernels {
                           int64_t shuffle, float* y);
   /// dw[o,u,v,c] = sum_{n,i,j} dy[n,i,j,o] x[n, i*stride+u-pad_h, j*stride+v-pad_w, c]; y_pitch is dy's.
   void (*grad_weight)(const ConvDims&, const float* x, const float* dy, float* dw);
+  /// y = conv2d(x) for kernels of 3x3 and stride 1 by transforms of 4x4 outputs. `flipped`: weight is that of
+  /// the convolution whose input gradient this is, [c, 3, 3, o / groups] with both axes of taps turned round.
+  void (*conv2d_winograd)(const ConvDims&, const float* x, const float* weight, bool flipped,
+                          const ConvEpilogue&, float* y);
 };
 
 namespace baseline {
 extern const ConvKernels kConvKernels;
 void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
+void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
+                     float* y);
 }  // namespace baseline
 namespace avx2 {
 extern const ConvKernels kConvKernels;
 void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
+void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
+                     float* y);
 }  // namespace avx2
 namespace avx512 {
 extern const ConvKernels kConvKernels;
 void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
+void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
+                     float* y);
 }  // namespace avx512
 
 /// Those of active_simd().

@@ -10,62 +10,16 @@
 
 #include "tensor/conv2d_kernels.h"
 #include "tensor/lanes.h"
+#include "tensor/output_blocks.h"
 #include "tensor/row_ring.h"
 
 namespace {
 
-using sr::cpu::AddedChannels;
 using sr::cpu::ConvDims;
-using sr::cpu::ConvEpilogue;
 using sr::cpu::ConvKernels;
 using sr::cpu::kLargestKernel;
 
 // ---- conv2d: lanes are output channels ----
-
-// One block of V vectors of outputs of one group.
-struct OutputBlock {
-  int64_t group = 0, first = 0, count = 0;  // first output channel and how many are real
-  int vectors = 0;
-  const float* weights = nullptr;  // [kh][kw][c/groups][vectors * lanes]
-};
-
-void load_some(float* v, const float* from, int64_t count, int lanes) {
-  for (int64_t i = 0; i < lanes; ++i) v[i] = i < count ? from[i] : 0.0f;
-}
-
-// The added tensors' values for output channels first .. first+count of one pixel.
-template <class V>
-V added_lanes(const ConvEpilogue& e, int64_t pixel, int64_t first, int64_t count) {
-  const AddedChannels& a = e.added[0];
-  const AddedChannels& b = e.added[1];
-  if (count == V::kLanes && first + count <= a.c) return V::load(a.data + pixel * a.pitch + first);
-  if (count == V::kLanes && first >= a.c) return V::load(b.data + pixel * b.pitch + first - a.c);
-  float v[V::kLanes] = {};
-  for (int64_t i = 0; i < count; ++i)
-    v[i] = first + i < a.c ? a.data[pixel * a.pitch + first + i] : b.data[pixel * b.pitch + first + i - a.c];
-  return V::load(v);
-}
-
-template <class V>
-V bias_lanes(const ConvEpilogue& e, int64_t first, int64_t count) {
-  float v[V::kLanes] = {};
-  if (e.bias) load_some(v, e.bias + first, count, V::kLanes);
-  return V::load(v);
-}
-
-template <class V>
-void finish(V sum, V bias, const ConvEpilogue& e, int64_t pixel, int64_t first, int64_t count, float* y) {
-  V result = sum + bias;
-  if (e.leak != 1.0f) result = result.leaky(e.leak);
-  if (e.added[0].data) result = result + added_lanes<V>(e, pixel, first, count);
-  if (count == V::kLanes) {
-    result.store(y);
-    return;
-  }
-  float v[V::kLanes];
-  result.store(v);
-  std::memcpy(y, v, static_cast<size_t>(count) * sizeof(float));
-}
 
 // Sums for P pixels x N vectors. rows[u] points at the first pixel's leftmost tap in kernel row u.
 template <class V, int N, int P>
@@ -97,8 +51,8 @@ template <class V, int N, int P>
 
 // One output row of one block.
 template <class V, int N, int P>
-void conv_row(const ConvDims& d, const OutputBlock& block, const float* const* ring_rows,
-              const ConvEpilogue& e, int64_t first_pixel, float* y) {
+void conv_row(const ConvDims& d, const OutputBlock& block, const float* weights,
+              const float* const* ring_rows, const ConvEpilogue& e, int64_t first_pixel, float* y) {
   const int64_t cg = d.c / d.groups;
   V bias[N];
   for (int i = 0; i < N; ++i)
@@ -107,7 +61,7 @@ void conv_row(const ConvDims& d, const OutputBlock& block, const float* const* r
     const float* rows[kLargestKernel];
     for (int64_t u = 0; u < d.kh; ++u) rows[u] = ring_rows[u] + j * d.stride * d.c + block.group * cg;
     V sum[P][N];
-    accumulate<V, N, P>(d, rows, block.weights, cg, sum);
+    accumulate<V, N, P>(d, rows, weights, cg, sum);
     const int64_t pixels = smaller(P, d.ow - j);
 #pragma GCC unroll 24
     for (int p = 0; p < P; ++p) {
@@ -123,13 +77,8 @@ void conv_row(const ConvDims& d, const OutputBlock& block, const float* const* r
   }
 }
 
-using RowFunction = void (*)(const ConvDims&, const OutputBlock&, const float* const*, const ConvEpilogue&,
-                             int64_t, float*);
-
-// Vectors of 8 when a group has no more outputs than that; else of 16, several side by side.
-bool uses_eight(int64_t og) {
-  return og <= 8;
-}
+using RowFunction = void (*)(const ConvDims&, const OutputBlock&, const float*, const float* const*,
+                             const ConvEpilogue&, int64_t, float*);
 
 constexpr int pixels_for(int vectors) {
   return kAccumulators / vectors;
@@ -156,20 +105,6 @@ RowFunction row_function(int64_t og, int vectors) {
 
 constexpr int kLargestPixels = 24;
 
-int64_t lanes_for(int64_t og) {
-  return uses_eight(og) ? 8 : 16;
-}
-
-struct Blocks {
-  int64_t per_group, vectors;  // vectors in all but perhaps the last block
-};
-
-Blocks blocks_for(int64_t og) {
-  const int64_t vectors = (og + lanes_for(og) - 1) / lanes_for(og);
-  const int64_t blocks = (vectors + kLargestVectors - 1) / kLargestVectors;
-  return {blocks, (vectors + blocks - 1) / blocks};
-}
-
 // weight [o][kh][kw][cg] -> for each block [kh][kw][cg][vectors * lanes], missing outputs zero.
 void pack_weights(const ConvDims& d, const float* weight, const OutputBlock& block, int64_t lanes,
                   float* to) {
@@ -179,40 +114,6 @@ void pack_weights(const ConvDims& d, const float* weight, const OutputBlock& blo
       to[t * width + i] = i < block.count ? weight[(block.first + i) * taps + t] : 0.0f;
 }
 
-// All blocks of a convolution with their packed weights.
-class PackedWeights {
- public:
-  PackedWeights(const ConvDims& d, const float* weight)
-      : og_(d.o / d.groups),
-        plan_(blocks_for(og_)),
-        size_(d.groups * plan_.per_group),
-        block_floats_(d.kh * d.kw * (d.c / d.groups) * plan_.vectors * lanes_for(og_)),
-        d_(d),
-        weights_(size_ * block_floats_) {
-    for (int64_t i = 0; i < size_; ++i)
-      pack_weights(d, weight, (*this)[i], lanes_for(og_), weights_.data() + i * block_floats_);
-  }
-
-  int64_t size() const { return size_; }
-  OutputBlock operator[](int64_t i) {
-    const int64_t group = i / plan_.per_group, begin = i % plan_.per_group * plan_.vectors * lanes_for(og_);
-    OutputBlock block;
-    block.group = group;
-    block.first = group * og_ + begin;
-    block.count = smaller(plan_.vectors * lanes_for(og_), og_ - begin);
-    block.vectors = static_cast<int>((block.count + lanes_for(og_) - 1) / lanes_for(og_));
-    block.weights = weights_.data() + i * block_floats_;
-    return block;
-  }
-
- private:
-  int64_t og_;
-  Blocks plan_;
-  int64_t size_, block_floats_;
-  const ConvDims& d_;
-  Buffer weights_;
-};
-
 // Rows that a thread takes at a time: few enough to share the work evenly while other threads read and
 // compress, enough that most input rows are already in the ring.
 int64_t rows_at_a_time(const ConvDims& d) {
@@ -221,7 +122,11 @@ int64_t rows_at_a_time(const ConvDims& d) {
 }
 
 void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEpilogue& e, float* y) {
-  PackedWeights blocks(d, weight);
+  const OutputBlocks blocks(d);
+  const int64_t block_floats = d.kh * d.kw * (d.c / d.groups) * blocks.width();
+  Buffer weights(blocks.size() * block_floats);
+  for (int64_t b = 0; b < blocks.size(); ++b)
+    pack_weights(d, weight, blocks[b], lanes_for(d.o / d.groups), weights.data() + b * block_floats);
   const int64_t chunk = rows_at_a_time(d);
   const int64_t width = RowRing::width(d, kLargestPixels), ring_floats = round_up(d.kh * width * d.c, 16);
   Buffer rings(ring_floats * omp_get_max_threads());
@@ -235,7 +140,8 @@ void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEp
       for (int64_t u = 0; u < d.kh; ++u) rows[u] = ring.row(x, n, i * d.stride - d.pad_h + u);
       for (int64_t b = 0; b < blocks.size(); ++b) {
         const OutputBlock block = blocks[b];
-        row_function(d.o / d.groups, block.vectors)(d, block, rows, e, r * d.ow, y);
+        row_function(d.o / d.groups, block.vectors)(d, block, weights.data() + b * block_floats, rows, e,
+                                                    r * d.ow, y);
       }
     }
   }
@@ -346,5 +252,6 @@ void conv2d_shuffled(const ConvDims& d, const float* x, const float* weight, con
 }  // namespace
 
 namespace sr::cpu::SR_SIMD {
-extern const ConvKernels kConvKernels{kCompiledFor, conv2d, conv2d_shuffled, conv2d_grad_weight};
+extern const ConvKernels kConvKernels{kCompiledFor, conv2d, conv2d_shuffled, conv2d_grad_weight,
+                                      conv2d_winograd};
 }

@@ -26,6 +26,7 @@ struct Lanes16 {
   void add_product(Scalar x, Lanes16 w) { a = _mm512_fmadd_ps(x, w.a, a); }
   void add_product(Lanes16 x, Lanes16 w) { a = _mm512_fmadd_ps(x.a, w.a, a); }
   Lanes16 operator+(Lanes16 b) const { return {_mm512_add_ps(a, b.a)}; }
+  Lanes16 operator-(Lanes16 b) const { return {_mm512_sub_ps(a, b.a)}; }
   Lanes16 leaky(float leak) const { return {_mm512_max_ps(a, _mm512_mul_ps(a, _mm512_set1_ps(leak)))}; }
 };
 
@@ -48,6 +49,7 @@ struct Lanes16 {
     a = _mm256_fmadd_ps(x.a, w.a, a), b = _mm256_fmadd_ps(x.b, w.b, b);
   }
   Lanes16 operator+(Lanes16 y) const { return {_mm256_add_ps(a, y.a), _mm256_add_ps(b, y.b)}; }
+  Lanes16 operator-(Lanes16 y) const { return {_mm256_sub_ps(a, y.a), _mm256_sub_ps(b, y.b)}; }
   Lanes16 leaky(float leak) const {
     const __m256 l = _mm256_set1_ps(leak);
     return {_mm256_max_ps(a, _mm256_mul_ps(a, l)), _mm256_max_ps(b, _mm256_mul_ps(b, l))};
@@ -83,6 +85,11 @@ struct Lanes16 {
     for (int i = 0; i < 4; ++i) sum.a[i] = _mm_add_ps(a[i], y.a[i]);
     return sum;
   }
+  Lanes16 operator-(Lanes16 y) const {
+    Lanes16 difference = *this;
+    for (int i = 0; i < 4; ++i) difference.a[i] = _mm_sub_ps(a[i], y.a[i]);
+    return difference;
+  }
   Lanes16 leaky(float leak) const {
     Lanes16 y = *this;
     for (int i = 0; i < 4; ++i) y.a[i] = _mm_max_ps(a[i], _mm_mul_ps(a[i], _mm_set1_ps(leak)));
@@ -104,6 +111,7 @@ struct Lanes8 {
   void store(float* p) const { _mm256_storeu_ps(p, a); }
   void add_product(Scalar x, Lanes8 w) { a = _mm256_fmadd_ps(x, w.a, a); }
   Lanes8 operator+(Lanes8 b) const { return {_mm256_add_ps(a, b.a)}; }
+  Lanes8 operator-(Lanes8 b) const { return {_mm256_sub_ps(a, b.a)}; }
   Lanes8 leaky(float leak) const { return {_mm256_max_ps(a, _mm256_mul_ps(a, _mm256_set1_ps(leak)))}; }
 };
 
@@ -121,12 +129,20 @@ struct Lanes8 {
     a = _mm_add_ps(a, _mm_mul_ps(x, w.a)), b = _mm_add_ps(b, _mm_mul_ps(x, w.b));
   }
   Lanes8 operator+(Lanes8 y) const { return {_mm_add_ps(a, y.a), _mm_add_ps(b, y.b)}; }
+  Lanes8 operator-(Lanes8 y) const { return {_mm_sub_ps(a, y.a), _mm_sub_ps(b, y.b)}; }
   Lanes8 leaky(float leak) const {
     const __m128 l = _mm_set1_ps(leak);
     return {_mm_max_ps(a, _mm_mul_ps(a, l)), _mm_max_ps(b, _mm_mul_ps(b, l))};
   }
 };
 
+#endif
+
+// As many floats as one register of the set holds, for code that needs many registers at once.
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+using Vector = Lanes16;
+#else
+using Vector = Lanes8;
 #endif
 
 // The sum of sixteen lanes, by halves: lane i + lane i+8, then i+4, i+2, i+1.
