@@ -7,6 +7,7 @@
 
 #include "io/bytes.h"
 #include "io/crc32c.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
 
@@ -23,9 +24,6 @@ constexpr size_t kMaxFileBytes = size_t{1} << 30;
 constexpr size_t kMaxHeaderBytes = size_t{16} << 20;
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxNameBytes = 256;
-constexpr int kMaxDepth = 64;
-// Each value of a JSON text takes up to about 100 bytes once it is parsed.
-constexpr int64_t kMaxJsonValues = 2'000'000;
 
 size_t aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -46,25 +44,6 @@ struct Entry {
   uint32_t crc = 0;
 };
 
-/// Parses text that may be hostile. Depth and number of values are bounded by a look at the brackets and
-/// commas, because the parser itself bounds neither. Returns a discarded value if it is no such text.
-json parse_bounded(std::string_view text) {
-  int depth = 0;
-  int64_t values = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '\\') ++i;
-    if (c == '"') quoted = !quoted;
-    if (quoted) continue;
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') --depth;
-    if (c == '[' || c == '{' || c == ',') ++values;
-    if (depth > kMaxDepth || values > kMaxJsonValues) return json(json::value_t::discarded);
-  }
-  return json::parse(text, nullptr, false);
-}
-
 // ---- writing ----
 
 void check_tensor(const std::string& name, const Tensor& tensor) {
@@ -83,7 +62,7 @@ std::span<const std::byte> bytes_of(const Tensor& contiguous) {
 }
 
 std::string header_text(const Checkpoint& checkpoint, const std::vector<Tensor>& tensors) {
-  const json meta = parse_bounded(checkpoint.meta);
+  const json meta = parse_json(checkpoint.meta);
   if (!meta.is_object()) throw Error(Error::Kind::usage, "save checkpoint: meta is not a JSON object");
   json table = json::array();
   std::set<std::string_view> names;
@@ -285,7 +264,7 @@ Checkpoint load_checkpoint(const std::string& path) {
   const std::string_view header = in.text(prefix.header_bytes);
   if (crc32c(std::as_bytes(std::span(header))) != prefix.header_crc)
     complaint.corrupted("the checksum of the header is wrong");
-  const json parsed = parse_bounded(header);
+  const json parsed = parse_json(header);
   if (!parsed.is_object() || !parsed.contains("meta") || !parsed["meta"].is_object() ||
       !parsed.contains("tensors"))
     complaint.corrupted("its header is not the JSON text that it should be");

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -99,6 +100,22 @@ void sync_folder_of(const std::string& path) {
   if (::fsync(descriptor.get()) != 0 && errno == EIO) throw cannot_write(path, EIO);
 }
 
+struct InputFile {
+  Descriptor descriptor;
+  uint64_t size = 0;
+
+  // Non-blocking: opening a pipe that nobody writes to must not hang.
+  explicit InputFile(const std::string& path) : descriptor(path, O_RDONLY | O_NONBLOCK) {
+    struct stat status {};
+    if (!descriptor.open() || ::fstat(descriptor.get(), &status) != 0) throw cannot_read(path, errno);
+    if (S_ISDIR(status.st_mode)) throw cannot_read(path, EISDIR);
+    if (!S_ISREG(status.st_mode)) {
+      throw Error(Error::Kind::io, "cannot read ", path, ": it is a device or a pipe; name a file");
+    }
+    size = static_cast<uint64_t>(status.st_size);
+  }
+};
+
 }  // namespace
 
 Error cannot_write(const std::string& path, int error_number) {
@@ -172,24 +189,17 @@ void AppendedFile::sync() {
   if (::fdatasync(fd_) != 0 && errno == EIO) throw cannot_write(path_, EIO);
 }
 
-std::string read_file(const std::string& path, size_t max_bytes) {
-  // Non-blocking: opening a pipe that nobody writes to must not hang.
-  const Descriptor file(path, O_RDONLY | O_NONBLOCK);
-  struct stat status {};
-  if (!file.open() || ::fstat(file.get(), &status) != 0) throw cannot_read(path, errno);
-  if (S_ISDIR(status.st_mode)) throw cannot_read(path, EISDIR);
-  if (!S_ISREG(status.st_mode)) {
-    throw Error(Error::Kind::io, "cannot read ", path, ": it is a device or a pipe; name a file");
-  }
-  const size_t size = static_cast<size_t>(status.st_size);
-  if (size > max_bytes) {
-    throw Error(Error::Kind::limit, "cannot read ", path, ": it has ", size, " bytes; at most ", max_bytes,
-                " are read for a file of this kind");
-  }
-  std::string text(size, '\0');
+uint64_t file_bytes(const std::string& path) {
+  return InputFile(path).size;
+}
+
+std::string read_file_part(const std::string& path, uint64_t offset, size_t bytes) {
+  const InputFile file(path);
+  std::string text(offset < file.size ? std::min<uint64_t>(bytes, file.size - offset) : 0, '\0');
   size_t filled = 0;
-  while (filled < size) {
-    const ssize_t got = ::read(file.get(), text.data() + filled, size - filled);
+  while (filled < text.size()) {
+    const ssize_t got = ::pread(file.descriptor.get(), text.data() + filled, text.size() - filled,
+                                static_cast<off_t>(offset + filled));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw cannot_read(path, errno);
     if (got == 0) break;
@@ -197,6 +207,15 @@ std::string read_file(const std::string& path, size_t max_bytes) {
   }
   text.resize(filled);
   return text;
+}
+
+std::string read_file(const std::string& path, size_t max_bytes) {
+  const uint64_t size = file_bytes(path);
+  if (size > max_bytes) {
+    throw Error(Error::Kind::limit, "cannot read ", path, ": it has ", size, " bytes; at most ", max_bytes,
+                " are read for a file of this kind");
+  }
+  return read_file_part(path, 0, size);
 }
 
 }  // namespace sr

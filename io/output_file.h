@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -72,5 +73,11 @@ class AppendedFile {
 
 /// The whole file. Errors: io; limit (longer than max_bytes).
 std::string read_file(const std::string& path, size_t max_bytes);
+
+/// `bytes` bytes of the file from `offset` on; fewer where it ends before. Errors: io.
+std::string read_file_part(const std::string& path, uint64_t offset, size_t bytes);
+
+/// How long the file is. Errors: io (also: not an ordinary file).
+uint64_t file_bytes(const std::string& path);
 
 }  // namespace sr

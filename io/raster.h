@@ -1,8 +1,12 @@
 // Samples of a picture as a file holds them: a window of pixels in the file's own sample type.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -51,6 +55,15 @@ inline int64_t bytes_of(SampleType type) {
 inline const char* name_of(SampleType type) {
   constexpr const char* kNames[] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "f64"};
   return kNames[static_cast<int>(type)];
+}
+
+/// The sample nearest to a value: rounded half away from zero, clamped to the type.
+template <class T>
+T to_sample(double value) {
+  constexpr double kLow = static_cast<double>(std::numeric_limits<T>::lowest());
+  constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
+  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(std::clamp(value, kLow, kHigh));
+  return static_cast<T>(std::clamp(std::round(value), kLow, kHigh));
 }
 
 /// The samples of one window, in [row][column][band] order and the machine's byte order.

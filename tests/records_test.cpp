@@ -1,0 +1,223 @@
+#include "io/records.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "io/crc32c.h"
+#include "tensor/random.h"
+#include "tests/expect_error.h"
+#include "tests/run_program.h"
+
+namespace sr {
+namespace {
+
+constexpr SampleType kTypes[] = {SampleType::u8,  SampleType::i8,  SampleType::u16, SampleType::i16,
+                                 SampleType::u32, SampleType::i32, SampleType::f32, SampleType::f64};
+
+Raster random_raster(const Window& window, int bands, SampleType type, Random& random) {
+  Raster raster(window, bands, type);
+  for (std::byte& b : raster.samples) b = static_cast<std::byte>(random.next() & 255);
+  return raster;
+}
+
+TileRecord random_record(int bands, SampleType type, SampleType shrunk, Random& random) {
+  const int64_t w = 1 + random.integer(9), h = 1 + random.integer(9);
+  const int64_t x = random.integer(1000) - 500, y = random.integer(int64_t{1} << 40);
+  TileRecord record;
+  record.gt = random_raster({2 * x, 2 * y, 2 * w, 2 * h}, bands, type, random);
+  record.down = random_raster({x, y, w, h}, bands, shrunk, random);
+  record.bic_up = random_raster({2 * x, 2 * y, 2 * w, 2 * h}, bands, shrunk, random);
+  record.note = "scene " + std::to_string(random.integer(1000)) + ".tif";
+  return record;
+}
+
+bool same(const Raster& a, const Raster& b) {
+  return a.window == b.window && a.bands == b.bands && a.type == b.type && a.samples == b.samples;
+}
+
+bool same(const TileRecord& a, const TileRecord& b) {
+  return same(a.gt, b.gt) && same(a.down, b.down) && same(a.bic_up, b.bic_up) && a.note == b.note;
+}
+
+std::vector<TileRecord> write_records(const std::string& path, int count, Random& random) {
+  std::vector<TileRecord> records;
+  RecordWriter writer(path, R"({"factor": 2})");
+  for (int i = 0; i < count; ++i) {
+    records.push_back(random_record(1 + i % 3, kTypes[i % 8], kTypes[(i + i / 8) % 8], random));
+    writer.add(records.back());
+    EXPECT_EQ(writer.size(), i + 1);
+  }
+  writer.finish();
+  return records;
+}
+
+void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+class Records : public testing::Test {
+ protected:
+  TestFolder folder_;
+  std::string path_ = folder_ / "data_000.rec";
+  Random random_{1};
+};
+
+TEST_F(Records, EveryTypeAndNumberOfBandsComesBackInAnyOrder) {
+  const std::vector<TileRecord> records = write_records(path_, 40, random_);
+  const RecordReader reader(path_);
+  EXPECT_EQ(reader.meta(), R"({"factor": 2})");
+  EXPECT_EQ(reader.bytes(), std::filesystem::file_size(path_));
+  ASSERT_EQ(reader.size(), 40);
+  for (int64_t i = 39; i >= 0; --i) {
+    EXPECT_TRUE(same(reader.read(i), records[static_cast<size_t>(i)])) << i;
+    EXPECT_EQ(reader.entry(i).parts[1].window, records[static_cast<size_t>(i)].down.window);
+  }
+}
+
+TEST_F(Records, AFileWithoutRecordsIsAFile) {
+  RecordWriter(path_, "{}").finish();
+  EXPECT_EQ(RecordReader(path_).size(), 0);
+}
+
+TEST_F(Records, TheSameContentGivesTheSameBytes) {
+  Random one{7}, two{7};
+  write_records(path_, 5, one);
+  const std::string first = text_of_file(path_);
+  write_records(path_, 5, two);
+  EXPECT_EQ(text_of_file(path_), first);
+}
+
+TEST_F(Records, NothingStaysUnlessFinished) {
+  {
+    RecordWriter writer(path_, "{}");
+    writer.add(random_record(1, SampleType::u8, SampleType::f32, random_));
+    EXPECT_FALSE(std::filesystem::exists(path_));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+TEST_F(Records, RastersThatContradictThemselvesAreRefused) {
+  RecordWriter writer(path_, "{}");
+  const auto refused = [&](const std::string& part, const auto& change) {
+    TileRecord record = random_record(2, SampleType::u16, SampleType::u16, random_);
+    change(record);
+    expect_error(Error::Kind::usage, part, [&] { writer.add(record); });
+  };
+  refused("bytes of samples", [](TileRecord& r) { r.down.samples.pop_back(); });
+  refused("mask", [](TileRecord& r) { r.gt.mask.resize(4); });
+  refused("bands", [](TileRecord& r) { r.bic_up.bands = 1; });
+  refused("empty", [](TileRecord& r) { r.gt = {}; });
+  EXPECT_EQ(writer.size(), 0);
+}
+
+TEST_F(Records, ANoteThatIsTooLongIsRefused) {
+  RecordWriter writer(path_, "{}");
+  TileRecord record = random_record(1, SampleType::u8, SampleType::u8, random_);
+  record.note.assign(5000, 'x');
+  expect_error(Error::Kind::limit, "4096", [&] { writer.add(record); });
+}
+
+TEST_F(Records, ARecordThatIsNotThereIsNamed) {
+  write_records(path_, 3, random_);
+  const RecordReader reader(path_);
+  expect_error(Error::Kind::usage, "holds 3", [&] { reader.read(3); });
+  expect_error(Error::Kind::usage, "holds 3", [&] { reader.read(-1); });
+}
+
+TEST_F(Records, ForeignAndNewerFilesAreToldApart) {
+  const auto refused = [&](Error::Kind kind, const std::string& bytes, const std::string& part) {
+    write_bytes(path_, bytes);
+    expect_error(kind, part, [&] { RecordReader reader(path_); });
+  };
+  refused(Error::Kind::format, "", "empty");
+  refused(Error::Kind::format, "\x89SRCKPT\n and so on", "checkpoint");
+  refused(Error::Kind::format, "II*", "TIFF");
+  refused(Error::Kind::format, "\x89SRRECS\n", "truncated");
+  expect_error(Error::Kind::io, "nothing.rec", [&] { RecordReader reader(folder_ / "nothing.rec"); });
+  expect_error(Error::Kind::io, "directory", [&] { RecordReader reader(folder_.path()); });
+}
+
+// A start that is valid by its checksum but claims what cannot be.
+TEST_F(Records, LengthsThatTheFileCannotHaveAreRefusedBeforeAnythingIsAllocated) {
+  write_records(path_, 2, random_);
+  const std::string good = text_of_file(path_);
+  const auto refused = [&](size_t at, uint64_t value, size_t bytes, Error::Kind kind,
+                           const std::string& part) {
+    std::string changed = good;
+    std::memcpy(changed.data() + at, &value, bytes);
+    const uint32_t crc = crc32c(std::as_bytes(std::span(changed)).first(40));
+    std::memcpy(changed.data() + 40, &crc, 4);
+    write_bytes(path_, changed);
+    expect_error(kind, part, [&] { RecordReader reader(path_); });
+  };
+  refused(8, 2, 4, Error::Kind::unsupported, "newer");
+  refused(8, 0, 4, Error::Kind::format, "version 0");
+  refused(12, 0xffffffff, 4, Error::Kind::format, "corrupted");
+  refused(16, uint64_t{1} << 60, 8, Error::Kind::format, "truncated");
+  refused(24, uint64_t{1} << 60, 8, Error::Kind::format, "corrupted");
+  refused(24, 3, 8, Error::Kind::format, "corrupted");
+}
+
+// Every bit is covered: a damaged file is refused, as a whole or when the damaged record is read.
+TEST_F(Records, TenThousandDamagesAreAllNoticed) {
+  write_records(path_, 3, random_);
+  const std::string good = text_of_file(path_);
+  const auto read_all = [&] {
+    const RecordReader reader(path_);
+    for (int64_t i = 0; i < reader.size(); ++i) reader.read(i);
+  };
+  read_all();
+  std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
+  const auto put = [&](size_t at, char byte) {
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(byte);
+    file.flush();
+  };
+  const auto size = static_cast<int64_t>(good.size());
+  for (int i = 0; i < 9000; ++i) {
+    const auto at = static_cast<size_t>(random_.integer(size));
+    put(at, static_cast<char>(good[at] ^ (1 << random_.integer(8))));
+    ASSERT_THROW(read_all(), Error) << "byte " << at;
+    put(at, good[at]);
+  }
+  read_all();
+  file.close();
+  for (int i = 0; i < 1000; ++i) {
+    const auto length = static_cast<size_t>(random_.integer(size));
+    write_bytes(path_, i % 2 ? good.substr(0, length) : good + good.substr(0, length + 1));
+    ASSERT_THROW(read_all(), Error) << length;
+  }
+}
+
+// Index entries that are valid by their checksum but not by their sizes.
+TEST_F(Records, HostileIndexesAreRefused) {
+  write_records(path_, 2, random_);
+  const std::string good = text_of_file(path_);
+  constexpr size_t kEntry = 116;
+  const size_t index = good.size() - 2 * kEntry;
+  const auto refused = [&](size_t at, uint64_t value, size_t bytes) {
+    std::string changed = good;
+    std::memcpy(changed.data() + index + at, &value, bytes);
+    const uint32_t crc = crc32c(std::as_bytes(std::span(changed)).subspan(index));
+    std::memcpy(changed.data() + 36, &crc, 4);
+    const uint32_t start = crc32c(std::as_bytes(std::span(changed)).first(40));
+    std::memcpy(changed.data() + 40, &start, 4);
+    write_bytes(path_, changed);
+    expect_error(Error::Kind::format, "index", [&] { RecordReader reader(path_); });
+  };
+  refused(0, 0, 8);           // offset
+  refused(8, 0xffffffff, 4);  // length of the note
+  refused(16, 0, 4);          // bands
+  refused(16, 0xffffffff, 4);
+  refused(36, 0xffffffffffffffff, 8);  // width and height
+  refused(36, 0, 4);
+  refused(44, 8, 4);  // sample type
+  refused(44, 7, 4);
+  refused(kEntry, 1, 8);  // the second record's offset
+}
+
+}  // namespace
+}  // namespace sr
