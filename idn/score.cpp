@@ -1,13 +1,12 @@
 #include "idn/score.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 
+#include "idn/image_source.h"
+#include "idn/luma.h"
 #include "idn/metrics.h"
 #include "idn/super_resolve.h"
-#include "io/picture.h"
-#include "io/tiff_reader.h"
 #include "tensor/error.h"
 #include "tensor/resize.h"
 
@@ -18,24 +17,9 @@ constexpr int64_t kSsimWindow = 11;
 constexpr double kPeak = 255;
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
-bool is_tiff(const std::string& path) {
-  std::string end = path.substr(path.find_last_of("./") + 1);
-  for (char& c : end) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return end == "tif" || end == "tiff";
-}
-
-Raster read_whole_tiff(const std::string& path) {
-  TiffReader reader(path);
-  const TiffInfo& info = reader.info();
-  if (info.width > kMaxPixels / info.height)
-    throw Error(Error::Kind::limit, "reading ", path, ": ", info.width, " x ", info.height,
-                " pixels are too many for a ground truth; cut it, at most 2^28 fit");
-  return reader.read({0, 0, info.width, info.height});
-}
-
 double luma(const uint8_t* pixel, int bands) {
   if (bands <= 2) return pixel[0];
-  return std::round(16 + (65.481 * pixel[0] + 128.553 * pixel[1] + 24.966 * pixel[2]) / 255);
+  return std::round(luma_of_pixel(LumaConvention::studio, pixel[0], pixel[1], pixel[2]));
 }
 
 Tensor cropped(const Tensor& x, const Window& window) {
@@ -88,7 +72,12 @@ Tensor ensemble_residual(const Model& model, const Tensor& luma) {
 }  // namespace
 
 Tensor read_ground_truth(const std::string& path, int factor) {
-  return ground_truth(is_tiff(path) ? read_whole_tiff(path) : read_picture(path), factor, path);
+  ImageSource image(path);
+  const TiffInfo& info = image.info();
+  if (info.width > kMaxPixels / info.height)
+    throw Error(Error::Kind::limit, "reading ", path, ": ", info.width, " x ", info.height,
+                " pixels are too many for a ground truth; cut it, at most 2^28 fit");
+  return ground_truth(image.read({0, 0, info.width, info.height}), factor, path);
 }
 
 Tensor ground_truth(const Raster& picture, int factor, const std::string& name) {

@@ -123,14 +123,6 @@ void add_network(Tensor& fine, const Model& model, const SceneSettings& s, const
   }
 }
 
-template <class T>
-T to_sample(double value) {
-  constexpr double kLow = static_cast<double>(std::numeric_limits<T>::lowest());
-  constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
-  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(std::clamp(value, kLow, kHigh));
-  return static_cast<T>(std::clamp(std::round(value), kLow, kHigh));
-}
-
 // A valid sample must not become "no data" by rounding: it takes the nearest other value.
 template <class T>
 T avoiding(T sample, T nodata, double exact) {

@@ -1,0 +1,90 @@
+#include "idn/dataset_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <regex>
+#include <vector>
+
+#include "tensor/error.h"
+
+namespace sr {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kParts[] = {"Training", "Validation", "Debug"};
+
+// Names of our own files, with what an interrupted run leaves of them.
+bool is_ours(const std::string& folder, const std::string& name) {
+  static const std::regex kTop(R"((manifest|mean_values)\.json(\.part-\d+)?)");
+  static const std::regex kRecords(R"(data_\d{3,}\.rec(\.part-\d+)?)");
+  static const std::regex kPictures(R"(tile_\d{3,}\.png(\.part-\d+)?)");
+  return std::regex_match(name, folder.empty() ? kTop : folder == "Debug" ? kPictures : kRecords);
+}
+
+// All files of an earlier data set, manifest.json first.
+std::vector<fs::path> own_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  const auto collect = [&](const std::string& part) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder / part)) {
+      const std::string name = entry.path().filename().string();
+      const bool is_part = part.empty() && entry.is_directory() &&
+                           std::find(std::begin(kParts), std::end(kParts), name) != std::end(kParts);
+      if (is_part) continue;
+      if (!entry.is_regular_file() || !is_ours(part, name))
+        throw Error(Error::Kind::io, entry.path().string(), ": not part of a training data set, and ",
+                    folder.string(), " would be replaced; move it away or choose another --out_path");
+      files.push_back(entry.path());
+    }
+  };
+  collect("");
+  for (const char* part : kParts)
+    if (fs::exists(folder / part)) collect(part);
+  const auto manifest = std::find(files.begin(), files.end(), folder / "manifest.json");
+  if (manifest != files.end()) std::rotate(files.begin(), manifest, manifest + 1);
+  return files;
+}
+
+template <class Work>
+void with_folder(const std::string& folder, const Work& work) {
+  try {
+    work();
+  } catch (const fs::filesystem_error& e) {
+    throw Error(Error::Kind::io, folder, ": cannot be prepared: ", e.code().message(),
+                "; choose another folder with --out_path");
+  }
+}
+
+}  // namespace
+
+void check_dataset_folder(const std::string& folder) {
+  with_folder(folder, [&] {
+    if (!fs::exists(folder)) return;
+    if (!fs::is_directory(folder))
+      throw Error(Error::Kind::io, folder, ": a file has this name; choose another folder with --out_path");
+    own_files(folder);
+  });
+}
+
+void clear_dataset_folder(const std::string& folder) {
+  with_folder(folder, [&] {
+    if (!fs::exists(folder)) return;
+    for (const fs::path& file : own_files(folder)) fs::remove(file);
+    for (const char* part : kParts) fs::remove(fs::path(folder) / part);
+  });
+}
+
+void make_dataset_folder(const std::string& folder) {
+  check_dataset_folder(folder);
+  clear_dataset_folder(folder);
+  with_folder(folder, [&] {
+    for (const char* part : {"Training", "Validation"}) fs::create_directories(fs::path(folder) / part);
+  });
+}
+
+std::string record_file_name(int64_t number) {
+  const std::string digits = std::to_string(number);
+  return "data_" + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".rec";
+}
+
+}  // namespace sr

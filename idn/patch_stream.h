@@ -1,0 +1,87 @@
+// Random patches of a training data set, batch after batch, from a thread of its own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "idn/dataset.h"
+#include "tensor/tensor.h"
+
+namespace sr {
+
+struct PatchOptions {
+  int64_t patch_size = 24;  ///< coarse pixels
+  int64_t batch_size = 16;
+  uint64_t seed = 1;
+  bool shuffle = true;  ///< another order of the tiles in each epoch
+  bool augment = true;  ///< each patch under one of the eight flips and rotations
+  /// Patches are mixed among tiles that take so much memory together; then come the next tiles. So each tile
+  /// is read once an epoch however large the data set is. At most half of what Dataset keeps.
+  int64_t mixed_bytes = int64_t{256} << 20;
+};
+
+/// On the network's scale, means not taken off.
+struct PatchBatch {
+  Tensor gt;      ///< [batch, factor * patch, factor * patch, nchan]
+  Tensor down;    ///< [batch, patch, patch, nchan]
+  Tensor bic_up;  ///< as gt
+};
+
+/// Which patches make up a batch: a pure function of the options and the batch's number, so a run that starts
+/// again at batch b goes on with the same data. An epoch is as many patches as fit into the area of all
+/// training tiles, at least one per tile; the last batch is left out if it is not full. Where several bands
+/// go through a network of one channel, each patch takes one of them.
+class PatchPlan {
+ public:
+  /// Tiles that are smaller than a patch are left out. Errors: usage (all are: says which patch_size fits;
+  /// sizes below 1).
+  PatchPlan(const Dataset& dataset, const PatchOptions& options);
+
+  int64_t batches_per_epoch() const { return batches_per_epoch_; }
+  int64_t tiles_left_out() const { return dataset_.size(Dataset::Part::training) - tile_count(); }
+
+  struct Patch {
+    int64_t tile = 0, x = 0, y = 0;  ///< coarse pixels
+    int symmetry = 0, band = 0;
+  };
+  std::vector<Patch> patches(int64_t batch);
+
+  /// The samples of a batch.
+  PatchBatch batch(int64_t number);
+
+ private:
+  int64_t tile_count() const { return static_cast<int64_t>(tiles_.size()); }
+  void order_epoch(int64_t epoch);
+
+  const Dataset& dataset_;
+  PatchOptions options_;
+  std::vector<int64_t> tiles_;     // those that are large enough
+  std::vector<int64_t> per_tile_;  // patches that fit into each
+  int64_t batches_per_epoch_ = 0;
+  int64_t epoch_ = -1;          // whose order is held
+  std::vector<int32_t> order_;  // a number in tiles_ for each place of the epoch
+};
+
+/// Makes batches ahead in the background.
+class PatchStream {
+ public:
+  /// The data set must outlive the stream. Errors: as PatchPlan.
+  PatchStream(const Dataset& dataset, const PatchOptions& options, int64_t first_batch = 0);
+  ~PatchStream();
+  PatchStream(const PatchStream&) = delete;
+  PatchStream& operator=(const PatchStream&) = delete;
+
+  int64_t batches_per_epoch() const;
+  /// Training tiles that are smaller than a patch and are not used.
+  int64_t tiles_left_out() const;
+
+  /// The next batch. Errors: what went wrong in the background (io, format); the stream ends there.
+  PatchBatch next();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sr
