@@ -187,7 +187,10 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   Tensor dw(weight);
   cpu::ConvDims d = dims_of(x.shape(), weight, y, options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
-  cpu::conv_kernels().grad_weight(d, x.data(), dy.data(), dw.data());
+  if (takes_winograd(options, weight) && options.groups == 1)  // small groups gain nothing
+    cpu::conv_kernels().grad_weight_winograd(d, x.data(), dy.data(), dw.data());
+  else
+    cpu::conv_kernels().grad_weight(d, x.data(), dy.data(), dw.data());
   return dw;
 }
 

@@ -14,95 +14,26 @@
 
 #include "tensor/conv2d_kernels.h"
 #include "tensor/lanes.h"
+#include "tensor/outer_products.h"
 #include "tensor/row_ring.h"
 
 namespace {
 
 using sr::cpu::ConvDims;
 
-// Q * T vectors are in registers beside the T that are read and a value.
-constexpr int kSums = kAccumulators == 24 ? 24 : kAccumulators == 6 ? 12 : 6;
-constexpr int kLargestCount = kAccumulators == 24 ? 4 : 3;  // T
-constexpr int kLanes = Vector::kLanes;
 constexpr int64_t kPixelsAtATime = 128;
-
-constexpr int values_for(int vectors) {
-  return kSums / vectors < 8 ? kSums / vectors : 8;
-}
-
-// ---- sums in registers ----
 
 // One side of the products: floats from one output pixel's data to the next pixel's, row's, image's, tap
 // row's.
 struct Side {
   const float* first;  // output pixel (0, 0) of the first image, tap row 0
   int64_t pixel, row, image, tap_row;
-};
-
-// total[q][t] += sum over rows x columns pixels of value q * vector t, whose first is `step` * t farther.
-template <int Q, int T>
-void sum_products(const Side& vectors, int64_t step, const float* a, const Side& values, const float* b,
-                  int64_t rows, int64_t columns, float* total) {
-  Vector sum[Q][T];
-#pragma GCC unroll 8
-  for (int q = 0; q < Q; ++q)
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) sum[q][t] = Vector::zero();
-  for (int64_t i = 0; i < rows; ++i) {
-    const float *vector_at = a + i * vectors.row, *value_at = b + i * values.row;
-    for (int64_t j = 0; j < columns; ++j) {
-      Vector vector[T];
-#pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) vector[t] = Vector::load(vector_at + t * step);
-#pragma GCC unroll 8
-      for (int q = 0; q < Q; ++q) {
-        const Vector::Scalar value = Vector::broadcast(value_at + q);
-#pragma GCC unroll 4
-        for (int t = 0; t < T; ++t) sum[q][t].add_product(value, vector[t]);
-      }
-      vector_at += vectors.pixel;
-      value_at += values.pixel;
-    }
+  Walk at(int64_t n, int64_t i, int64_t u) const {
+    return {first + n * image + i * row + u * tap_row, pixel, row};
   }
-#pragma GCC unroll 8
-  for (int q = 0; q < Q; ++q)
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) {
-      float* to = total + kLanes * (q * T + t);
-      (Vector::load(to) + sum[q][t]).store(to);
-    }
-}
-
-using SumFunction = void (*)(const Side&, int64_t, const float*, const Side&, const float*, int64_t, int64_t,
-                             float*);
-
-template <int T, int Q = values_for(T)>
-SumFunction sum_function_of(int64_t values) {
-  if constexpr (Q > 1)
-    if (values < Q) return sum_function_of<T, Q - 1>(values);
-  return sum_products<Q, T>;
-}
-
-SumFunction sum_function(int64_t values, int64_t vectors) {
-  if (vectors == 1) return sum_function_of<1>(values);
-  if (vectors == 2) return sum_function_of<2>(values);
-  if constexpr (kLargestCount >= 4)
-    if (vectors == 4) return sum_function_of<4>(values);
-  return sum_function_of<3>(values);
-}
+};
 
 // ---- tasks ----
-
-// `count` things in parts of at most `largest`, as equal as can be.
-struct Parts {
-  int64_t count, size, number;
-  Parts(int64_t things, int64_t largest) : count(things) {
-    size = (things + (things + largest - 1) / largest - 1) / ((things + largest - 1) / largest);
-    number = (things + size - 1) / size;
-  }
-  int64_t begin(int64_t part) const { return part * size; }
-  int64_t in(int64_t part) const { return smaller(size, count - part * size); }
-};
 
 // Where value q, vector t, lane l, tap row u belong: first[u*tap_row + q*value + t*vector + l*lane].
 struct Target {
@@ -138,7 +69,6 @@ void run(const ConvDims& d, const Task& task, float* totals) {
   const Parts parts(task.value_count, values_for(static_cast<int>(task.vector_count)));
   const int64_t part_floats = parts.size * task.vector_count * kLanes;
   std::memset(totals, 0, static_cast<size_t>(d.kh * parts.number * part_floats) * sizeof(float));
-  const Side &a = task.vectors, &b = task.values;
   const int64_t rows = kPixelsAtATime / d.ow > 1 ? kPixelsAtATime / d.ow : 1;
   for (int64_t n = 0; n < d.n; ++n)
     for (int64_t first = 0; first < d.oh; first += rows)
@@ -149,12 +79,12 @@ void run(const ConvDims& d, const Task& task, float* totals) {
         const int64_t begin = inside > first ? inside : first;
         const int64_t end = smaller(smaller(first + rows, d.oh), outside);
         if (begin >= end) continue;
-        const float* vectors = a.first + n * a.image + begin * a.row + u * a.tap_row;
-        const float* values = b.first + n * b.image + begin * b.row + u * b.tap_row;
-        for (int64_t part = 0; part < parts.number; ++part)
-          sum_function(parts.in(part), task.vector_count)(a, task.vector_step, vectors, b,
-                                                          values + parts.begin(part), end - begin, d.ow,
-                                                          totals + (u * parts.number + part) * part_floats);
+        const Walk vectors = task.vectors.at(n, begin, u);
+        Walk values = task.values.at(n, begin, u);
+        for (int64_t part = 0; part < parts.number; ++part, values.first += parts.size)
+          sum_function(parts.in(part), task.vector_count)(
+              vectors, task.vector_step, values, end - begin, d.ow,
+              totals + (u * parts.number + part) * part_floats, task.vector_count * kLanes);
       }
   store(d, task, parts, totals);
 }

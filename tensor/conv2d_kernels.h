@@ -46,6 +46,8 @@ struct ConvKernels {
   /// the convolution whose input gradient this is, [c, 3, 3, o / groups] with both axes of taps turned round.
   void (*conv2d_winograd)(const ConvDims&, const float* x, const float* weight, bool flipped,
                           const ConvEpilogue&, float* y);
+  /// grad_weight for kernels of 3x3, stride 1 and one group by transforms of 4x4 outputs.
+  void (*grad_weight_winograd)(const ConvDims&, const float* x, const float* dy, float* dw);
 };
 
 namespace baseline {
@@ -53,18 +55,21 @@ extern const ConvKernels kConvKernels;
 void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
 void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
                      float* y);
+void conv2d_grad_weight_winograd(const ConvDims&, const float* x, const float* dy, float* dw);
 }  // namespace baseline
 namespace avx2 {
 extern const ConvKernels kConvKernels;
 void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
 void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
                      float* y);
+void conv2d_grad_weight_winograd(const ConvDims&, const float* x, const float* dy, float* dw);
 }  // namespace avx2
 namespace avx512 {
 extern const ConvKernels kConvKernels;
 void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
 void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
                      float* y);
+void conv2d_grad_weight_winograd(const ConvDims&, const float* x, const float* dy, float* dw);
 }  // namespace avx512
 
 /// Those of active_simd().

@@ -252,6 +252,6 @@ void conv2d_shuffled(const ConvDims& d, const float* x, const float* weight, con
 }  // namespace
 
 namespace sr::cpu::SR_SIMD {
-extern const ConvKernels kConvKernels{kCompiledFor, conv2d, conv2d_shuffled, conv2d_grad_weight,
-                                      conv2d_winograd};
+extern const ConvKernels kConvKernels{kCompiledFor,       conv2d,          conv2d_shuffled,
+                                      conv2d_grad_weight, conv2d_winograd, conv2d_grad_weight_winograd};
 }

@@ -14,14 +14,13 @@
 #include "tensor/output_blocks.h"
 #include "tensor/row_ring.h"
 #include "tensor/winograd.h"
+#include "tensor/winograd_tiles.h"
 
 namespace {
 
 using sr::cpu::ConvDims;
 
 constexpr int64_t kTilesAtATime = kAccumulators == 24 ? 24 : 12;
-constexpr int64_t kLanes = Vector::kLanes;
-
 // Floats from one of the 36 places to the next: an odd number of cache lines, which spreads over all sets.
 int64_t place_floats(int64_t channels) {
   return ((kTilesAtATime * channels + 15) / 16 | 1) * 16;
@@ -63,58 +62,7 @@ void transform_weights(const Taps& taps, const OutputBlock& block, int64_t first
   }
 }
 
-// ---- tiles ----
-
-struct Tile {
-  int64_t n, row, column;  // its first output
-};
-
-class Tiles {
- public:
-  explicit Tiles(const ConvDims& d)
-      : d_(d),
-        down_((d.oh + kWinogradOutputs - 1) / kWinogradOutputs),
-        across_((d.ow + kWinogradOutputs - 1) / kWinogradOutputs) {}
-  int64_t size() const { return d_.n * down_ * across_; }
-  Tile operator[](int64_t i) const {
-    return {i / (down_ * across_), i / across_ % down_ * kWinogradOutputs, i % across_ * kWinogradOutputs};
-  }
-
- private:
-  const ConvDims& d_;
-  int64_t down_, across_;
-};
-
-// The 6x6 inputs of a tile, zeros outside x and beyond its channels; `channels` is a multiple of the lanes.
-void copy_patch(const ConvDims& d, const float* x, const Tile& tile, int64_t channels, float* patch) {
-  for (int64_t i = 0; i < kWinogradInputs; ++i)
-    for (int64_t j = 0; j < kWinogradInputs; ++j, patch += channels) {
-      const int64_t row = tile.row - d.pad_h + i, column = tile.column - d.pad_w + j;
-      const bool inside = row >= 0 && row < d.h && column >= 0 && column < d.w;
-      const int64_t copied = inside ? d.c : 0;
-      if (inside)
-        std::memcpy(patch, x + ((tile.n * d.h + row) * d.w + column) * d.x_pitch,
-                    static_cast<size_t>(d.c) * sizeof(float));
-      std::memset(patch + copied, 0, static_cast<size_t>(channels - copied) * sizeof(float));
-    }
-}
-
-// One tile's inputs -> to[36 places, `place` apart][channels].
-void transform_input(const ConvDims& d, const float* x, const Tile& tile, int64_t channels, float* patch,
-                     float* to, int64_t place) {
-  const int64_t row = tile.row - d.pad_h, column = tile.column - d.pad_w;
-  const float* from = x + ((tile.n * d.h + row) * d.w + column) * d.x_pitch;
-  int64_t row_floats = d.w * d.x_pitch, pixel_floats = d.x_pitch;
-  if (channels != d.c || row < 0 || row + kWinogradInputs > d.h || column < 0 ||
-      column + kWinogradInputs > d.w) {
-    copy_patch(d, x, tile, channels, patch);
-    from = patch, row_floats = kWinogradInputs * channels, pixel_floats = channels;
-  }
-  for (int64_t k = 0; k < channels; k += kLanes)
-    transform_square<Vector, InputTransform>(
-        [&](int i, int j) { return Vector::load(from + i * row_floats + j * pixel_floats + k); },
-        [&](int i, int j, Vector value) { value.store(to + (i * 6 + j) * place + k); });
-}
+// ---- results ----
 
 // One tile's products -> its outputs of one block.
 template <class V>
@@ -126,13 +74,19 @@ void transform_output(const ConvDims& d, const Tile& tile, const OutputBlock& bl
     const int64_t first = block.first + k, count = smaller(V::kLanes, block.count - k);
     const V bias = bias_lanes<V>(e, first, count);
     const int64_t corner = (tile.n * d.oh + tile.row) * d.ow + tile.column;
-    transform_square<V, OutputTransform>(
-        [&](int i, int j) { return V::load(from + (i * 6 + j) * place + k); },
-        [&](int i, int j, V value) {
-          if (i >= rows || j >= columns) return;
-          const int64_t pixel = corner + i * d.ow + j;
-          finish<V>(value, bias, e, pixel, first, count, y + pixel * d.y_pitch + first);
-        });
+    const auto product = [&](int i, int j) { return V::load(from + (i * 6 + j) * place + k); };
+    if (rows == 4 && columns == 4 && count == V::kLanes && !e.added[0].data) {
+      float* to = y + corner * d.y_pitch + first;
+      transform_square<V, OutputTransform>(product, [&](int i, int j, V value) {
+        (value + bias).leaky(e.leak).store(to + (i * d.ow + j) * d.y_pitch);
+      });
+      continue;
+    }
+    transform_square<V, OutputTransform>(product, [&](int i, int j, V value) {
+      if (i >= rows || j >= columns) return;
+      const int64_t pixel = corner + i * d.ow + j;
+      finish<V>(value, bias, e, pixel, first, count, y + pixel * d.y_pitch + first);
+    });
   }
 }
 
@@ -225,8 +179,12 @@ class Winograd {
     float* inputs = scratch;
     float* results = inputs + kWinogradProducts * input_place;
     float* patch = results + kWinogradProducts * product_place;
-    for (int64_t t = 0; t < count; ++t)
-      transform_input(d_, x, tiles[first + t], channels_, patch, inputs + t * channels_, input_place);
+    for (int64_t t = 0; t < count; ++t) {
+      const Tile tile = tiles[first + t];
+      transform_tile<InputTransform>({x, d_.h, d_.w, d_.c, d_.x_pitch}, tile.n, tile.row - d_.pad_h,
+                                     tile.column - d_.pad_w, channels_, patch, inputs + t * channels_,
+                                     input_place);
+    }
     for (int64_t f = 0; f < kWinogradProducts; ++f)
       for (int64_t b = 0; b < blocks_.size(); ++b) {
         const OutputBlock block = blocks_[b];

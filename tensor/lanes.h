@@ -145,6 +145,8 @@ using Vector = Lanes16;
 using Vector = Lanes8;
 #endif
 
+constexpr int64_t kLanes = Vector::kLanes;
+
 // The sum of sixteen lanes, by halves: lane i + lane i+8, then i+4, i+2, i+1.
 inline float sum_of(const Lanes16& x) {
   float v[16];

@@ -34,6 +34,7 @@ std::vector<Case> cases() {
                          {{1, 8, 10, 64}, {48, 3, 3, 16}, options_for(4)},
                          {{1, 6, 9, 32}, {64, 3, 3, 32}, options_for(1)},
                          {{2, 5, 6, 48}, {80, 3, 3, 48}, options_for(1)},
+                         {{7, 21, 22, 19}, {23, 3, 3, 19}, options_for(1)},  // more tiles than at a time
                          {{1, 5, 7, 13}, {27, 3, 3, 13}, options_for(1)},
                          {{1, 6, 6, 27}, {51, 3, 3, 9}, options_for(3)},
                          {{1, 9, 9, 9}, {99, 3, 3, 9}, options_for(1)},
@@ -87,11 +88,16 @@ TEST_F(Winograd, AgreesWithDoublePrecisionLoopsOnEveryInstructionSet) {
     const reference::Array bias(b), rw(w);
     const auto expected = reference::conv2d(reference::Array(x), rw, &bias, c.options);
     const auto expected_dx = reference::conv2d_grad_input(reference::Array(dy), rw, c.x, c.options);
+    const auto expected_dw =
+        reference::conv2d_grad_weight(reference::Array(dy), reference::Array(x), c.weight, c.options);
     for (const Simd simd : sets()) {
       set_simd(simd);
       EXPECT_LT(reference::difference(conv2d(x, w, b, c.options), expected), kTolerance)
           << c.x << c.weight << name_of(simd);
       EXPECT_LT(reference::difference(conv2d_grad_input(dy, w, c.x, c.options), expected_dx), kTolerance)
+          << c.x << c.weight << name_of(simd);
+      EXPECT_LT(reference::difference(conv2d_grad_weight(dy, x, c.weight, c.options), expected_dw),
+                kTolerance)
           << c.x << c.weight << name_of(simd);
     }
   }
@@ -104,6 +110,8 @@ TEST_F(Winograd, IsAnotherAlgorithmThanTheDirectOneWhereItApplies) {
   EXPECT_NE(conv2d(x, w, {}, options).to_vector(), conv2d(x, w, {}, direct(options)).to_vector());
   EXPECT_NE(conv2d_grad_input(x, w, shape, options).to_vector(),
             conv2d_grad_input(x, w, shape, direct(options)).to_vector());
+  EXPECT_NE(conv2d_grad_weight(x, x, w.shape(), options).to_vector(),
+            conv2d_grad_weight(x, x, w.shape(), direct(options)).to_vector());
 }
 
 TEST_F(Winograd, KernelsThatItDoesNotFitAreComputedDirectly) {
@@ -118,6 +126,8 @@ TEST_F(Winograd, KernelsThatItDoesNotFitAreComputedDirectly) {
     EXPECT_EQ(y.to_vector(), conv2d(x, w, {}, direct(c.options)).to_vector());
     EXPECT_EQ(conv2d_grad_input(y, w, c.x, c.options).to_vector(),
               conv2d_grad_input(y, w, c.x, direct(c.options)).to_vector());
+    EXPECT_EQ(conv2d_grad_weight(y, x, c.weight, c.options).to_vector(),
+              conv2d_grad_weight(y, x, c.weight, direct(c.options)).to_vector());
   }
 }
 
@@ -134,6 +144,8 @@ TEST_F(Winograd, ReadsAndWritesChannelViewsAndNothingBesideThem) {
       EXPECT_TRUE(std::isnan(range.data()[-1]) && std::isnan(range.data()[y.shape().c])) << "written beside";
       EXPECT_EQ(conv2d_grad_input(in_the_middle(y), w, c.x, c.options).to_vector(),
                 conv2d_grad_input(y, w, c.x, c.options).to_vector());
+      EXPECT_EQ(conv2d_grad_weight(in_the_middle(y), in_the_middle(x), c.weight, c.options).to_vector(),
+                conv2d_grad_weight(y, x, c.weight, c.options).to_vector());
     }
   }
 }
@@ -152,10 +164,12 @@ TEST_F(Winograd, AnyNumberOfThreadsGivesTheSameBits) {
     const Tensor x = normal(c.x), w = normal_weight(c.weight);
     omp_set_num_threads(1);
     const Tensor y = conv2d(x, w, {}, c.options), dx = conv2d_grad_input(y, w, c.x, c.options);
+    const Tensor dw = conv2d_grad_weight(y, x, c.weight, c.options);
     for (const int threads : {2, 3, 5}) {
       omp_set_num_threads(threads);
       EXPECT_EQ(conv2d(x, w, {}, c.options).to_vector(), y.to_vector()) << c.x << c.weight;
       EXPECT_EQ(conv2d_grad_input(y, w, c.x, c.options).to_vector(), dx.to_vector()) << c.x << c.weight;
+      EXPECT_EQ(conv2d_grad_weight(y, x, c.weight, c.options).to_vector(), dw.to_vector()) << c.x << c.weight;
     }
   }
 }
@@ -165,9 +179,10 @@ TEST_F(Winograd, Avx2AndAvx512GiveTheSameBits) {
   for (const Case& c : cases()) {
     const Tensor x = normal(c.x), w = normal_weight(c.weight);
     set_simd(Simd::avx2);
-    const Tensor narrow = conv2d(x, w, {}, c.options);
+    const Tensor y = conv2d(x, w, {}, c.options), dw = conv2d_grad_weight(y, x, c.weight, c.options);
     set_simd(Simd::avx512);
-    EXPECT_EQ(narrow.to_vector(), conv2d(x, w, {}, c.options).to_vector()) << c.x << c.weight;
+    EXPECT_EQ(y.to_vector(), conv2d(x, w, {}, c.options).to_vector()) << c.x << c.weight;
+    EXPECT_EQ(dw.to_vector(), conv2d_grad_weight(y, x, c.weight, c.options).to_vector()) << c.x << c.weight;
   }
 }
 
