@@ -17,8 +17,8 @@ const char* name_of(Loss);
 
 struct TrainerOptions {
   Loss loss = Loss::l1;
-  Schedule schedule;
-  AdamOptions adam;
+  Schedule schedule = {};
+  AdamOptions adam = {};
   double clip_norm = 0;           ///< gradients are shortened to this Euclidean norm; 0 = never
   double ema_decay = 0;           ///< of the weights' average, which is then what is used; 0 = no average
   bool rate_multipliers = false;  ///< the authors' solver: biases and upsampler at a tenth of the rate

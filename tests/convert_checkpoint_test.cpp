@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "idn/checkpoint_files.h"
-#include "idn/model.h"
+#include "idn/trainer.h"
 #include "io/output_file.h"
 #include "tests/caffe_file.h"
 #include "tests/shared_data.h"
@@ -123,6 +123,24 @@ TEST_F(ConvertCheckpoint, ImportIsFoundAndLoaded) {
   EXPECT_EQ(load_mean_values(target_ + "/x3/mean_values.json", 1), (MeanValues{{0}, {0}, {0}}));
   EXPECT_EQ(run("--from " + weights + " --to " + target_ + " --upsampling_factor 3").status, 0)
       << "once more";
+}
+
+TEST_F(ConvertCheckpoint, ATrainingsCheckpointIsCopiedWithoutWhatOnlyTheTrainingNeeds) {
+  NetworkOptions options;
+  options.num_FB_layers = 1;
+  options.num_Dist_blocks = 0;
+  const Trainer trainer(Model(options, 3), {.ema_decay = 0.9});
+  const std::string path = (folder_ / "c.sr").string();
+  trainer.save(path, "{}");
+  expect_error("--from " + path + " --to " + target_ + " --upsampling_factor 3", 1,
+               "--upsampling_factor is 3");
+  const Outcome outcome = run("--from " + path + " --to " + target_);
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const Checkpoint small = load_checkpoint(find_checkpoint(target_, 2));
+  EXPECT_EQ(small.tensors.size(), trainer.model().params->list().size());
+  EXPECT_EQ(small.meta.find("training\""), std::string::npos) << small.meta;
+  for (size_t i = 0; i < small.tensors.size(); ++i)
+    EXPECT_EQ(small.tensors[i].second.to_vector(), trainer.model().params->list()[i].var.value().to_vector());
 }
 
 TEST_F(ConvertCheckpoint, WrongFactorAndDamagedFileAreStatus1) {

@@ -1,4 +1,4 @@
-// Imports weights of other programs and shows what a checkpoint holds.
+// Imports weights, makes small checkpoints of a training's, and shows what a checkpoint holds.
 #include <algorithm>
 #include <cinttypes>
 #include <filesystem>
@@ -22,7 +22,9 @@ struct Options {
 };
 
 void add_options(CLI::App& app, Options& o) {
-  auto* from = app.add_option("--from", o.from, "the authors' weights: a caffemodel");
+  auto* from = app.add_option(
+      "--from", o.from,
+      "the authors' weights (a caffemodel), or a checkpoint whose training's state is to be left out");
   auto* to = app.add_option("--to", o.to, "folder that gets xFACTOR/ckpts and xFACTOR/mean_values.json");
   app.add_option("--upsampling_factor", o.factor, "what the weights are for: 2, 3 or 4")
       ->check(CLI::Range(2, 4))
@@ -42,8 +44,13 @@ void check_no_other_checkpoint(const fs::path& checkpoint) {
                   entry.path().filename().string(), "; choose another folder with --to");
 }
 
+Model load(const Options& o) {
+  if (fs::path(o.from).extension() == ".sr") return Model::load(o.from, o.factor);
+  return import_caffemodel(o.from, o.factor);
+}
+
 int convert(const Options& o) {
-  const Model model = import_caffemodel(o.from, o.factor);
+  const Model model = load(o);
   const std::string checkpoint = checkpoint_name(o.to, o.factor, 0);
   check_no_other_checkpoint(checkpoint);
   const fs::path means = fs::path(checkpoint).parent_path().parent_path() / "mean_values.json";
@@ -116,7 +123,8 @@ int run(const Options& o) {
 
 int main(int argc, char** argv) {
   sr::Options options;
-  CLI::App app("Imports weights of other programs and shows what a checkpoint holds.", sr::kName);
+  CLI::App app("Imports weights, makes small checkpoints of a training's, and shows what a checkpoint holds.",
+               sr::kName);
   sr::add_options(app, options);
   return sr::run_program(app, argc, argv, [&] { return sr::run(options); });
 }
