@@ -91,7 +91,7 @@ StepResult Trainer::step(const TrainingBatch& batch, double progress) {
   result.rate = learning_rate(options_.schedule, steps(), progress);
   if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) {
     for (Parameter& p : model_->params->list()) p.var.clear_grad();
-    throw Error(Error::Kind::usage, "training: at step ", steps(), " the loss is ", result.loss,
+    throw Error(Error::Kind::limit, "training: at step ", steps(), " the loss is ", result.loss,
                 " and its gradient's norm ", result.gradient_norm,
                 "; use a smaller --learning_rate, --warmup_steps or --clip_norm");
   }

@@ -41,7 +41,7 @@ class Trainer {
   Trainer(Model model, const TrainerOptions& options);
 
   /// Forward, backward, update. result = net(down - mean_down) + (bic_up - mean_bic_up) + mean_gt is compared
-  /// with gt; `progress` as in learning_rate(). Errors: usage (the loss or its gradient is not finite: the
+  /// with gt; `progress` as in learning_rate(). Errors: limit (the loss or its gradient is not finite: the
   /// step is not taken), shape.
   StepResult step(const TrainingBatch& batch, double progress);
 

@@ -137,7 +137,7 @@ TEST(Trainer, ANumberThatIsNoneStopsItAndLeavesTheWeights) {
   const std::string before = bytes_of(trainer);
   TrainingBatch bad = batch_of(3);
   bad.gt.data()[5] = std::numeric_limits<float>::quiet_NaN();
-  expect_error(usage, "step 2", [&] { trainer.step(bad, 0); });
+  expect_error(limit, "step 2", [&] { trainer.step(bad, 0); });
   EXPECT_EQ(bytes_of(trainer), before);
 }
 

@@ -1,0 +1,355 @@
+#include "idn/training.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "idn/checkpoint_files.h"
+#include "idn/patch_stream.h"
+#include "idn/report.h"
+#include "idn/residual_picture.h"
+#include "idn/training_history.h"
+#include "idn/validation.h"
+#include "io/event_log.h"
+#include "tensor/error.h"
+
+namespace sr {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kHistorySteps = 100;            // between two points of the curves
+constexpr size_t kNewestCheckpoints = 5;          // that are kept
+constexpr double kSecondsBetweenKept = 2 * 3600;  // of the older ones
+
+std::string in_folder(const TrainingOptions& o, const char* name) {
+  return (std::filesystem::path(factor_folder(o.out_path, o.factor)) / name).string();
+}
+
+std::string text_of(LumaConvention luma) {
+  return luma == LumaConvention::full ? "full range" : "studio range";
+}
+
+// A network from another data set would see other numbers than it was trained for.
+void check_against_data(const Model& model, const DatasetInfo& data, const std::string& name) {
+  const auto differ = [&](const char* what, const auto& of_network, const auto& of_data) {
+    if (of_network == of_data) return;
+    std::ostringstream text;
+    text << name << ": the network's " << what << " is " << of_network << ", the data set's " << of_data
+         << "; restore a network that was trained on such data, or train anew";
+    throw Error(Error::Kind::usage, text.str());
+  };
+  differ("factor", model.factor(), data.factor);
+  differ("number of channels", model.nchan(), data.nchan);
+  if (data.mode == ColourMode::luma) differ("luma", text_of(model.luma), text_of(data.luma));
+  const ValueRange range = model.range.value_or(ValueRange{});
+  differ("lower end of the value range", range.low, data.range.low);
+  differ("upper end of the value range", range.high, data.range.high);
+}
+
+void scale_upsampler(Model& model, double deviation) {
+  for (Parameter& p : model.params->list()) {
+    if (p.name != "upsample.weight") continue;
+    Tensor values = p.var.value();  // the same memory
+    double squares = 0;
+    for (const float v : values.to_vector()) squares += double{v} * double{v};
+    const double factor = deviation / std::sqrt(squares / static_cast<double>(values.shape().size()));
+    for (int64_t i = 0; i < values.shape().size(); ++i)
+      values.data()[i] = static_cast<float>(factor * double{values.data()[i]});
+  }
+}
+
+Model new_model(const TrainingOptions& o, const DatasetInfo& data, const TrainingEvents& events) {
+  NetworkOptions network;
+  network.factor = o.factor;
+  network.nchan = data.nchan;
+  network.num_FB_layers = o.num_FB_layers;
+  network.num_Dist_blocks = o.num_Dist_blocks;
+  network.compression_activation = o.compression_activation;
+  network.crop_begin = 9 - o.factor;
+  Model model(network, o.seed);
+  model.luma = data.luma;
+  model.means = data.means;
+  if (data.type != SampleType::u8) model.range = data.range;
+  model.origin = "trained by train_superres_net";
+  if (o.upsampler_deviation > 0) scale_upsampler(model, o.upsampler_deviation);
+  if (o.start_path.empty()) return model;
+  std::string path;
+  for (int factor = 4; factor >= 2; --factor)
+    if (has_checkpoint(o.start_path, factor)) path = find_checkpoint(o.start_path, factor);
+  if (path.empty() || has_checkpoint(o.start_path, o.factor)) path = find_checkpoint(o.start_path, o.factor);
+  const Model start = Model::load(path);
+  const int64_t taken = take_weights(model, start);
+  if (taken == 0)
+    throw Error(Error::Kind::usage, path, ": none of its parameters fits the network; train anew");
+  events.say("starting from " + std::to_string(taken) + " of " + std::to_string(model.params->list().size()) +
+             " parameters of " + path + " (x" + std::to_string(start.factor()) + ")");
+  return model;
+}
+
+Tensor difference(const Tensor& a, const Tensor& b) {
+  Tensor d(a.shape());
+  for (int64_t i = 0; i < d.shape().size(); ++i) d.data()[i] = a.data()[i] - b.data()[i];
+  return d;
+}
+
+// [1, h, w, c] on the 0..1 scale for people: grey, or the first three channels as red, green and blue.
+Raster picture_of(const Tensor& x) {
+  const Shape& s = x.shape();
+  const int bands = s.c >= 3 ? 3 : 1;
+  Raster picture({0, 0, s.w, s.h}, bands, SampleType::u8);
+  for (int64_t p = 0; p < s.pixels(); ++p)
+    for (int64_t k = 0; k < bands; ++k)
+      picture.data<uint8_t>()[p * bands + k] =
+          static_cast<uint8_t>(std::lround(255 * std::clamp(x.data()[p * s.c + k], 0.0f, 1.0f)));
+  return picture;
+}
+
+class Training {
+ public:
+  Training(const TrainingOptions& options, const TrainingEvents& events)
+      : o_(options), events_(events), data_(options.data_path, options.factor), trainer_(start()) {
+    check_options();
+    check_tiles();
+    newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());  // makes the folders
+    history_.emplace(in_folder(o_, "history.jsonl"), trainer_.steps());
+    seconds_before_ = history_->points().empty() ? 0 : history_->points().back().seconds;
+    seconds_at_sum_ = seconds_before_;
+    stream_.emplace(
+        data_,
+        PatchOptions{
+            .patch_size = o_.patch_size, .batch_size = o_.batch_size, .seed = o_.seed, .shuffle = o_.shuffle},
+        trainer_.steps());
+    all_steps_ = o_.nepochs * stream_->batches_per_epoch();
+    log_.emplace(in_folder(o_, "Log"), trainer_.steps() + 1);
+  }
+
+  std::string run() {
+    describe();
+    if (trainer_.steps() == 0) save();
+    start_ = Clock::now();
+    bool validated = false;
+    std::string outcome = "finished";
+    while (!finished()) {
+      one_step();
+      if (events_.stop()) {
+        outcome = "stopped after " + std::to_string(trainer_.steps()) + " steps; --restore goes on";
+        break;
+      }
+      const int64_t each = o_.validation_steps > 0 ? o_.validation_steps : stream_->batches_per_epoch();
+      validated = finished() || trainer_.steps() % each == 0;
+      if (validated)
+        validate_and_save();
+      else if (trainer_.steps() % kHistorySteps == 0)
+        record(std::nullopt);
+    }
+    if (!validated && outcome == "finished") validate_and_save();  // a restored training that was over
+    if (outcome != "finished") {
+      if (steps_in_sum_ > 0) record(std::nullopt);
+      save();
+    }
+    write_the_report(outcome);
+    events_.say(outcome == "finished"
+                    ? "finished after " + std::to_string(trainer_.steps()) + " steps: " + newest_
+                    : outcome);
+    return newest_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Trainer start() {
+    if (o_.restore_path.empty()) {
+      if (has_checkpoint(o_.out_path, o_.factor))
+        throw Error(Error::Kind::usage, factor_folder(o_.out_path, o_.factor),
+                    ": holds a training already; --restore goes on with it, or choose another --out_path");
+      return Trainer(new_model(o_, data_.info(), events_), o_.trainer);
+    }
+    const std::string path = find_checkpoint(o_.restore_path, o_.factor);
+    std::string notes;
+    Trainer trainer = Trainer::restore(path, o_.trainer, notes);
+    check_against_data(trainer.model(), data_.info(), path);
+    if (!notes.empty()) best_psnr_ = json::parse(notes).value("best_psnr", best_psnr_);
+    events_.say("restored " + path + ", " + std::to_string(trainer.steps()) + " steps");
+    return trainer;
+  }
+
+  void check_options() const {
+    if (o_.nepochs < 1 || o_.batch_size < 1 || o_.num_validation_tiles < 1)
+      throw Error(Error::Kind::usage, "training: nepochs ", o_.nepochs, ", batch_size ", o_.batch_size,
+                  ", num_validation_tiles ", o_.num_validation_tiles, "; want at least 1 of each");
+    if (o_.trainer.loss == Loss::ssim && o_.patch_size * o_.factor < 11)
+      throw Error(Error::Kind::usage, "training: patches of ", o_.patch_size, " x ", o_.factor,
+                  " pixels are smaller than SSIM's window of 11; use a larger --patch_size");
+  }
+
+  void check_tiles() const {
+    for (int64_t i = 0; i < data_.size(Dataset::Part::training); ++i) {
+      const Window coarse = data_.coarse_window(Dataset::Part::training, i);
+      const int64_t w = coarse.w * o_.factor, h = coarse.h * o_.factor;
+      if ((o_.tile_size_w > 0 && w > o_.tile_size_w) || (o_.tile_size_h > 0 && h > o_.tile_size_h))
+        throw Error(Error::Kind::usage, o_.data_path, ": has a tile of ", w, " x ", h,
+                    " pixels, larger than --tile_size_w ", o_.tile_size_w, " --tile_size_h ", o_.tile_size_h,
+                    "; leave both away to take its tiles as they are");
+    }
+  }
+
+  double seconds() const {
+    return seconds_before_ + std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+  double progress() const {
+    const double by_steps = static_cast<double>(trainer_.steps()) / static_cast<double>(all_steps_);
+    return o_.max_seconds > 0 ? std::max(by_steps, seconds() / o_.max_seconds) : by_steps;
+  }
+  bool finished() const {
+    return trainer_.steps() >= all_steps_ || (o_.max_seconds > 0 && seconds() >= o_.max_seconds);
+  }
+
+  void describe() const {
+    const DatasetInfo& d = data_.info();
+    events_.say(std::to_string(trainer_.model().params->count()) + " parameters, x" +
+                std::to_string(d.factor) + ", " + std::to_string(d.training_tiles) + " tiles for training, " +
+                std::to_string(d.validation_tiles) + " for validation, " +
+                std::to_string(stream_->batches_per_epoch()) + " batches of " +
+                std::to_string(o_.batch_size) + " patches an epoch");
+  }
+
+  void one_step() {
+    const double at = progress();
+    const PatchBatch batch = stream_->next();
+    try {
+      last_ = trainer_.step({batch.gt, batch.down, batch.bic_up}, at);
+    } catch (const Error& e) {
+      throw Error(e.kind(), e.what(), "; the last checkpoint is ", newest_);
+    }
+    loss_sum_ += last_.loss;
+    ++steps_in_sum_;
+    const double now = seconds(), share = progress();
+    events_.progress({.step = trainer_.steps(),
+                      .all_steps = all_steps_,
+                      .epoch = trainer_.steps() / stream_->batches_per_epoch(),
+                      .seconds = now,
+                      .seconds_left = share > 0 ? now / share * (1 - std::min(share, 1.0)) : 0,
+                      .loss = loss_sum_ / static_cast<double>(steps_in_sum_),
+                      .last = last_,
+                      .pixels_per_second = pixels_per_second(now)});
+  }
+
+  double pixels_per_second(double now) const {
+    const int64_t side = o_.patch_size * o_.factor;
+    const auto pixels = static_cast<double>(steps_in_sum_ * o_.batch_size * side * side);
+    return pixels / std::max(1e-6, now - seconds_at_sum_);
+  }
+
+  // A point of the curves, with the validation's figures if there are any.
+  void record(const std::optional<ValidationResult>& v) {
+    const double now = seconds();
+    HistoryPoint p;
+    p.step = trainer_.steps();
+    p.epoch = p.step / stream_->batches_per_epoch();
+    p.seconds = now;
+    p.learning_rate = last_.rate;
+    p.train_loss = steps_in_sum_ > 0 ? loss_sum_ / static_cast<double>(steps_in_sum_) : std::nan("");
+    p.pixels_per_second = pixels_per_second(now);
+    log_->scalar("train/loss", p.step, p.train_loss);
+    log_->scalar("train/learning_rate", p.step, p.learning_rate);
+    log_->scalar("train/pixels_per_second", p.step, p.pixels_per_second);
+    if (v) {
+      p.validation_loss = v->loss;
+      p.psnr = v->idn.psnr, p.ssim = v->idn.ssim;
+      p.bicubic_psnr = v->bicubic.psnr, p.bicubic_ssim = v->bicubic.ssim;
+      log_->scalar("validation/loss", p.step, v->loss);
+      log_->scalar("validation/psnr", p.step, v->idn.psnr);
+      log_->scalar("validation/ssim", p.step, v->idn.ssim);
+      log_->scalar("validation/bicubic_psnr", p.step, v->bicubic.psnr);
+      log_->scalar("validation/bicubic_ssim", p.step, v->bicubic.ssim);
+    }
+    log_->flush();
+    history_->add(p);
+    loss_sum_ = 0, steps_in_sum_ = 0;
+    seconds_at_sum_ = seconds();
+  }
+
+  void show(const ValidatedTile& tile) {
+    if (static_cast<int64_t>(pictures_.size()) >= o_.num_img_viz) return;
+    const Tensor bicubic_error = difference(tile.bicubic, tile.gt);
+    const double scale = residual_scale(bicubic_error);
+    ReportPictures shown{.name = "validation tile " + std::to_string(tile.index),
+                         .gt = picture_of(tile.gt),
+                         .bicubic = picture_of(tile.bicubic),
+                         .result = picture_of(tile.result),
+                         .bicubic_residual = false_colour(bicubic_error, scale),
+                         .result_residual = false_colour(difference(tile.result, tile.gt), scale),
+                         .residual_scale = scale};
+    const std::string tag = "validation_" + std::to_string(tile.index) + "/";
+    const int64_t step = trainer_.steps();
+    log_->image(tag + "gt", step, shown.gt);
+    log_->image(tag + "bicubic", step, shown.bicubic);
+    log_->image(tag + "result", step, shown.result);
+    log_->image(tag + "bicubic_residual", step, shown.bicubic_residual);
+    log_->image(tag + "result_residual", step, shown.result_residual);
+    pictures_.push_back(std::move(shown));
+  }
+
+  void validate_and_save() {
+    pictures_.clear();
+    const ValidationResult v = validate(trainer_.model(), data_, o_.num_validation_tiles, o_.trainer.loss,
+                                        [&](const ValidatedTile& tile) { show(tile); });
+    record(v);
+    const bool best = v.idn.psnr > best_psnr_;
+    if (best) best_psnr_ = v.idn.psnr;
+    save();
+    if (best) trainer_.save(in_folder(o_, "ckpts/best.sr"), notes());
+    char text[160];
+    std::snprintf(text, sizeof text, "step %lld: validation PSNR %.3f (bicubic %.3f), SSIM %.4f (%.4f)%s",
+                  static_cast<long long>(trainer_.steps()), v.idn.psnr, v.bicubic.psnr, v.idn.ssim,
+                  v.bicubic.ssim, best ? ", best so far" : "");
+    events_.say(text);
+  }
+
+  std::string notes() const { return json{{"best_psnr", best_psnr_}}.dump(); }
+
+  void save() {
+    newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());
+    trainer_.save(newest_, notes());
+    remove_old_checkpoints(o_.out_path, o_.factor, kNewestCheckpoints, kSecondsBetweenKept);
+  }
+
+  void write_the_report(const std::string& outcome) const {
+    Report report;
+    report.title = "Training of IDN x" + std::to_string(o_.factor);
+    report.options = o_.told;
+    report.history = history_->points();
+    report.pictures = pictures_;
+    report.outcome = outcome;
+    write_report(in_folder(o_, "report.html"), report);
+  }
+
+  const TrainingOptions& o_;
+  const TrainingEvents& events_;
+  Dataset data_;
+  double best_psnr_ = -1;
+  Trainer trainer_;
+  std::optional<TrainingHistory> history_;
+  std::optional<PatchStream> stream_;
+  std::optional<EventLog> log_;
+  int64_t all_steps_ = 0;
+  std::string newest_;
+  Clock::time_point start_ = Clock::now();
+  double seconds_before_ = 0;
+  StepResult last_;
+  double loss_sum_ = 0, seconds_at_sum_ = 0;
+  int64_t steps_in_sum_ = 0;
+  std::vector<ReportPictures> pictures_;
+};
+
+}  // namespace
+
+std::string train(const TrainingOptions& options, const TrainingEvents& events) {
+  return Training(options, events).run();
+}
+
+}  // namespace sr

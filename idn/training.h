@@ -1,0 +1,58 @@
+// A training from data set to weights: steps, validation, checkpoints, logs, and a report at the end.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "idn/trainer.h"
+
+namespace sr {
+
+struct TrainingOptions {
+  std::string data_path;  ///< what create_training_dataset wrote
+  std::string out_path;   ///< gets xFACTOR/{ckpts, Log, history.jsonl, report.html}
+  int factor = 2;
+  int64_t tile_size_w = 0, tile_size_h = 0;  ///< no tile may be larger; 0 = as the data set is
+  std::string restore_path;                  ///< go on from the newest checkpoint in here; empty = train anew
+  std::string start_path;  ///< take the weights that fit from a network in here; empty = random ones
+  int num_FB_layers = 2, num_Dist_blocks = 4;  ///< of a new network; a restored one has its own
+  bool compression_activation = true;
+  double upsampler_deviation = 0;  ///< of the upsampler's first weights; 0 = He's
+  TrainerOptions trainer;
+  int64_t batch_size = 16, patch_size = 24;
+  uint64_t seed = 1;
+  bool shuffle = true;
+  int64_t nepochs = 3;     ///< in all, those before a restore included
+  double max_seconds = 0;  ///< of training in all, those before a restore included; 0 = as the epochs take
+  int64_t validation_steps = 0;  ///< steps from one validation and checkpoint to the next; 0 = an epoch
+  int64_t num_validation_tiles = 20;
+  int64_t num_img_viz = 2;  ///< validation tiles that are shown in logs and report
+  std::vector<std::pair<std::string, std::string>> told;  ///< options as the user gave them, for the report
+};
+
+/// Where a training stands.
+struct TrainingProgress {
+  int64_t step = 0, all_steps = 0, epoch = 0;  ///< steps done; all_steps by the epochs
+  double seconds = 0, seconds_left = 0;        ///< of training; the estimate by epochs or max_seconds
+  double loss = 0;                             ///< mean since the last history point
+  StepResult last;
+  double pixels_per_second = 0;  ///< fine pixels trained on
+};
+
+struct TrainingEvents {
+  std::function<void(const std::string& text)> say = [](const std::string&) {};
+  std::function<void(const TrainingProgress&)> progress = [](const TrainingProgress&) {};
+  std::function<bool()> stop = [] { return false; };  ///< true: save and stop
+};
+
+/// Trains until the epochs or the seconds are over, or `stop` says so; then the last state is saved. Same
+/// seed, data and options give the same checkpoints bit by bit, for any number of threads and with restores
+/// in between, unless max_seconds is given. Returns the newest checkpoint. Errors: those of Dataset,
+/// Trainer, EventLog; usage (options contradict the data set or the restored network; the output folder
+/// holds another training).
+std::string train(const TrainingOptions& options, const TrainingEvents& events);
+
+}  // namespace sr

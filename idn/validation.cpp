@@ -1,0 +1,74 @@
+#include "idn/validation.h"
+
+#include <algorithm>
+
+#include "autograd/functions.h"
+#include "idn/metrics.h"
+#include "idn/super_resolve.h"
+#include "tensor/error.h"
+#include "tensor/loss.h"
+#include "tensor/ssim.h"
+
+namespace sr {
+namespace {
+
+Tensor inner_channel(const Tensor& x, int64_t channel, int64_t border) {
+  const Shape& s = x.shape();
+  Tensor y({1, s.h - 2 * border, s.w - 2 * border, 1});
+  for (int64_t r = 0; r < y.shape().h; ++r)
+    for (int64_t c = 0; c < y.shape().w; ++c)
+      y.data()[r * y.shape().w + c] = x.data()[((r + border) * s.w + c + border) * s.c + channel];
+  return y;
+}
+
+void clamp_to_unit(Tensor& x) {
+  for (int64_t i = 0; i < x.shape().size(); ++i) x.data()[i] = std::clamp(x.data()[i], 0.0f, 1.0f);
+}
+
+double loss_value(Loss loss, const Tensor& result, const Tensor& gt) {
+  if (loss == Loss::l2) return l2_loss(result, gt);
+  if (loss == Loss::ssim) return -ssim(result, gt, 1);
+  return l1_loss(result, gt);
+}
+
+void add_share(Quality& sum, const Quality& q, double share) {
+  sum.psnr += share * q.psnr;
+  sum.ssim += share * q.ssim;
+}
+
+}  // namespace
+
+Quality unit_quality(const Tensor& image, const Tensor& truth, int border) {
+  const Shape& s = truth.shape();
+  if (!(image.shape() == s) || s.n != 1 || s.h <= 2 * border || s.w <= 2 * border)
+    throw Error(Error::Kind::shape, "quality of ", image.shape(), " against ", s, " without ", border,
+                " border pixels: images of equal size, larger than the borders, are wanted");
+  Quality mean;
+  for (int64_t k = 0; k < s.c; ++k) {
+    const Tensor a = inner_channel(image, k, border), b = inner_channel(truth, k, border);
+    add_share(mean, {psnr(a, b, 1), ssim(a, b, 1)}, 1 / static_cast<double>(s.c));
+  }
+  return mean;
+}
+
+ValidationResult validate(const Model& model, const Dataset& data, int64_t tiles, Loss loss,
+                          const std::function<void(const ValidatedTile&)>& seen) {
+  ValidationResult mean;
+  const int64_t count = std::min(tiles, data.size(Dataset::Part::validation));
+  const double share = 1 / static_cast<double>(count);
+  for (int64_t i = 0; i < count; ++i) {
+    TrainingTile tile = data.tile(Dataset::Part::validation, i);
+    Tensor result = super_resolve(model, tile.down, tile.bic_up);
+    mean.loss += share * loss_value(loss, result, tile.gt);
+    if (data.info().type == SampleType::u8) {
+      clamp_to_unit(result);
+      clamp_to_unit(tile.bic_up);
+    }
+    add_share(mean.bicubic, unit_quality(tile.bic_up, tile.gt, model.factor()), share);
+    add_share(mean.idn, unit_quality(result, tile.gt, model.factor()), share);
+    seen({i, tile.gt, tile.bic_up, result});
+  }
+  return mean;
+}
+
+}  // namespace sr

@@ -1,0 +1,37 @@
+// How good a network in training is on the tiles that were kept back.
+#pragma once
+
+#include <functional>
+
+#include "idn/dataset.h"
+#include "idn/model.h"
+#include "idn/score.h"
+#include "idn/trainer.h"
+
+namespace sr {
+
+struct ValidationResult {
+  double loss = 0;
+  Quality bicubic, idn;  ///< means over the tiles
+};
+
+/// One tile as it was judged, for pictures.
+struct ValidatedTile {
+  int64_t index = 0;
+  const Tensor& gt;
+  const Tensor& bicubic;
+  const Tensor& result;
+};
+
+/// The first `tiles` validation tiles (all if there are fewer), each as a whole. PSNR and SSIM on the 0..1
+/// scale, peak 1, averaged over the channels, a border of `factor` pixels left out; results for 8-bit samples
+/// are clamped to 0..1 first. `seen` gets each tile; it may throw to stop. Errors: shape (a tile is too small
+/// for SSIM).
+ValidationResult validate(const Model& model, const Dataset& data, int64_t tiles, Loss loss,
+                          const std::function<void(const ValidatedTile&)>& seen);
+
+/// Mean squared error and structural similarity of images [1, h, w, c] on the 0..1 scale as validate() takes
+/// them. Errors: shape.
+Quality unit_quality(const Tensor& image, const Tensor& truth, int border);
+
+}  // namespace sr

@@ -1,0 +1,194 @@
+// Trains the network on a data set that create_training_dataset wrote.
+#include <cinttypes>
+
+#include "idn/training.h"
+#include "tools/program.h"
+
+namespace sr {
+namespace {
+
+constexpr const char* kName = "train_superres_net";
+
+struct Options {
+  TrainingOptions training;
+  std::string pretrained_path, loss = "l1", schedule = "constant";
+  bool restore = false, ssim_loss = false, no_shuffle = false, shuffle = false, debug = false;
+  CommonOptions common;
+};
+
+void add_data_options(CLI::App& app, Options& o) {
+  TrainingOptions& t = o.training;
+  app.add_option("--data_path", t.data_path, "folder that create_training_dataset wrote")->required();
+  app.add_option("--out_path", t.out_path,
+                 "folder that gets xFACTOR/ckpts, Log, history.jsonl and report.html")
+      ->required();
+  app.add_option("--upsampling_factor", t.factor, "2, 3 or 4")
+      ->check(CLI::Range(2, 4))
+      ->capture_default_str();
+  app.add_option("--tile_size_w", t.tile_size_w, "width of the data set's tiles; checked against it")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--tile_size_h", t.tile_size_h, "height of the data set's tiles; checked against it")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--patch_size", t.patch_size, "side of the patches cut from tiles, in low-resolution pixels")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--batch_size", t.batch_size, "patches in a step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  auto* shuffle = app.add_flag("--shuffle", o.shuffle, "patches in random order (the default)");
+  app.add_flag("--no_shuffle", o.no_shuffle, "patches in the order of the tiles")->excludes(shuffle);
+  app.add_option("--seed", t.seed, "of first weights, order, places and flips")->capture_default_str();
+}
+
+void add_network_options(CLI::App& app, Options& o) {
+  TrainingOptions& t = o.training;
+  app.add_option("--pretrained_path", o.pretrained_path,
+                 "where --restore finds the checkpoint (default: --out_path)");
+  auto* restore = app.add_flag("--restore", o.restore, "go on from the newest checkpoint");
+  app.add_option("--start_from", t.start_path,
+                 "start from the weights of another network, of any factor (folder or checkpoint)")
+      ->excludes(restore);
+  app.add_option("--num_FB_layers", t.num_FB_layers, "layers of the feature extraction")
+      ->capture_default_str();
+  app.add_option("--num_Dist_blocks", t.num_Dist_blocks, "distillation blocks")->capture_default_str();
+  app.add_option("--compression_activation", t.compression_activation,
+                 "1: leaky ReLU after each block's compression, as the paper; 0: none")
+      ->capture_default_str();
+  app.add_option("--upsampler_deviation", t.upsampler_deviation,
+                 "standard deviation of the upsampler's first weights (0 = He's)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void add_step_options(CLI::App& app, Options& o) {
+  TrainerOptions& t = o.training.trainer;
+  app.add_option("--loss", o.loss, "l1, l2 or ssim")
+      ->check(CLI::IsMember({"l1", "l2", "ssim"}))
+      ->capture_default_str();
+  app.add_flag("--ssim_loss", o.ssim_loss, "the same as --loss ssim");
+  app.add_option("--learning_rate", t.schedule.rate, "of Adam")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--lr_schedule", o.schedule, "constant, step or cosine")
+      ->check(CLI::IsMember({"constant", "step", "cosine"}))
+      ->capture_default_str();
+  app.add_option("--lr_step_length", t.schedule.step_length, "steps after which `step` multiplies the rate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--lr_step_factor", t.schedule.step_factor, "by which it does")->capture_default_str();
+  app.add_option("--warmup_steps", t.schedule.warmup_steps, "steps in which the rate rises from zero")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--lr_multipliers", t.rate_multipliers,
+               "biases and upsampler at a tenth of the rate, as the authors' solver");
+  app.add_option("--weight_decay", t.adam.weight_decay, "times 0.5 |weights|^2, added to the loss")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--decoupled_weight_decay", t.adam.decoupled, "weight decay beside the gradient (AdamW)");
+  app.add_option("--clip_norm", t.clip_norm, "longest gradient (Euclidean norm; 0 = any)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--ema_decay", t.ema_decay, "average of the weights, which is then what is used (0 = none)")
+      ->check(CLI::Range(0.0, 0.999999))
+      ->capture_default_str();
+}
+
+void add_run_options(CLI::App& app, Options& o) {
+  TrainingOptions& t = o.training;
+  app.add_option("--nepochs", t.nepochs, "epochs in all, those before --restore included")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max_seconds", t.max_seconds,
+                 "stop after so many seconds of training in all; the cosine schedule then goes by time")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--validation_steps", t.validation_steps,
+                 "steps from one validation and checkpoint to the next (0 = an epoch)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--num_validation_tiles", t.num_validation_tiles, "validation tiles to look at")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--num_img_viz", t.num_img_viz, "of those, how many are shown in logs and report")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--debug", o.debug, "print loss, gradient norm and rate of every step");
+}
+
+ScheduleKind schedule_kind(const std::string& name) {
+  return name == "step"     ? ScheduleKind::step
+         : name == "cosine" ? ScheduleKind::cosine
+                            : ScheduleKind::constant;
+}
+
+// Options with the values that hold in this run, for the report.
+std::vector<std::pair<std::string, std::string>> told(const CLI::App& app) {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (name == "--help" || name == "--version" || name == "--quiet") continue;
+    std::string value = option->get_default_str();
+    if (option->count() > 0) value = option->get_expected_min() == 0 ? "yes" : option->results().back();
+    if (!value.empty()) all.emplace_back(name, value);
+  }
+  return all;
+}
+
+void print_step(const TrainingProgress& p) {
+  std::printf("step %" PRId64 "  loss %.6f  gradient norm %.4g  rate %.3g\n", p.step, p.last.loss,
+              p.last.gradient_norm, p.last.rate);
+}
+
+// One line that is rewritten on a terminal and printed now and then elsewhere.
+class TrainingLine {
+ public:
+  void operator()(const TrainingProgress& p) {
+    const bool terminal = isatty(STDOUT_FILENO) != 0;
+    if (p.seconds - last_ < (terminal ? 0.2 : 10)) return;
+    last_ = p.seconds;
+    std::printf("%s  step %" PRId64 " of %" PRId64 ", epoch %" PRId64
+                "  loss %.5f  rate %.2e  %.3f Mpixel/s  %.0f s left%s",
+                terminal ? "\r" : "", p.step, p.all_steps, p.epoch, p.loss, p.last.rate,
+                p.pixels_per_second * 1e-6, p.seconds_left, terminal ? "\033[K" : "\n");
+    std::fflush(stdout);
+  }
+
+ private:
+  double last_ = 0;
+};
+
+int run(Options& o, const CLI::App& app) {
+  o.common.apply();
+  TrainingOptions& t = o.training;
+  if (o.ssim_loss) o.loss = "ssim";
+  t.trainer.loss = o.loss == "l2" ? Loss::l2 : o.loss == "ssim" ? Loss::ssim : Loss::l1;
+  t.trainer.schedule.kind = schedule_kind(o.schedule);
+  t.shuffle = !o.no_shuffle;
+  if (o.restore) t.restore_path = o.pretrained_path.empty() ? t.out_path : o.pretrained_path;
+  t.told = told(app);
+  o.common.say(o.common.description());
+  TrainingLine line;
+  train(t, {.say = [&](const std::string& text) { o.common.say(text); },
+            .progress =
+                [&](const TrainingProgress& p) {
+                  if (o.debug)
+                    print_step(p);
+                  else if (!o.common.quiet)
+                    line(p);
+                },
+            .stop = [] { return interrupted != 0; }});
+  return 0;
+}
+
+}  // namespace
+}  // namespace sr
+
+int main(int argc, char** argv) {
+  sr::Options options;
+  CLI::App app("Trains the network on a data set that create_training_dataset wrote.", sr::kName);
+  sr::add_data_options(app, options);
+  sr::add_network_options(app, options);
+  sr::add_step_options(app, options);
+  sr::add_run_options(app, options);
+  options.common.add_to(app);
+  return sr::run_program(app, argc, argv, [&] { return sr::run(options, app); });
+}
