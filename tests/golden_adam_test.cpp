@@ -43,13 +43,13 @@ TEST_P(GoldenAdam, FiveStepsFollowTheTrajectory) {
     const Var y = (*model_->network)(Var(lr()));
     Tensor dy;
     const double loss = absolute_error(y.value(), dy) + decay_term();
-    EXPECT_NEAR(loss, expected, 1e-5);
+    EXPECT_NEAR(loss, expected, 2e-5);
     y.backward(dy);
     adam.step(kRate);
   }
-  // Adam moves a parameter by about the rate whatever the size of its gradient, so where a gradient is next
-  // to nothing its rounding decides. For x4 one activation lies so near the kink that float32 takes its other
-  // slope (golden_gradient_test.cpp), which all small gradients before it feel.
+  // Adam moves a parameter by about the rate, 1e-4, whatever the size of its gradient, so where a gradient is
+  // next to nothing its rounding decides. For x4 one activation lies so near the kink that float32 takes its
+  // other slope (golden_gradient_test.cpp), which the small gradients before it feel.
   const std::vector<float> all = read("params_after_adam", model_->params->count());
   size_t begin = 0, far = 0;
   double squares = 0;
@@ -63,9 +63,9 @@ TEST_P(GoldenAdam, FiveStepsFollowTheTrajectory) {
     }
     begin += values.size();
   }
-  EXPECT_LT(std::sqrt(squares / static_cast<double>(all.size())), 1e-5);
-  EXPECT_LE(far, factor_ == 4 ? all.size() / 10 : 2)
-      << "of " << all.size() << " parameters are off by more than 1e-5";
+  const double size = static_cast<double>(all.size());
+  EXPECT_LT(std::sqrt(squares / size), factor_ == 4 ? 2e-5 : 1e-6);
+  EXPECT_LT(static_cast<double>(far) / size, factor_ == 4 ? 0.2 : 1e-3) << "are off by more than 1e-5";
 }
 
 INSTANTIATE_TEST_SUITE_P(Factor, GoldenAdam, golden_factors(), golden_name);
