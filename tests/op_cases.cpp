@@ -70,6 +70,17 @@ OpCase conv_transpose2d_case(const char* name, const Shape& x, const Shape& weig
           {0, 1, 2}};
 }
 
+OpCase conv_transpose2d_without_bias() {
+  const Conv2dOptions options{.stride = 2, .pad_begin = 1, .pad_end = 2};
+  return {"transposed without bias",
+          {{{1, 3, 4, 7}}, weights({7, 5, 5, 2}, 7 * 25 / 4.0)},
+          [=](const std::vector<Var>& v) { return conv_transpose2d(v[0], v[1], {}, 6, 8, options); },
+          [=](const std::vector<Array>& a) {
+            return reference::conv_transpose2d(a[0], a[1], nullptr, 6, 8, options);
+          },
+          {0, 1}};
+}
+
 OpCase channels_case(int64_t begin, int64_t end) {
   return {"channels " + std::to_string(begin) + " to " + std::to_string(end),
           {{{2, 3, 4, 7}}},
@@ -144,6 +155,7 @@ std::vector<OpCase> op_cases() {
                                         {.pad_begin = 1, .pad_end = 1}));
   cases.push_back(conv_transpose2d_case("transposed, fine size no multiple of the stride", {1, 4, 5, 3},
                                         {3, 4, 4, 5}, 7, 9, {.stride = 2, .pad_begin = 2, .pad_end = 1}));
+  cases.push_back(conv_transpose2d_without_bias());
   cases.push_back(channels_case(0, 7));
   cases.push_back(channels_case(2, 5));
   cases.push_back(add_case({2, 3, 5, 7}));
