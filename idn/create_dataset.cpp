@@ -1,6 +1,8 @@
 #include "idn/create_dataset.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -19,7 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kFilesAtOnce = 200;  // open for writing
+constexpr size_t kFilesAtOnce = 200;               // open for writing
+constexpr int64_t kPixelsAtOnce = 16 * 400 * 400;  // of tiles in memory
 
 std::string options_text(const DatasetOptions& o, const DatasetScan& scan) {
   return nlohmann::ordered_json{{"tile_size", {o.tile_w, o.tile_h}},
@@ -74,14 +77,14 @@ class MeanMeter {
   void add(const Raster& raster, Sum& sum) const {
     const auto channels = static_cast<int64_t>(sum.values.size());
     std::vector<double> tile(sum.values.size(), 0.0);
-    const int64_t samples = raster.window.pixels() * raster.bands;
+    const int64_t count = raster.window.pixels() * raster.bands / channels;
     with_sample_type(raster.type, [&](auto zero) {
       const auto* values = raster.data<decltype(zero)>();
-      for (int64_t i = 0; i < samples; ++i)
-        tile[static_cast<size_t>(i % channels)] += static_cast<double>(values[i]) - range_.low;
+      for (int64_t i = 0; i < count; ++i)
+        for (size_t c = 0; c < tile.size(); ++c) tile[c] += static_cast<double>(*values++) - range_.low;
     });
     for (size_t c = 0; c < tile.size(); ++c) sum.values[c] += tile[c] / (range_.high - range_.low);
-    sum.count += samples / channels;
+    sum.count += count;
   }
 
   static std::vector<double> mean(const Sum& sum) {
@@ -150,6 +153,15 @@ class Writer {
     bool training;
   };
 
+  // A record to be made of samples that were read, and the file it goes to.
+  struct Job {
+    std::shared_ptr<const TrainingSource::Samples> samples;
+    int64_t tile;
+    int symmetry;
+    size_t file;
+    TileRecord record;
+  };
+
   // All images are gone through once for so many files: each tile goes to the files that want it.
   void write_files(std::span<const FilePlan> plans, std::vector<ManifestFile>& entries) {
     std::vector<OpenFile> files;
@@ -162,6 +174,8 @@ class Writer {
     }
     std::unique_ptr<TrainingSource> source;
     int32_t open = -1;
+    std::vector<Job> jobs;
+    int64_t pixels = 0;
     for (const auto& [number, places] : wanted) {
       if (tile(number).source != open) {
         open = tile(number).source;
@@ -169,22 +183,44 @@ class Writer {
         source.reset();  // two at once would need twice the memory
         source = std::make_unique<TrainingSource>(image.path, image.pair, o_.factor);
       }
-      const TrainingSource::Samples samples = source->read(tile(number).window);
-      for (const auto& [file, symmetry] : places) add(samples, number, symmetry, files[file]);
+      const auto samples = std::make_shared<const TrainingSource::Samples>(source->read(tile(number).window));
+      for (const auto& [file, symmetry] : places) {
+        jobs.push_back({samples, number, symmetry, file, {}});
+        pixels += tile(number).window.pixels();
+        if (pixels >= kPixelsAtOnce) do_jobs(jobs, files), pixels = 0;
+      }
     }
+    do_jobs(jobs, files);
     for (OpenFile& file : files) entries.push_back(finished(file));
   }
 
-  void add(const TrainingSource::Samples& samples, int64_t number, int symmetry, OpenFile& file) {
-    const PlannedTile& t = tile(number);
-    const ScannedImage& image = scan_.images[static_cast<size_t>(t.source)];
+  // Records are made side by side and written one after the other, in the order of the jobs.
+  void do_jobs(std::vector<Job>& jobs, std::vector<OpenFile>& files) {
+    std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      try {
+        const PlannedTile& t = tile(jobs[i].tile);
+        const auto& bands = scan_.images[static_cast<size_t>(t.source)].bands;
+        jobs[i].record = record_of(*jobs[i].samples, t, jobs[i].symmetry, bands, scan_.form);
+      } catch (...) {
+#pragma omp critical
+        failure = std::current_exception();
+      }
+    }
+    if (failure) std::rethrow_exception(failure);
+    for (Job& job : jobs) write(job, files[job.file]);
+    jobs.clear();
+  }
+
+  void write(Job& job, OpenFile& file) {
+    const PlannedTile& t = tile(job.tile);
     ManifestSource& account = sources_[static_cast<size_t>(t.source)];
-    TileRecord record = record_of(samples, t, symmetry, image.bands, scan_.form);
-    record.note = note_of(t, symmetry, account.name);
-    file.writer.add(record);
-    file.entry.tiles.push_back({t.source, t.window, t.width, t.height, symmetry});
+    job.record.note = note_of(t, job.symmetry, account.name);
+    file.writer.add(job.record);
+    file.entry.tiles.push_back({t.source, t.window, t.width, t.height, job.symmetry});
     ++account.tiles;
-    if (file.training) means_.add(record);
+    if (file.training) means_.add(job.record);
     events_.progress(done_ += t.window.pixels(), all_);
   }
 
@@ -242,6 +278,9 @@ Manifest create_dataset(const std::vector<std::string>& images, const std::strin
                                                .seed = options.seed,
                                                .split_by_scene = options.split_by_scene,
                                                .symmetries = options.symmetries ? kSymmetries : 1});
+  char range[96];
+  std::snprintf(range, sizeof range, "value range %.7g..%.7g (", scan.form.range.low, scan.form.range.high);
+  events.say(range + scan.range_origin + ")");
   make_dataset_folder(folder);
   try {
     Manifest manifest = Writer(folder, options, scan, events).write(split);

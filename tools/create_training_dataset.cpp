@@ -108,12 +108,6 @@ void settle(Options& o, const CLI::App& app) {
   d.origin = std::string(kName) + " " + SR_VERSION;
 }
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.7g", value);
-  return text;
-}
-
 void tell(const Manifest& m, const std::string& folder, double seconds, const CommonOptions& common) {
   constexpr const char* kModes[] = {"luma", "per band", "joint"};
   const DatasetInfo& i = m.info;
@@ -121,8 +115,7 @@ void tell(const Manifest& m, const std::string& folder, double seconds, const Co
   for (const ManifestSource& s : m.sources) no_data += s.no_data, flat += s.flat, left_out += s.left_out;
   for (const ManifestFile& f : m.files) bytes += static_cast<int64_t>(f.bytes);
   common.say(std::to_string(i.bands) + " band" + (i.bands > 1 ? "s" : "") + " of " + name_of(i.type) + ", " +
-             kModes[static_cast<int>(i.mode)] + ", value range " + number(i.range.low) + ".." +
-             number(i.range.high));
+             kModes[static_cast<int>(i.mode)]);
   const auto skipped = [&](int64_t tiles, const char* why) {
     if (tiles > 0) common.say("left out " + std::to_string(tiles) + " tiles " + why);
   };
