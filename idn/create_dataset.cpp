@@ -221,6 +221,9 @@ class Writer {
     file.entry.tiles.push_back({t.source, t.window, t.width, t.height, job.symmetry});
     ++account.tiles;
     if (file.training) means_.add(job.record);
+    if (pictures_ < o_.debug_pictures)
+      write_png((fs::path(folder_) / "Debug" / picture_file_name(pictures_++)).string(),
+                record_picture(job.record, scan_.form.range));
     events_.progress(done_ += t.window.pixels(), all_);
   }
 
@@ -265,6 +268,7 @@ class Writer {
   MeanMeter means_;
   std::vector<ManifestSource> sources_;
   int64_t done_ = 0, all_ = 0;  // pixels
+  int64_t pictures_ = 0;
 };
 
 }  // namespace
@@ -281,7 +285,7 @@ Manifest create_dataset(const std::vector<std::string>& images, const std::strin
   char range[96];
   std::snprintf(range, sizeof range, "value range %.7g..%.7g (", scan.form.range.low, scan.form.range.high);
   events.say(range + scan.range_origin + ")");
-  make_dataset_folder(folder);
+  make_dataset_folder(folder, options.debug_pictures > 0);
   try {
     Manifest manifest = Writer(folder, options, scan, events).write(split);
     save_mean_values((fs::path(folder) / "mean_values.json").string(), manifest.info.means);

@@ -45,6 +45,11 @@ std::vector<fs::path> own_files(const fs::path& folder) {
   return files;
 }
 
+std::string three_digits(int64_t number) {
+  const std::string digits = std::to_string(number);
+  return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
+}
+
 template <class Work>
 void with_folder(const std::string& folder, const Work& work) {
   try {
@@ -74,17 +79,20 @@ void clear_dataset_folder(const std::string& folder) {
   });
 }
 
-void make_dataset_folder(const std::string& folder) {
-  check_dataset_folder(folder);
+void make_dataset_folder(const std::string& folder, bool debug) {
   clear_dataset_folder(folder);
   with_folder(folder, [&] {
     for (const char* part : {"Training", "Validation"}) fs::create_directories(fs::path(folder) / part);
+    if (debug) fs::create_directory(fs::path(folder) / "Debug");
   });
 }
 
 std::string record_file_name(int64_t number) {
-  const std::string digits = std::to_string(number);
-  return "data_" + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".rec";
+  return "data_" + three_digits(number) + ".rec";
+}
+
+std::string picture_file_name(int64_t number) {
+  return "tile_" + three_digits(number) + ".png";
 }
 
 }  // namespace sr

@@ -11,10 +11,11 @@ void check_dataset_folder(const std::string& folder);
 /// Removes an earlier data set from the folder, manifest.json first. Errors: as check_dataset_folder().
 void clear_dataset_folder(const std::string& folder);
 
-/// Clears the folder and makes it and those within it. Errors: as above.
-void make_dataset_folder(const std::string& folder);
+/// Clears the folder and makes it, Training and Validation within it, and Debug if wanted. Errors: as above.
+void make_dataset_folder(const std::string& folder, bool debug);
 
-/// "data_007.rec", "data_1234.rec"
+/// "data_007.rec", "data_1234.rec"; "tile_007.png"
 std::string record_file_name(int64_t number);
+std::string picture_file_name(int64_t number);
 
 }  // namespace sr

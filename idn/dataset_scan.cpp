@@ -125,9 +125,9 @@ void check_agrees(const Candidate& c, const Candidate& reference, const TileForm
   const size_t bands = c.image.bands.size(), wanted = reference.image.bands.size();
   const bool fits = form.mode == ColourMode::luma ? bands == 1 || bands == 3 : bands == wanted;
   if (fits && c.type == reference.type) return;
-  throw Error(Error::Kind::unsupported, c.image.path, ": ", bands, " bands of ", sr::name_of(c.type),
-              " do not go together with ", wanted, " of ", sr::name_of(reference.type), " in ",
-              reference.image.path, "; make a data set of their own of such images");
+  throw Error(Error::Kind::unsupported, c.image.path, ": ", bands, bands == 1 ? " band of " : " bands of ",
+              sr::name_of(c.type), ", but ", fs::path(reference.image.path).filename().string(), " has ",
+              wanted, " of ", sr::name_of(reference.type), "; the images of a data set must agree");
 }
 
 void drop_those_that_differ(std::vector<Candidate>& candidates, const TileForm& form,

@@ -136,4 +136,30 @@ TileRecord paired(Raster gt, Raster down, const TileForm& form) {
   return record;
 }
 
+Raster record_picture(const TileRecord& record, const ValueRange& range) {
+  constexpr int64_t kGap = 8;
+  constexpr double kGain = 4;
+  const auto [x0, y0, w, h] = record.gt.window;
+  const int bands = record.gt.bands >= 3 ? 3 : 1;
+  const auto value = [&](const Raster& raster, int64_t sample) {
+    return with_sample_type(raster.type, [&](auto zero) {
+      return (static_cast<double>(raster.data<decltype(zero)>()[sample]) - range.low) /
+             (range.high - range.low);
+    });
+  };
+  Raster picture({0, 0, 3 * w + 2 * kGap, h}, bands, SampleType::u8);
+  std::fill(picture.samples.begin(), picture.samples.end(), std::byte{255});
+  for (int64_t y = 0; y < h; ++y)
+    for (int64_t x = 0; x < w; ++x)
+      for (int b = 0; b < bands; ++b) {
+        const int64_t sample = (y * w + x) * record.gt.bands + b;
+        const double truth = value(record.gt, sample), enlarged = value(record.bic_up, sample);
+        uint8_t* to = picture.data<uint8_t>() + (y * picture.window.w + x) * bands + b;
+        to[0] = to_sample<uint8_t>(255 * truth);
+        to[(w + kGap) * bands] = to_sample<uint8_t>(255 * enlarged);
+        to[2 * (w + kGap) * bands] = to_sample<uint8_t>(255 * (0.5 + kGain * (truth - enlarged)));
+      }
+  return picture;
+}
+
 }  // namespace sr

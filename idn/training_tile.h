@@ -53,4 +53,8 @@ TileRecord degraded(Raster gt, const TileForm& form);
 /// The record of a real pair: `down` is another sensor's image of gt's ground.
 TileRecord paired(Raster gt, Raster down, const TileForm& form);
 
+/// A picture to look at, 8 bits: the truth, its shrunk and enlarged version, and four times their difference
+/// on grey, side by side. The first three bands, or the first.
+Raster record_picture(const TileRecord& record, const ValueRange& range);
+
 }  // namespace sr

@@ -12,11 +12,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kName = "create_training_dataset";
+constexpr int kDebugPictures = 16;
 
 struct Options {
   std::string data_path, out_path;
   std::vector<std::string> img_ext = {".tif"};
-  bool no_shuffle = false, augment = false;
+  bool no_shuffle = false, augment = false, debug = false;
   std::vector<double> value_range;
   std::string colour_mode = "auto", luma = "full";
   DatasetOptions dataset;
@@ -75,6 +76,9 @@ void add_options(CLI::App& app, Options& o) {
   app.add_flag(
       "--unrounded", d.unrounded,
       "store the shrunk and enlarged images as floats that were never rounded, as the literature does");
+  app.add_flag(
+      "--debug", o.debug,
+      "also write pictures of 16 tiles to OUT_PATH/xFACTOR/Debug: truth, enlarged, their difference");
   o.common.add_to(app);
 }
 
@@ -92,6 +96,7 @@ void settle(Options& o, const CLI::App& app) {
     throw Error(Error::Kind::usage, "--augment has scales of its own; leave --scales out, or --augment");
   if (o.augment) d.scales = {1, 0.9, 0.8, 0.7, 0.6}, d.symmetries = true;
   d.shuffle = !o.no_shuffle;
+  if (o.debug) d.debug_pictures = kDebugPictures;
   if (o.colour_mode == "luma") d.mode = ColourMode::luma;
   if (o.colour_mode == "per_band") d.mode = ColourMode::per_band;
   if (o.colour_mode == "joint") d.mode = ColourMode::joint;
