@@ -19,7 +19,7 @@ struct TileForm {
   LumaConvention luma = LumaConvention::full;
   int bands = 1;  ///< stored: 1 for luma, else the colour bands
   SampleType type = SampleType::u8;
-  ValueRange range;
+  ValueRange range = {};
   bool unrounded = false;  ///< down and bic_up as floats, as the literature's protocol has them
 
   /// Type of down and bic_up: `type`, or f32 if unrounded (f64 for types of more than 24 bits).

@@ -9,10 +9,10 @@
 #include "idn/create_dataset.h"
 #include "idn/symmetry.h"
 #include "io/picture.h"
-#include "landscape/procedural_scene.h"
 #include "tensor/resize.h"
 #include "tests/expect_error.h"
 #include "tests/run_program.h"
+#include "tests/training_images.h"
 
 namespace sr {
 namespace {
@@ -25,10 +25,8 @@ class Patches : public testing::Test {
   std::vector<std::string> pictures(std::vector<std::pair<int, int>> sizes, int bands = 3) {
     std::vector<std::string> list;
     for (const auto& [w, h] : sizes) {
-      const ProceduralScene scene{
-          .width = w, .height = h, .bands = bands, .seed = static_cast<uint32_t>(list.size() + 1)};
       list.push_back(folder_ / ("p" + std::to_string(list.size()) + ".png"));
-      write_png(list.back(), procedural_scene(scene, {0, 0, w, h}));
+      write_png(list.back(), landscape_image(w, h, bands, static_cast<uint32_t>(list.size())));
     }
     return list;
   }

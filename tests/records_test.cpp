@@ -55,6 +55,8 @@ std::vector<TileRecord> write_records(const std::string& path, int count, Random
 }
 
 void write_bytes(const std::string& path, const std::string& bytes) {
+  std::filesystem::remove(
+      path);  // file systems hurry to the disk when an old file is emptied and written again
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
