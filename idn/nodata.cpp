@@ -42,6 +42,11 @@ Neighbours known_neighbours(const Tensor& values, const Invalid& unknown, int64_
 
 }  // namespace
 
+bool may_have_holes(const TiffInfo& info) {
+  const bool has_nan = info.type == SampleType::f32 || info.type == SampleType::f64;
+  return has_nan || info.nodata || info.has_mask || info.alpha_band();
+}
+
 Invalid find_invalid(const Raster& raster, std::optional<double> nodata, std::optional<int> alpha_band) {
   const int bands = raster.bands;
   Invalid invalid(static_cast<size_t>(raster.window.pixels() * bands), 0);

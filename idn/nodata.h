@@ -7,12 +7,16 @@
 #include <vector>
 
 #include "io/raster.h"
+#include "io/tiff_reader.h"
 #include "tensor/tensor.h"
 
 namespace sr {
 
 /// One byte per sample, [row][column][band]: nonzero where the sample is no picture.
 using Invalid = std::vector<uint8_t>;
+
+/// Whether any sample of such an image can be no picture: there is a nodata value, a mask, alpha, or NaN.
+bool may_have_holes(const TiffInfo& info);
 
 /// Marks samples equal to `nodata`, NaN and infinities, all bands of pixels whose mask or alpha is zero.
 Invalid find_invalid(const Raster& raster, std::optional<double> nodata, std::optional<int> alpha_band);

@@ -82,7 +82,8 @@ TrainingSource::TrainingSource(const std::string& path, const std::string& pair_
 Raster TrainingSource::read(ImageSource& image, const Window& window, RangeMeter* meter, bool& complete) {
   const TiffInfo& info = image.info();
   Raster raster = image.read(window);
-  const Invalid invalid = find_invalid(raster, info.nodata, info.alpha_band());
+  const Invalid invalid =
+      may_have_holes(info) ? find_invalid(raster, info.nodata, info.alpha_band()) : Invalid();
   complete = complete && std::find(invalid.begin(), invalid.end(), 1) == invalid.end();
   if (meter) meter->add(raster, invalid, info.alpha_band());
   raster.mask.clear();

@@ -170,8 +170,7 @@ SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network
   s.alpha_band = info.alpha_band();
   s.nodata = info.nodata;
   s.range = range;
-  const bool has_nan = info.type == SampleType::f32 || info.type == SampleType::f64;
-  s.may_have_holes = has_nan || info.nodata || info.has_mask || s.alpha_band;
+  s.may_have_holes = may_have_holes(info);
   const auto colours = static_cast<int>(s.colour_bands().size());
   s.mode = mode.value_or(default_mode(info, colours, network.nchan));
   const int wanted = s.mode == ColourMode::luma ? 3 : s.mode == ColourMode::joint ? network.nchan : colours;
