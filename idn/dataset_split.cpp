@@ -76,14 +76,18 @@ Split split_tiles(const std::vector<PlannedTile>& tiles, const SplitOptions& opt
     if (validating.contains(t)) continue;
     const PlannedTile& tile = tiles[static_cast<size_t>(t)];
     const std::vector<Window>& taken = ground[tile.source];
-    const bool shares = tile.scaled && std::any_of(taken.begin(), taken.end(),
-                                                   [&](const Window& w) { return overlap(w, tile.window); });
+    const bool shares =
+        std::any_of(taken.begin(), taken.end(), [&](const Window& w) { return overlap(w, tile.window); });
     if (shares || sources.contains(tile.source)) {
       split.left_out.push_back(t);
       continue;
     }
     for (int s = 0; s < options.symmetries; ++s) split.training.push_back({t, s});
   }
+  if (split.training.empty())
+    throw Error(Error::Kind::usage, "all ", tiles.size(), " tiles share ground with the ", chosen.size(),
+                " that validate, none is left to train on: give more images or a smaller --tile_size_w and ",
+                "--tile_size_h");
   if (options.shuffle) shuffle(split.training, random);
   return split;
 }

@@ -78,25 +78,29 @@ TEST(SplitTiles, ByScenesThatAreLargerThanARecordFileTheRestIsLeftOut) {
   EXPECT_EQ(split.left_out.size(), 92u);
 }
 
-TEST(SplitTiles, ScaledTilesNeitherValidateNorShareGroundWithThoseThatDo) {
+TEST(SplitTiles, NoGroundThatValidatesIsTrainedOnAtAnyScale) {
   std::vector<PlannedTile> tiles = rows_of_tiles({20, 20});
-  for (int32_t s = 0; s < 2; ++s)
+  for (int32_t s = 0; s < 2; ++s) {
+    tiles.push_back({s, false, {195, 0, 10, 10}, 10, 10});  // moved inwards
     for (int i = 0; i < 13; ++i) tiles.push_back({s, true, {15 * i, 0, 15, 10}, 10, 6});
-  const Split split = split_tiles(tiles, {});
-  ASSERT_EQ(split.validation.size(), 4u);
-  for (const SplitItem& v : split.validation) {
-    const PlannedTile& validating = tiles[static_cast<size_t>(v.tile)];
-    EXPECT_FALSE(validating.scaled);
-    for (const SplitItem& t : split.training) {
-      const PlannedTile& training = tiles[static_cast<size_t>(t.tile)];
-      EXPECT_FALSE(training.source == validating.source &&
-                   training.window.x < validating.window.x + validating.window.w &&
-                   validating.window.x < training.window.x + training.window.w);
-    }
   }
-  EXPECT_GE(split.left_out.size(), 2u);
-  EXPECT_LE(split.left_out.size(), 8u);
-  EXPECT_EQ(split.training.size() + split.validation.size() + split.left_out.size(), tiles.size());
+  for (uint64_t seed = 1; seed < 20; ++seed) {
+    const Split split = split_tiles(tiles, {.seed = seed});
+    ASSERT_EQ(split.validation.size(), 4u);
+    for (const SplitItem& v : split.validation) {
+      const PlannedTile& validating = tiles[static_cast<size_t>(v.tile)];
+      EXPECT_FALSE(validating.scaled);
+      for (const SplitItem& t : split.training) {
+        const PlannedTile& training = tiles[static_cast<size_t>(t.tile)];
+        EXPECT_FALSE(training.source == validating.source &&
+                     training.window.x < validating.window.x + validating.window.w &&
+                     validating.window.x < training.window.x + training.window.w);
+      }
+    }
+    EXPECT_GE(split.left_out.size(), 2u);
+    EXPECT_LE(split.left_out.size(), 4u * 3);
+    EXPECT_EQ(split.training.size() + split.validation.size() + split.left_out.size(), tiles.size());
+  }
 }
 
 TEST(SplitTiles, SymmetriesMultiplyWhatIsTrainedOnAlone) {
@@ -112,6 +116,9 @@ TEST(SplitTiles, SymmetriesMultiplyWhatIsTrainedOnAlone) {
 TEST(SplitTiles, WhatCannotBeDividedIsRefused) {
   expect_error(Error::Kind::usage, "only 1 tile", [] { split_tiles(rows_of_tiles({1}), {}); });
   expect_error(Error::Kind::usage, "only 0 tile", [] { split_tiles({}, {}); });
+  expect_error(Error::Kind::usage, "none is left to train on", [] {
+    split_tiles({{0, false, {0, 0, 10, 10}, 10, 10}, {0, false, {4, 0, 10, 10}, 10, 10}}, {});
+  });
   expect_error(Error::Kind::usage, "only 1 image", [] {
     split_tiles(rows_of_tiles({30, 0}), {.split_by_scene = true});
   });

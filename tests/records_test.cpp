@@ -163,6 +163,31 @@ TEST_F(Records, LengthsThatTheFileCannotHaveAreRefusedBeforeAnythingIsAllocated)
   refused(24, 3, 8, Error::Kind::format, "corrupted");
 }
 
+// docs/formats.md has a reader in Python; its crc32c is that of the checkpoint's.
+TEST_F(Records, TheReaderInTheDocumentationReadsThem) {
+  constexpr const char* kPython = "/usr/bin/python3";
+  if (!std::filesystem::exists(kPython)) GTEST_SKIP() << "no " << kPython;
+  const std::string text = text_of_file(SR_SOURCE_DIR "/docs/formats.md");
+  const auto code_after = [&](const std::string& heading, const std::string& end) {
+    const size_t from = text.find("```python\n", text.find(heading)) + 10;
+    return text.substr(from, text.find(end, from) - from);
+  };
+  write_bytes(folder_ / "read.py", code_after("### Reading one in Python", "def load_checkpoint") +
+                                       code_after("### Reading a record file in Python", "```"));
+  TileRecord record = random_record(3, SampleType::i16, SampleType::f64, random_);
+  for (int64_t i = 0; i < record.gt.window.pixels() * 3; ++i)
+    record.gt.data<int16_t>()[i] = static_cast<int16_t>(i % 2 ? -7 : -8);
+  for (int64_t i = 0; i < record.down.window.pixels() * 3; ++i) record.down.data<double>()[i] = 0.125;
+  RecordWriter writer(path_, "{}");
+  writer.add(random_record(1, SampleType::u8, SampleType::f32, random_));
+  writer.add(record);
+  writer.finish();
+  const ProgramRun run = run_program(kPython, {folder_ / "read.py", path_});
+  EXPECT_EQ(run.status, 0) << run.err;
+  for (const std::string& part : {record.note, std::string("-7.5)"), std::string("0.125)")})
+    EXPECT_NE(run.out.find(part), std::string::npos) << part << " in: " << run.out;
+}
+
 // Every bit is covered: a damaged file is refused, as a whole or when the damaged record is read.
 TEST_F(Records, TenThousandDamagesAreAllNoticed) {
   write_records(path_, 3, random_);
