@@ -5,7 +5,6 @@ set -euo pipefail
 
 factor=2
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-shared=${IDN_SHARED:-$root/../shared}
 bin=$root/build/release/bin
 out=$root/out
 
@@ -30,7 +29,7 @@ options=()
 [ -f build/release/CMakeCache.txt ] ||
   options=(-DSR_TESTS=OFF -DSR_BENCH=OFF -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF)
 if ! { cmake --preset release "${options[@]}" &&
-       cmake --build --preset release --target make_scene convert_checkpoint eval_superres_net; } >"$log" 2>&1; then
+       cmake --build --preset release --target make_scene eval_superres_net; } >"$log" 2>&1; then
   tail -n 20 "$log" >&2
   fail "the build failed; the whole of its output is in $log"
 fi
@@ -40,23 +39,11 @@ if [ -z "$scene" ]; then
   "$bin/make_scene" --quiet --out "$scene" --width 480 --height 360 --seed 19 --samples 4
 fi
 
-caffemodel=$shared/reference/idn_caffe/IDN_x$factor.caffemodel
-if [ -d "pretrained/x$factor/ckpts" ]; then
-  weights=(--pretrained_path "$root/pretrained")
-elif [ -f "$caffemodel" ]; then
-  "$bin/convert_checkpoint" --quiet --from "$caffemodel" --to "$out/weights" --upsampling_factor "$factor"
-  weights=(--pretrained_path "$out/weights")
-else
-  echo "There are no weights here yet, so what follows is BICUBIC interpolation, not the network."
-  weights=(--bicubic_only)
-fi
-
 "$bin/eval_superres_net" --data_path "$scene" --upsampling_factor "$factor" --out_path "$out/x$factor" \
-  "${weights[@]}" --preview
+  --pretrained_path "$root/pretrained" --preview
 
 name=$(basename "$scene")
 result=$out/x$factor/$name
-[ "${weights[0]}" != --bicubic_only ] || result=$out/x$factor/${name%.*}_bic_up.${name##*.}
 picture=$out/x$factor/${name%.*}_preview.png
 for file in "$result" "$picture"; do
   [ -s "$file" ] || fail "$file was not written"

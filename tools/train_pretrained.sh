@@ -40,5 +40,5 @@ train 2 "$x2_seconds" --upsampler_deviation 0.001
 for factor in 3 4; do
   prepare "$factor"
   seconds=x${factor}_seconds
-  train "$factor" "${!seconds}" --upsampler_deviation 0.001 --start_from "$work/run/x2/ckpts"
+  train "$factor" "${!seconds}" --upsampler_deviation 0.001 --start_from "$work/run/x2/ckpts/best.sr"
 done
