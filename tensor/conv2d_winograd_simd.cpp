@@ -64,28 +64,27 @@ void transform_weights(const Taps& taps, const OutputBlock& block, int64_t first
 
 // ---- results ----
 
-// One tile's products -> its outputs of one block.
-template <class V>
-void transform_output(const ConvDims& d, const Tile& tile, const OutputBlock& block, const float* from,
-                      int64_t place, const ConvEpilogue& e, float* y) {
+// One tile's products -> its outputs.
+void transform_output(const ConvDims& d, const Tile& tile, const float* from, int64_t place,
+                      const ConvEpilogue& e, float* y) {
   const int64_t rows = smaller(kWinogradOutputs, d.oh - tile.row);
   const int64_t columns = smaller(kWinogradOutputs, d.ow - tile.column);
-  for (int64_t k = 0; k < block.count; k += V::kLanes) {
-    const int64_t first = block.first + k, count = smaller(V::kLanes, block.count - k);
-    const V bias = bias_lanes<V>(e, first, count);
-    const int64_t corner = (tile.n * d.oh + tile.row) * d.ow + tile.column;
-    const auto product = [&](int i, int j) { return V::load(from + (i * 6 + j) * place + k); };
-    if (rows == 4 && columns == 4 && count == V::kLanes && !e.added[0].data) {
-      float* to = y + corner * d.y_pitch + first;
-      transform_square<V, OutputTransform>(product, [&](int i, int j, V value) {
+  const int64_t corner = (tile.n * d.oh + tile.row) * d.ow + tile.column;
+  for (int64_t o = 0; o < d.o; o += kLanes) {
+    const int64_t count = smaller(kLanes, d.o - o);
+    const Vector bias = bias_lanes<Vector>(e, o, count);
+    const auto product = [&](int i, int j) { return Vector::load(from + (i * 6 + j) * place + o); };
+    if (rows == 4 && columns == 4 && count == kLanes && !e.added[0].data) {
+      float* to = y + corner * d.y_pitch + o;
+      transform_square<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
         (value + bias).leaky(e.leak).store(to + (i * d.ow + j) * d.y_pitch);
       });
       continue;
     }
-    transform_square<V, OutputTransform>(product, [&](int i, int j, V value) {
+    transform_square<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
       if (i >= rows || j >= columns) return;
       const int64_t pixel = corner + i * d.ow + j;
-      finish<V>(value, bias, e, pixel, first, count, y + pixel * d.y_pitch + first);
+      finish<Vector>(value, bias, e, pixel, o, count, y + pixel * d.y_pitch + o);
     });
   }
 }
@@ -190,24 +189,20 @@ class Winograd {
         const OutputBlock block = blocks_[b];
         multiply_function(d_.o / d_.groups, block.vectors)(
             inputs + f * input_place + block.group * cg_, channels_, cg_, weights_of(f, b), count,
-            results + f * product_place + b * blocks_.width(), products());
+            results + f * product_place + block.first, products());
       }
     for (int64_t t = 0; t < count; ++t)
-      for (int64_t b = 0; b < blocks_.size(); ++b) {
-        const float* from = results + t * products() + b * blocks_.width();
-        if (uses_eight(d_.o / d_.groups))
-          transform_output<Lanes8>(d_, tiles[first + t], blocks_[b], from, product_place, e, y);
-        else
-          transform_output<Vector>(d_, tiles[first + t], blocks_[b], from, product_place, e, y);
-      }
+      transform_output(d_, tiles[first + t], results + t * products(), product_place, e, y);
   }
 
  private:
+  // Floats of one tile's products: a block's lanes beyond its outputs are overwritten by the next block's
+  // first.
   int64_t products() const {
-    return blocks_.size() * blocks_.width();
+    return round_up(blocks_[blocks_.size() - 1].first + blocks_.width(), 16);
   }
   int64_t place_of_weights() const {
-    return cg_ * products();
+    return cg_ * blocks_.size() * blocks_.width();
   }
   float* weights_of(int64_t place, int64_t block) {
     return weights_.data() + place * place_of_weights() + block * cg_ * blocks_.width();
