@@ -149,50 +149,58 @@ void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEp
 
 // ---- conv2d_shuffled: lanes are input channels ----
 
-// Dot products of P pixels with Q filters, 16 channels at a time; `channels` is a multiple of 16.
+// sums[p][q] += products of P pixels with Q filters under one kernel row, in lanes 16 floats apart; `terms`
+// and `channels` are multiples of 16.
 template <int Q, int P>
-void dot_block(const ConvDims& d, const float* const* rows, int64_t j, int64_t channels, const float* w,
-               int64_t filter_floats, float* result) {
-  Lanes16 sum[P][Q];
+void dot_block(const float* x, int64_t channels, const float* w, int64_t filter_floats, int64_t terms,
+               float* sums) {
+  Vector sum[P][Q];
 #pragma GCC unroll 12
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-    for (int q = 0; q < Q; ++q) sum[p][q] = Lanes16::zero();
-  for (int64_t u = 0; u < d.kh; ++u) {
-    const float* x = rows[u] + j * channels;
-    const float* wu = w + u * d.kw * channels;
-    for (int64_t k = 0; k < d.kw * channels; k += 16) {
-      Lanes16 weights[Q];
+    for (int q = 0; q < Q; ++q) sum[p][q] = Vector::load(sums + (p * Q + q) * 16);
+  for (int64_t k = 0; k < terms; k += 16) {
+    Vector weights[Q];
 #pragma GCC unroll 4
-      for (int q = 0; q < Q; ++q) weights[q] = Lanes16::load(wu + q * filter_floats + k);
+    for (int q = 0; q < Q; ++q) weights[q] = Vector::load(w + q * filter_floats + k);
 #pragma GCC unroll 12
-      for (int p = 0; p < P; ++p) {
-        const Lanes16 value = Lanes16::load(x + p * channels + k);
+    for (int p = 0; p < P; ++p) {
+      const Vector value = Vector::load(x + p * channels + k);
 #pragma GCC unroll 4
-        for (int q = 0; q < Q; ++q) sum[p][q].add_product(value, weights[q]);
-      }
+      for (int q = 0; q < Q; ++q) sum[p][q].add_product(value, weights[q]);
     }
   }
+#pragma GCC unroll 12
   for (int p = 0; p < P; ++p)
-    for (int q = 0; q < Q; ++q) result[p * Q + q] = sum_of(sum[p][q]);
+#pragma GCC unroll 4
+    for (int q = 0; q < Q; ++q) sum[p][q].store(sums + (p * Q + q) * 16);
 }
 
-constexpr int kFilters = kAccumulators == 24 ? 4 : 2;
-constexpr int kLargestDotPixels = kAccumulators == 24 ? 12 : 6;
+constexpr int kFilters = kAccumulators == 24 ? 4 : kAccumulators == 6 ? 3 : 2;
+constexpr int kLargestDotPixels = 12;
+// Pixels that go through all kernel rows together: a row of their inputs and of the filters, and their sums,
+// stay in the first-level cache.
+constexpr int64_t kDotPixels = 24;
 
 // Values of one row for the filters first .. first+Q; result is [ow][o].
 template <int Q>
 void dot_row(const ConvDims& d, const float* const* rows, int64_t channels, const float* weights,
              int64_t first, float* result) {
-  constexpr int kPixels =
-      kAccumulators == 24 ? (Q == 1 ? 12 : 24 / Q) : (kAccumulators < Q ? 1 : kAccumulators / Q);
-  const int64_t filter_floats = d.kh * d.kw * channels;
-  for (int64_t j = 0; j < d.ow; j += kPixels) {
-    float block[kPixels * Q];
-    dot_block<Q, kPixels>(d, rows, j, channels, weights + first * filter_floats, filter_floats, block);
-    const int64_t pixels = smaller(kPixels, d.ow - j);
+  constexpr int kPixels = Q == 1 && kVectorSums > 12 ? 12 : kVectorSums / Q;
+  static_assert(kDotPixels % kPixels == 0 && kPixels <= kLargestDotPixels);
+  const int64_t terms = d.kw * channels, filter_floats = d.kh * terms;
+  const float* w = weights + first * filter_floats;
+  for (int64_t j = 0; j < d.ow; j += kDotPixels) {
+    alignas(64) float sums[kDotPixels * Q * 16] = {};
+    const int64_t pixels = smaller(kDotPixels, d.ow - j);
+    for (int64_t u = 0; u < d.kh; ++u)
+      for (int64_t p = 0; p < pixels; p += kPixels)
+        for (int64_t lane = 0; lane < 16; lane += kLanes)
+          dot_block<Q, kPixels>(rows[u] + (j + p) * channels + lane, channels, w + u * terms + lane,
+                                filter_floats, terms, sums + p * Q * 16 + lane);
     for (int64_t p = 0; p < pixels; ++p)
-      for (int64_t q = 0; q < Q; ++q) result[(j + p) * d.o + first + q] = block[p * Q + q];
+      for (int64_t q = 0; q < Q; ++q)
+        result[(j + p) * d.o + first + q] = sum_of(Lanes16::load(sums + (p * Q + q) * 16));
   }
 }
 
@@ -208,10 +216,10 @@ void dot_row_filters(const ConvDims& d, const float* const* rows, int64_t channe
         dot_row<2>(d, rows, channels, weights, first, result);
         break;
       case 3:
-        dot_row<3>(d, rows, channels, weights, first, result);
+        if constexpr (kFilters >= 3) dot_row<3>(d, rows, channels, weights, first, result);
         break;
       default:
-        dot_row<4>(d, rows, channels, weights, first, result);
+        if constexpr (kFilters >= 4) dot_row<4>(d, rows, channels, weights, first, result);
         break;
     }
   }

@@ -110,6 +110,7 @@ struct Lanes8 {
   static Scalar broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   void store(float* p) const { _mm256_storeu_ps(p, a); }
   void add_product(Scalar x, Lanes8 w) { a = _mm256_fmadd_ps(x, w.a, a); }
+  void add_product(Lanes8 x, Lanes8 w) { a = _mm256_fmadd_ps(x.a, w.a, a); }
   Lanes8 operator+(Lanes8 b) const { return {_mm256_add_ps(a, b.a)}; }
   Lanes8 operator-(Lanes8 b) const { return {_mm256_sub_ps(a, b.a)}; }
   Lanes8 leaky(float leak) const { return {_mm256_max_ps(a, _mm256_mul_ps(a, _mm256_set1_ps(leak)))}; }
@@ -127,6 +128,9 @@ struct Lanes8 {
   void store(float* p) const { _mm_storeu_ps(p, a), _mm_storeu_ps(p + 4, b); }
   void add_product(Scalar x, Lanes8 w) {
     a = _mm_add_ps(a, _mm_mul_ps(x, w.a)), b = _mm_add_ps(b, _mm_mul_ps(x, w.b));
+  }
+  void add_product(Lanes8 x, Lanes8 w) {
+    a = _mm_add_ps(a, _mm_mul_ps(x.a, w.a)), b = _mm_add_ps(b, _mm_mul_ps(x.b, w.b));
   }
   Lanes8 operator+(Lanes8 y) const { return {_mm_add_ps(a, y.a), _mm_add_ps(b, y.b)}; }
   Lanes8 operator-(Lanes8 y) const { return {_mm_sub_ps(a, y.a), _mm_sub_ps(b, y.b)}; }
@@ -146,6 +150,8 @@ using Vector = Lanes8;
 #endif
 
 constexpr int64_t kLanes = Vector::kLanes;
+// Vectors that sums may occupy, with room for two to four factors.
+constexpr int kVectorSums = kAccumulators == 24 ? 24 : kAccumulators == 6 ? 12 : 6;
 
 // The sum of sixteen lanes, by halves: lane i + lane i+8, then i+4, i+2, i+1.
 inline float sum_of(const Lanes16& x) {

@@ -9,12 +9,10 @@
 
 namespace {
 
-// Q * T vectors are in registers beside the T that are read and a value.
-constexpr int kSums = kAccumulators == 24 ? 24 : kAccumulators == 6 ? 12 : 6;
 constexpr int kLargestCount = kAccumulators == 24 ? 4 : 3;  // T
 
 constexpr int values_for(int vectors) {
-  return kSums / vectors < 8 ? kSums / vectors : 8;
+  return kVectorSums / vectors < 8 ? kVectorSums / vectors : 8;
 }
 
 // One side of the products: floats from one pixel to the next, and from one row of pixels.
