@@ -74,6 +74,12 @@ result was compared with double-precision loops first. By CPU time, median of th
 
 {table(works, "network/", lambda e: f"{e['x_peak']:.2f} ({e['x_peak_wall']:.2f}), {e['mpix_s']:.3f}")}
 
+## A training step: ratio to the peak (by wall clock), 10^6 input pixels a second
+
+Counted as three forward passes, as direct sums; Winograd's transforms need fewer. PyTorch beside it: `bench/train_peers.py`.
+
+{table(works, "train_step/", lambda e: f"{e['x_peak']:.2f} ({e['x_peak_wall']:.2f}), {e['mpix_s']:.3f}")}
+
 ## Operations: ratio to the peak
 
 {table({n: w for n, w in works.items() if n.startswith("conv")}, "", lambda e: f"{e['x_peak']:.2f}")}

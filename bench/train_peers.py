@@ -8,7 +8,7 @@
 Each contender runs in a process of its own, the contenders one after another in every round, so that what others
 do on the machine meets all alike. Ours is checked against double-precision loops by the benchmark itself. Times
 are the best of a round's steps by the wall clock and by CPU time per thread; the table shows the median of the
-rounds. Memory is the process's largest resident set, libraries included.
+rounds. Memory is the process's largest resident set, and in brackets how much of it PyTorch takes before the network.
 """
 import argparse
 import json
@@ -21,13 +21,14 @@ import tempfile
 MULTIPLY_ADDS = 551040  # of a forward pass for each low-resolution pixel
 
 TORCH_STEP = r"""
-import json, sys, time
+import json, resource, sys, time
 import torch
 from torch import nn
 import torch.nn.functional as F
 
 batch, size, threads, layout, seconds = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], float(sys.argv[5])
 torch.set_num_threads(threads)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def conv(i, o, groups=1, k=3):
@@ -70,7 +71,8 @@ while time.time() < end or len(wall) < 5:
     step()
     wall.append(time.perf_counter() - w)
     cpu.append((time.process_time() - c) / threads)
-print(json.dumps({"wall_s": min(wall), "cpu_s": min(cpu), "steps": len(wall), "version": torch.__version__}))
+print(json.dumps({"wall_s": min(wall), "cpu_s": min(cpu), "steps": len(wall),
+                  "libraries_mb": before, "version": torch.__version__}))
 """
 
 
@@ -147,8 +149,9 @@ def main():
     print("| | s, wall | s, CPU per thread | x peak, CPU | time / ours, CPU | memory, MB |\n|---|---|---|---|---|---|")
     for name in results:
         cpu = median(name, "cpu_s")
+        libraries = f" ({median(name, 'libraries_mb'):.0f})" if name.startswith("PyTorch") else ""
         print(f"| {name} | {median(name, 'wall_s'):.3f} | {cpu:.3f} | {operations * 1e-9 / cpu / peak:.2f} "
-              f"| {cpu / best:.2f} | {median(name, 'memory_mb'):.0f} |")
+              f"| {cpu / best:.2f} | {median(name, 'memory_mb'):.0f}{libraries} |")
     if args.json:
         with open(args.json, "a") as f:
             f.write(json.dumps({"arguments": vars(args), "results": results}) + "\n")
