@@ -63,19 +63,28 @@ std::string scaled_item(std::string_view attributes, std::string_view text, int 
 }
 
 std::string scaled_metadata(const std::string& xml, int factor) {
+  constexpr std::string_view kItem = "<Item", kEnd = "</Item>", kSpaces = " \t\r\n";
+  const std::string_view view(xml);
   std::string result;
   size_t done = 0;
   while (true) {
-    const size_t item = xml.find("<Item", done);
-    const size_t text = xml.find('>', item);
-    const size_t end = xml.find('<', text);
+    const size_t item = view.find(kItem, done);
+    const size_t text = view.find('>', item);
+    const size_t end = view.find('<', text);
     if (item == std::string::npos || text == std::string::npos || end == std::string::npos) break;
-    const std::string_view view(xml);
+    const std::string_view attributes = view.substr(item, text - item);
+    const bool statistics = attributes.find("name=\"STATISTICS_") != std::string_view::npos;
+    if (statistics && view.substr(end, kEnd.size()) == kEnd) {
+      result += view.substr(done, item - done);
+      done = std::min(view.find_first_not_of(kSpaces, end + kEnd.size()), view.size());
+      continue;
+    }
     result += view.substr(done, text + 1 - done);
-    result += scaled_item(view.substr(item, text - item), view.substr(text + 1, end - text - 1), factor);
+    result += scaled_item(attributes, view.substr(text + 1, end - text - 1), factor);
     done = end;
   }
-  return result + xml.substr(done);
+  result += view.substr(done);
+  return done > 0 && result.find(kItem) == std::string::npos ? "" : result;  // nothing but statistics
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ struct SceneTags {
   std::string gdal_metadata;                  ///< 42112, XML text
   std::string gdal_nodata;                    ///< 42113, the text as written
   std::vector<uint8_t> icc_profile;           ///< 34675
+  std::vector<uint8_t> xmp;                   ///< 700, XML text
   double x_resolution = 0, y_resolution = 0;  ///< 0 = absent
   uint16_t resolution_unit = 0;               ///< 0 = absent
   uint16_t orientation = 0;                   ///< 0 = absent
@@ -31,7 +32,8 @@ struct SceneTags {
 
 /// The tags of the same scene on a grid `factor` times as fine, whose upper left corner is the same point.
 /// A raster coordinate r becomes r*factor where it names pixel corners (PixelIsArea) and
-/// (r + 1/2)*factor - 1/2 where it names pixel centres (PixelIsPoint, RPC offsets).
+/// (r + 1/2)*factor - 1/2 where it names pixel centres (PixelIsPoint, RPC offsets). GDAL's statistics of the
+/// samples (STATISTICS_... in GDAL_METADATA) are left out: those of the finer samples are others.
 SceneTags scaled(const SceneTags& tags, int factor);
 
 }  // namespace sr

@@ -44,6 +44,10 @@ class PageTags {
     if (!values.empty()) set(tag, static_cast<int>(values.size()), values.data());
   }
 
+  void set_bytes(uint32_t tag, const std::vector<uint8_t>& bytes) {
+    if (!bytes.empty()) set(tag, static_cast<uint32_t>(bytes.size()), bytes.data());
+  }
+
   void set_text(uint32_t tag, const std::string& text) {
     if (!text.empty()) set(tag, text.c_str());
   }
@@ -109,9 +113,8 @@ class PageTags {
   }
 
   void set_descriptions(const SceneTags& tags) {
-    if (!tags.icc_profile.empty()) {
-      set(TIFFTAG_ICCPROFILE, static_cast<uint32_t>(tags.icc_profile.size()), tags.icc_profile.data());
-    }
+    set_bytes(TIFFTAG_ICCPROFILE, tags.icc_profile);
+    set_bytes(TIFFTAG_XMLPACKET, tags.xmp);
     set_text(TIFFTAG_IMAGEDESCRIPTION, tags.description);
     set_text(TIFFTAG_SOFTWARE, tags.software);
     set_text(TIFFTAG_DATETIME, tags.date_time);

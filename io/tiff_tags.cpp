@@ -38,10 +38,10 @@ double resolution_tag(TiffFile& file, uint32_t tag) {
   return TIFFGetField(file.get(), tag, &value) && std::isfinite(value) && value > 0 ? value : 0;
 }
 
-std::vector<uint8_t> icc_profile(TiffFile& file) {
+std::vector<uint8_t> bytes_tag(TiffFile& file, uint32_t tag) {
   uint32_t count = 0;
   const uint8_t* bytes = nullptr;
-  if (!TIFFGetField(file.get(), TIFFTAG_ICCPROFILE, &count, &bytes) || !bytes) return {};
+  if (!TIFFGetField(file.get(), tag, &count, &bytes) || !bytes) return {};
   return std::vector<uint8_t>(bytes, bytes + count);
 }
 
@@ -144,7 +144,8 @@ SceneTags read_scene_tags(TiffFile& file) {
   tags.rpc = array_tag<double>(file, kTagRpcCoefficient);
   tags.gdal_metadata = text_tag(file, kTagGdalMetadata);
   tags.gdal_nodata = text_tag(file, kTagGdalNodata);
-  tags.icc_profile = icc_profile(file);
+  tags.icc_profile = bytes_tag(file, TIFFTAG_ICCPROFILE);
+  tags.xmp = bytes_tag(file, TIFFTAG_XMLPACKET);
   tags.x_resolution = resolution_tag(file, TIFFTAG_XRESOLUTION);
   tags.y_resolution = resolution_tag(file, TIFFTAG_YRESOLUTION);
   tags.resolution_unit = short_tag(file, TIFFTAG_RESOLUTIONUNIT);

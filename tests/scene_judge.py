@@ -91,7 +91,9 @@ def make(folder):
         ds.GetRasterBand(band).SetDescription("band %d" % band)
         ds.GetRasterBand(band).SetScale(0.5 * band)
         ds.GetRasterBand(band).SetOffset(band)
+        ds.GetRasterBand(band).SetStatistics(0, 255, 100, 50)
     ds.SetMetadataItem("SENSOR", "made & <tested>")
+    ds.SetMetadata(["<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"], "xml:XMP")
     ds.SetMetadataItem("TIFFTAG_XRESOLUTION", "72")
     ds.SetMetadataItem("TIFFTAG_YRESOLUTION", "72")
     ds.SetMetadataItem("TIFFTAG_SOFTWARE", "by hand")
@@ -160,6 +162,7 @@ def differences(a, b, factor):
     same("AREA_OR_POINT", a.GetMetadataItem("AREA_OR_POINT"), b.GetMetadataItem("AREA_OR_POINT"))
     same("ICC profile", a.GetMetadataItem("SOURCE_ICC_PROFILE", "COLOR_PROFILE"),
          b.GetMetadataItem("SOURCE_ICC_PROFILE", "COLOR_PROFILE"))
+    same("XMP", a.GetMetadata("xml:XMP"), b.GetMetadata("xml:XMP"))
     skip = {"TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"}
     for key, value in a.GetMetadata().items():
         if key not in skip:
@@ -179,6 +182,7 @@ def differences(a, b, factor):
         same("name of band %d" % i, p.GetDescription(), q.GetDescription())
         same("scale of band %d" % i, p.GetScale(), q.GetScale())
         same("offset of band %d" % i, p.GetOffset(), q.GetOffset())
+        same("statistics of band %d" % i, None, q.GetMetadataItem("STATISTICS_MEAN"))
         same("mask flags of band %d" % i, p.GetMaskFlags(), q.GetMaskFlags())
         alpha = p.GetColorInterpretation() == gdal.GCI_AlphaBand
         if p.GetMaskFlags() != gdal.GMF_ALL_VALID and not alpha:

@@ -128,6 +128,22 @@ TEST(SceneTags, RpcItemsOfTheMetadataAreScaledAndTheRestIsVerbatim) {
   }
 }
 
+TEST(SceneTags, StatisticsOfTheSamplesAreNotCarried) {
+  SceneTags tags;
+  tags.gdal_metadata =
+      "<GDALMetadata>\n  <Item name=\"STATISTICS_MEAN\" sample=\"0\">12.5</Item>\n"
+      "  <Item name=\"SENSOR\">MY STATISTICS_MEAN</Item>\n"
+      "  <Item name=\"STATISTICS_APPROXIMATE\" sample=\"0\"></Item>\n"
+      "  <Item name=\"STATISTICS_MAXIMUM\" sample=\"1\">255</Item>\n</GDALMetadata>\n";
+  EXPECT_EQ(scaled(tags, 2).gdal_metadata,
+            "<GDALMetadata>\n  <Item name=\"SENSOR\">MY STATISTICS_MEAN</Item>\n  </GDALMetadata>\n");
+  tags.gdal_metadata =
+      "<GDALMetadata>\n  <Item name=\"STATISTICS_MINIMUM\" sample=\"0\">0</Item>\n</GDALMetadata>\n";
+  EXPECT_EQ(scaled(tags, 2).gdal_metadata, "");
+  tags.gdal_metadata = "<GDALMetadata><Item name=\"STATISTICS_MINIMUM\">0<Item></GDALMetadata>";
+  EXPECT_EQ(scaled(tags, 2).gdal_metadata, tags.gdal_metadata) << "damaged";
+}
+
 TEST(SceneTags, ResolutionGrowsAndAbsentTagsStayAbsent) {
   SceneTags tags;
   tags.x_resolution = 72;

@@ -42,7 +42,7 @@ TEST(TiffInfo, EveryTagOfTheSceneIsRead) {
   const std::vector<double> scale = {0.5, 0.25, 0}, points = {0, 0, 0, 100, 200, 0}, rpc(92, 1.5);
   const std::vector<uint16_t> keys = {1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 2, 3072, 0, 1, 32631};
   const std::vector<double> key_numbers = {6378137};
-  const std::vector<uint8_t> icc = {1, 2, 3, 0, 5};
+  const std::vector<uint8_t> icc = {1, 2, 3, 0, 5}, xmp = {'<', 'x', '/', '>'};
   const SceneTags tags = info_of(TestPage{}, [&](TIFF* tiff) {
                            TIFFSetField(tiff, kTagModelPixelScale, 3, scale.data());
                            TIFFSetField(tiff, kTagModelTiepoint, 6, points.data());
@@ -52,6 +52,7 @@ TEST(TiffInfo, EveryTagOfTheSceneIsRead) {
                            TIFFSetField(tiff, kTagGeoAsciiParams, "UTM 31|");
                            TIFFSetField(tiff, kTagGdalMetadata, "<GDALMetadata></GDALMetadata>");
                            TIFFSetField(tiff, TIFFTAG_ICCPROFILE, 5, icc.data());
+                           TIFFSetField(tiff, TIFFTAG_XMLPACKET, 4, xmp.data());
                            TIFFSetField(tiff, TIFFTAG_XRESOLUTION, 300.0);
                            TIFFSetField(tiff, TIFFTAG_YRESOLUTION, 150.0);
                            TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_CENTIMETER);
@@ -75,6 +76,7 @@ TEST(TiffInfo, EveryTagOfTheSceneIsRead) {
   EXPECT_TRUE(tags.pixel_is_point);
   EXPECT_EQ(tags.gdal_metadata, "<GDALMetadata></GDALMetadata>");
   EXPECT_EQ(tags.icc_profile, icc);
+  EXPECT_EQ(tags.xmp, xmp);
   EXPECT_EQ(tags.x_resolution, 300);
   EXPECT_EQ(tags.y_resolution, 150);
   EXPECT_EQ(tags.resolution_unit, RESUNIT_CENTIMETER);
@@ -93,7 +95,8 @@ TEST(TiffInfo, PlainTiffHasNoTags) {
   const TiffInfo info = info_of(TestPage{}, [](TIFF*) {});
   const SceneTags& tags = info.tags;
   EXPECT_TRUE(tags.pixel_scale.empty() && tags.tiepoints.empty() && tags.transformation.empty());
-  EXPECT_TRUE(tags.geo_key_directory.empty() && tags.rpc.empty() && tags.icc_profile.empty());
+  EXPECT_TRUE(tags.geo_key_directory.empty() && tags.rpc.empty());
+  EXPECT_TRUE(tags.icc_profile.empty() && tags.xmp.empty());
   EXPECT_FALSE(tags.pixel_is_point);
   EXPECT_EQ(tags.x_resolution, 0);
   EXPECT_EQ(tags.resolution_unit, 0);

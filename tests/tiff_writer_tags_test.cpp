@@ -39,6 +39,7 @@ TEST_F(TiffWriterTest, AllTagsAreWritten) {
   tags.gdal_metadata = "<GDALMetadata>\n  <Item name=\"A\">b</Item>\n</GDALMetadata>\n";
   tags.gdal_nodata = "-3.4028234663852886e+38";
   tags.icc_profile = {0, 1, 2, 250, 0, 3};
+  tags.xmp = {'<', 'x', '/', '>'};
   tags.x_resolution = 300;
   tags.y_resolution = 150.5;
   tags.resolution_unit = RESUNIT_CENTIMETER;
@@ -67,6 +68,8 @@ TEST_F(TiffWriterTest, AllTagsAreWritten) {
   const uint8_t* bytes = nullptr;
   ASSERT_EQ(TIFFGetField(file.get(), TIFFTAG_ICCPROFILE, &count, &bytes), 1);
   EXPECT_EQ(std::vector<uint8_t>(bytes, bytes + count), tags.icc_profile);
+  ASSERT_EQ(TIFFGetField(file.get(), TIFFTAG_XMLPACKET, &count, &bytes), 1);
+  EXPECT_EQ(std::vector<uint8_t>(bytes, bytes + count), tags.xmp);
   EXPECT_EQ(tag<float>(file, TIFFTAG_XRESOLUTION), 300.0f);
   EXPECT_EQ(tag<float>(file, TIFFTAG_YRESOLUTION), 150.5f);
   EXPECT_EQ(tag<uint16_t>(file, TIFFTAG_RESOLUTIONUNIT), RESUNIT_CENTIMETER);
