@@ -1,5 +1,6 @@
 #include "idn/network.h"
 
+#include <algorithm>
 #include <string>
 
 #include "tensor/error.h"
@@ -108,11 +109,14 @@ Reach Network::reach() const {
   return sum + upsample_.reach();
 }
 
-int64_t Network::peak_channels() {
+int64_t Network::peak_channels() const {
+  const int64_t fine = int64_t{options_.factor} * options_.factor * options_.nchan;
+  const int64_t ends = std::max((options_.num_FB_layers > 1 ? 2 : 1) * kFeatures, kFeatures + fine);
+  if (blocks_.empty()) return ends;
   // In a block's last 3x3 convolution: its input and result, the block's input, and the third convolution's
   // result, of which the skipped channels are a view. From the second block on the pool serves the 48
   // channels with the memory of the last block's 80.
-  return (kFeatures + kDistilled) + (kFeatures + kDistilled) + kFeatures + 64;
+  return std::max(ends, (kFeatures + kDistilled) + (kFeatures + kDistilled) + kFeatures + 64);
 }
 
 }  // namespace sr

@@ -60,8 +60,9 @@ class Network {
 
   /// How far a fine pixel's value looks in coarse pixels, from the layers: the margin that makes tiles exact.
   Reach reach() const;
-  /// Memory that tensors hold at most when nothing is recorded, in float32 values per coarse pixel.
-  static int64_t peak_channels();
+  /// Memory that tensors hold at most beside the image when nothing is recorded, in float32 values per coarse
+  /// pixel.
+  int64_t peak_channels() const;
 
  private:
   NetworkOptions options_;

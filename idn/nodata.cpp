@@ -1,5 +1,6 @@
 #include "idn/nodata.h"
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -72,25 +73,29 @@ Invalid find_invalid(const Raster& raster, std::optional<double> nodata, std::op
 void fill_invalid(Tensor& values, const Invalid& invalid, float beyond) {
   const int64_t w = values.shape().w, c = values.shape().c;
   std::vector<int64_t> open;  // samples that are still unknown
+  open.reserve(static_cast<size_t>(std::count_if(invalid.begin(), invalid.end(), [](auto i) { return i; })));
   for (size_t i = 0; i < invalid.size(); ++i)
     if (invalid[i]) open.push_back(static_cast<int64_t>(i));
+  // Those that a pass fills count as unknown until it ends: its order must not matter.
+  constexpr uint8_t kFilled = 2;
   Invalid unknown = invalid;
   for (int64_t pass = 0; pass < kFillRadius && !open.empty(); ++pass) {
-    std::vector<int64_t> still_open;
-    std::vector<std::pair<int64_t, float>> filled;  // applied after the pass: its order must not matter
     for (const int64_t at : open) {
       const Neighbours found = known_neighbours(values, unknown, at / c / w, at / c % w, at % c);
-      if (found.count > 0)
-        filled.emplace_back(at, static_cast<float>(found.sum / found.count));
+      if (found.count == 0) continue;
+      values.data()[at] = static_cast<float>(found.sum / found.count);
+      unknown[static_cast<size_t>(at)] = kFilled;
+    }
+    size_t left = 0;
+    for (const int64_t at : open) {
+      uint8_t& mark = unknown[static_cast<size_t>(at)];
+      if (mark == kFilled)
+        mark = 0;
       else
-        still_open.push_back(at);
+        open[left++] = at;
     }
-    for (const auto& [at, value] : filled) {
-      values.data()[at] = value;
-      unknown[static_cast<size_t>(at)] = 0;
-    }
-    if (filled.empty()) break;
-    open = std::move(still_open);
+    if (left == open.size()) break;
+    open.resize(left);
   }
   for (const int64_t at : open) values.data()[at] = beyond;
 }

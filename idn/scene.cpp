@@ -5,51 +5,20 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <numeric>
 #include <sstream>
 
+#include "idn/scene_plan.h"
 #include "idn/value_range.h"
+#include "tensor/allocator.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
 
 namespace sr {
 namespace {
 
-constexpr int64_t kProgramBytes = int64_t{64} << 20;  // code, libraries, weights, scratch rows
-constexpr int64_t kLargestCache = int64_t{256} << 20;
-constexpr int64_t kLargestCore = 2048;  // beyond this the margin costs nothing worth saving
-constexpr int64_t kSmallestCore = 16;
-constexpr int64_t kBlock = 256;  // side of a block of the result
-
-// What the reader may take: beside what a block of the file wants, enough not to decode a block twice.
+// What a file may make the reader allocate before it is known what it is needed for.
 TiffLimits limits_for(const SceneOptions& options) {
-  return {.block_bytes = options.max_memory_bytes / 4,
-          .cache_bytes = std::min(kLargestCache, options.max_memory_bytes / 8)};
-}
-
-// Blocks are used again by the tiles beside and below: a band of rows as high as a tile's read window and the
-// blocks that reach out of it serves them all, so memory follows the width of a scene and not its area.
-int64_t useful_cache(const TiffInfo& info, const TileGrid& grid) {
-  constexpr int64_t kBlockRows = 512;
-  const int64_t rows =
-      std::min(info.height, grid.tile_height + grid.margin.before + grid.margin.after + kBlockRows);
-  return info.width * rows * info.bands * bytes_of(info.type);
-}
-
-// All memory of a run whose largest tile has this core.
-int64_t bytes_for(const TiffInfo& info, const SceneSettings& s, const Reach& margin, int64_t tile_w,
-                  int64_t tile_h, int64_t reader_bytes, int results) {
-  const Window read{0, 0, std::min(info.width, tile_w + margin.before + margin.after),
-                    std::min(info.height, tile_h + margin.before + margin.after)};
-  const Tile tile{{0, 0, std::min(info.width, tile_w), std::min(info.height, tile_h)}, read};
-  const int64_t sample = info.bands * bytes_of(info.type);
-  const int64_t coarse = tile.read.pixels() * (sample + (info.has_mask ? 1 : 0));
-  const int64_t fine = tile.core.pixels() * s.factor * s.factor * sample * results;
-  return kProgramBytes + reader_bytes + (kTilesInFlight + 1) * (coarse + fine) + working_bytes(s, tile);
-}
-
-std::string megabytes(int64_t bytes) {
-  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB";
+  return {.block_bytes = options.max_memory_bytes / 4, .cache_bytes = options.max_memory_bytes / 8};
 }
 
 std::string text_of(double value) {
@@ -108,7 +77,7 @@ void verify(const std::string& path, TiffReader& reader, const Model& model, con
   constexpr int64_t kSide = 48;
   const TiffInfo& info = reader.info();
   const Reach margin = margin_for(&model, s) + margin_for(&model, s);
-  TiffReader written(path, TiffLimits{});
+  TiffReader written(path, {.block_bytes = int64_t{1} << 30, .cache_bytes = 0});
   Random random{static_cast<uint64_t>(info.width * 31 + info.height)};
   for (int i = 0; i < windows; ++i) {
     const int64_t w = std::min(kSide, info.width), h = std::min(kSide, info.height);
@@ -125,16 +94,16 @@ void verify(const std::string& path, TiffReader& reader, const Model& model, con
              " windows computed again without tiles, every bit the same");
 }
 
-void describe(const TiffInfo& info, const SceneSettings& s, const TileGrid& grid, const Model* model,
+void describe(const TiffInfo& info, const SceneSettings& s, const ScenePlan& plan, const Model* model,
               const SceneEvents& events) {
   constexpr const char* kModes[] = {"luma through the network", "each band through the network",
                                     "all bands together through the network"};
   std::ostringstream text;
   text << info.width << " x " << info.height << " x " << info.bands << ' ' << name_of(info.type) << " -> "
        << info.width * s.factor << " x " << info.height * s.factor << ", "
-       << (model ? kModes[static_cast<int>(s.mode)] : "bicubic") << ", " << grid.size() << " tiles of "
-       << grid.tile_width << " x " << grid.tile_height << ", margin " << grid.margin.before << '/'
-       << grid.margin.after;
+       << (model ? kModes[static_cast<int>(s.mode)] : "bicubic") << ", " << plan.grid.size() << " tiles of "
+       << plan.grid.tile_width << " x " << plan.grid.tile_height << ", margin " << plan.grid.margin.before
+       << '/' << plan.grid.margin.after << ", at most " << (plan.peak_bytes >> 20) << " MB";
   events.say(text.str());
   for (const std::string& note : info.notes) events.say(note);
   if (info.type == SampleType::u32 || info.type == SampleType::i32 || info.type == SampleType::f64)
@@ -144,30 +113,6 @@ void describe(const TiffInfo& info, const SceneSettings& s, const TileGrid& grid
 
 }  // namespace
 
-TileGrid plan_tiles(const TiffInfo& info, const Model* model, const SceneSettings& s,
-                    const SceneOptions& options, int64_t reader_bytes, int results) {
-  const Reach margin = margin_for(model, s);
-  const auto fits = [&](int64_t w, int64_t h) {
-    return bytes_for(info, s, margin, w, h, reader_bytes, results) <= options.max_memory_bytes;
-  };
-  int64_t w = info.width, h = info.height;
-  if (options.num_tiles_w > 0) w = (info.width + options.num_tiles_w - 1) / options.num_tiles_w;
-  if (options.num_tiles_h > 0) h = (info.height + options.num_tiles_h - 1) / options.num_tiles_h;
-  if (!fits(w, h) || (options.num_tiles_w == 0 && w > kLargestCore) ||
-      (options.num_tiles_h == 0 && h > kLargestCore)) {
-    const int64_t unit = kBlock / std::gcd(kBlock, int64_t{s.factor});
-    int64_t side = kLargestCore;
-    while (side > kSmallestCore && !fits(std::min(w, side), std::min(h, side)))
-      side = side > unit ? side - unit : side / 2;
-    w = std::min(w, side), h = std::min(h, side);
-  }
-  if (!fits(w, h))
-    throw Error(Error::Kind::limit, "max_memory of ", megabytes(options.max_memory_bytes),
-                " is too small for this scene: tiles of ", w, " x ", h, " pixels want ",
-                megabytes(bytes_for(info, s, margin, w, h, reader_bytes, results)));
-  return {info.width, info.height, w, h, margin};
-}
-
 void upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                    const SceneOptions& options, const SceneEvents& events) {
   const bool with_bicubic = !results.bicubic.empty();
@@ -175,21 +120,24 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   if (used && used->factor() != factor)
     throw Error(Error::Kind::usage, "the weights are for factor ", used->factor(), ", factor ", factor,
                 " was asked for");
-  TiffLimits limits = limits_for(options);
-  const TiffReader first_look(path, limits);
-  const TiffInfo info = first_look.info();
+  reset_pool_peak();  // what other scenes needed is not this one's
+  TiffReader reader(path, limits_for(options));
+  const TiffInfo& info = reader.info();
   NetworkOptions network;
   network.factor = factor;
   SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
-  const TileGrid grid = plan_tiles(info, used, settings, options, first_look.cache_bytes(),
-                                   (used ? 1 : 0) + (with_bicubic ? 1 : 0));
-  limits.cache_bytes = std::min(limits.cache_bytes, useful_cache(info, grid));
-  TiffReader reader(path, limits);
-  describe(info, settings, grid, used, events);
+  const ScenePlan plan = plan_scene(reader, used, settings,
+                                    {.max_memory_bytes = options.max_memory_bytes,
+                                     .num_tiles_w = options.num_tiles_w,
+                                     .num_tiles_h = options.num_tiles_h,
+                                     .results = (used ? 1 : 0) + (with_bicubic ? 1 : 0)});
+  const TileGrid& grid = plan.grid;
+  reader.set_cache_limit(plan.cache_bytes);
+  describe(info, settings, plan, used, events);
   settings.range = choose_range(reader, used, options, grid, events);
 
   const TiffInfo fine = fine_info(info, factor);
-  const TiffWriterOptions writing{.compression = options.compression, .block = static_cast<int>(kBlock)};
+  const TiffWriterOptions writing{.compression = options.compression, .block = kResultBlock};
   std::unique_ptr<TiffWriter> upscaled, bicubic;
   if (used) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, writing);
   if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, writing);

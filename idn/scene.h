@@ -39,10 +39,4 @@ struct SceneResults {
 void upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                    const SceneOptions& options, const SceneEvents& events = {});
 
-/// Tiles whose cores together make the scene: as the options say, no larger than the memory allows, cores
-/// aligned with the blocks of the result where memory alone decides. `reader_bytes` is what the reader holds
-/// (TiffReader::cache_bytes), `results` how many files are written. Errors: limit.
-TileGrid plan_tiles(const TiffInfo& info, const Model* model, const SceneSettings& settings,
-                    const SceneOptions& options, int64_t reader_bytes, int results);
-
 }  // namespace sr

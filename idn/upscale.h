@@ -16,12 +16,14 @@ struct UpscaleStreams {
   std::function<void(int64_t pixels_done)> progress = [](int64_t) {};
 };
 
-/// Runs all tiles through upscale_tile. An exception of any stage ends the others and comes out here.
+/// Runs all tiles through upscale_tile, those of the same pixel all over only once. An exception of any stage
+/// ends the others and comes out here.
 void upscale(const Model* model, const SceneSettings& settings, const TileGrid& grid, bool with_bicubic,
              const UpscaleStreams& streams);
 
-/// Fine tiles and read windows that are in memory at once, beside the one being computed: one being read or
-/// written and one waiting.
-constexpr int kTilesInFlight = 2;
+/// Read windows that are in memory at once: one being read, one waiting, one being computed; fine tiles
+/// likewise, and the last uniform ones: in a row of tiles the first, those between and the last differ.
+constexpr int kWindowsInFlight = 3;
+constexpr int kUniformTiles = 3;
 
 }  // namespace sr

@@ -1,5 +1,7 @@
 #include "idn/upscale_tile.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -221,12 +223,27 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
   return out;
 }
 
-int64_t working_bytes(const SceneSettings& s, const Tile& tile) {
+int64_t working_bytes(const Model* model, const SceneSettings& s, const Tile& tile) {
+  constexpr int64_t kFloat = 4, kFillPerSample = sizeof(int64_t) + 1;
+  constexpr int64_t kRingRows = 9, kRingChannels = 64 + 16;  // the upsampler's padded rows, in each thread
   const int64_t f2 = int64_t{s.factor} * s.factor, coarse = tile.read.pixels(),
                 fine = tile.core.pixels() * f2;
-  const int64_t network = std::max<int64_t>(Network::peak_channels() * coarse, (64 + f2) * coarse + fine);
-  // Normalized samples, holes, the network's activations, bicubic (with its margin), residual.
-  return 4 * (coarse * s.bands + network + 2 * fine * s.bands + fine) + coarse * s.bands;
+  const int64_t near = (tile.core.w + 2 * kBicubicReach) * (tile.core.h + 2 * kBicubicReach);
+  const int64_t threads = omp_get_max_threads();
+  const int64_t samples = coarse * s.bands * (kFloat + (s.may_have_holes ? 1 : 0));
+  // One after the other: holes are filled, the bicubic part is made and cut, the network runs beside it.
+  const int64_t filling = s.may_have_holes ? coarse * s.bands * kFillPerSample : 0;
+  const int64_t bicubic =
+      kFloat * s.bands *
+      (near * (1 + f2) + fine + threads * (4 * s.factor + 2) * (tile.core.w + 2 * kBicubicReach));
+  int64_t network = 0;
+  if (model) {
+    const int64_t channels = model->nchan(), result = channels * (coarse * f2 + fine);
+    network = kFloat * (fine * s.bands + coarse * channels +
+                        std::max(coarse * model->network->peak_channels(), result) +
+                        threads * kRingRows * kRingChannels * tile.read.w);
+  }
+  return samples + std::max({filling, bicubic, network});
 }
 
 }  // namespace sr

@@ -53,6 +53,6 @@ FineTile upscale_tile(const Model* model, const SceneSettings& settings, const R
                       const Tile& tile, bool with_bicubic);
 
 /// Bytes that upscale_tile needs at most beside the samples that go in and out.
-int64_t working_bytes(const SceneSettings& settings, const Tile& tile);
+int64_t working_bytes(const Model* model, const SceneSettings& settings, const Tile& tile);
 
 }  // namespace sr

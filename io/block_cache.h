@@ -30,18 +30,28 @@ class BlockCache {
     held_bytes_ += static_cast<int64_t>(samples.size());
     entries_.emplace_front(key, std::move(samples));
     places_[key] = entries_.begin();
-    while (held_bytes_ > limit_bytes_ && entries_.size() > 1) {
-      held_bytes_ -= static_cast<int64_t>(entries_.back().second.size());
-      places_.erase(entries_.back().first);
-      entries_.pop_back();
-    }
+    shrink();
     return entries_.front().second;
+  }
+
+  /// From now on.
+  void set_limit(int64_t bytes) {
+    limit_bytes_ = bytes;
+    shrink();
   }
 
   int64_t held_bytes() const { return held_bytes_; }
 
  private:
   using Entries = std::list<std::pair<uint64_t, Samples>>;
+
+  void shrink() {
+    while (held_bytes_ > limit_bytes_ && entries_.size() > 1) {
+      held_bytes_ -= static_cast<int64_t>(entries_.back().second.size());
+      places_.erase(entries_.back().first);
+      entries_.pop_back();
+    }
+  }
 
   int64_t limit_bytes_;
   int64_t held_bytes_ = 0;

@@ -8,7 +8,7 @@
 namespace sr {
 namespace {
 
-constexpr int64_t kLargeStripBytes = int64_t{16} << 20;
+constexpr int64_t kLargeStripBytes = int64_t{4} << 20;
 constexpr int64_t kBandBytes = int64_t{1} << 20;
 constexpr const char* kConvertFirst = "; convert it first, for example with gdal_translate";
 

@@ -24,10 +24,7 @@ std::unique_ptr<TiffFile> open_at(const std::string& path, uint64_t directory_of
 }  // namespace
 
 TiffPage::TiffPage(const std::string& path, uint64_t directory_offset, const TiffLimits& limits)
-    : directory_offset_(directory_offset),
-      max_allocation_(limits.block_bytes),
-      cache_limit_bytes_(limits.cache_bytes),
-      cache_(limits.cache_bytes) {
+    : directory_offset_(directory_offset), max_allocation_(limits.block_bytes), cache_(limits.cache_bytes) {
   files_.push_back(open_at(path, directory_offset, max_allocation_));
   layout_ = read_layout(*files_[0], limits);
   // Planes with large strips are decoded side by side: going from one to the other must not start them anew.
@@ -50,13 +47,14 @@ void TiffPage::fill_with(double value) {
   });
 }
 
-int64_t TiffPage::cache_bytes() const {
+int64_t TiffPage::decoding_bytes() const {
+  constexpr int64_t kIndexBytes = 16;  // offset and length of a block, which libtiff keeps in each handle
   const int64_t packed = layout_.packed_row_bytes() * layout_.band_h;
   const int64_t unpacked = layout_.pixel_bytes() * layout_.block_w * layout_.band_h;
-  const auto files = static_cast<int64_t>(files_.size());
-  // A block is decoded before others make room for it.
-  return std::max(cache_limit_bytes_, unpacked) + packed + unpacked +
-         files * layout_.largest_stored_block_bytes;
+  const int64_t blocks = layout_.blocks_across() * layout_.blocks_down() * layout_.planes();
+  // A block is decoded while the one before is still there, even if the cache is to hold nothing.
+  return unpacked + packed + (layout_.coding.as_is() ? 0 : unpacked) +
+         static_cast<int64_t>(files_.size()) * (layout_.largest_stored_block_bytes + kIndexBytes * blocks);
 }
 
 void TiffPage::read(const Window& window, std::byte* out) {

@@ -26,8 +26,11 @@ class TiffPage {
   /// 0 unless given.
   void fill_with(double value);
 
-  /// Memory for blocks, decoded and not, at most.
-  int64_t cache_bytes() const;
+  /// Keeps at most so many bytes of decoded blocks from now on.
+  void set_cache_limit(int64_t bytes) { cache_.set_limit(bytes); }
+
+  /// Memory that decoding takes at most beside the cache.
+  int64_t decoding_bytes() const;
 
   /// Samples of a window within the page into out, [row][column][band].
   void read(const Window& window, std::byte* out);
@@ -67,7 +70,6 @@ class TiffPage {
   std::vector<std::unique_ptr<TiffFile>> files_;  // one, or one for each plane that has large strips
   std::vector<Cursor> cursors_;                   // beside files_
   TiffLayout layout_;
-  int64_t cache_limit_bytes_;
   BlockCache cache_;
   std::vector<std::byte> fill_;  // one pixel of a block
 };

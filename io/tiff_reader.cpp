@@ -180,8 +180,14 @@ const std::string& TiffReader::path() const {
   return impl_->path;
 }
 
-int64_t TiffReader::cache_bytes() const {
-  return impl_->picture.cache_bytes() + (impl_->mask ? impl_->mask->cache_bytes() : 0);
+void TiffReader::set_cache_limit(int64_t bytes) {
+  const int64_t for_mask = impl_->mask ? bytes / (impl_->info.bands * bytes_of(impl_->info.type) + 1) : 0;
+  if (impl_->mask) impl_->mask->set_cache_limit(for_mask);
+  impl_->picture.set_cache_limit(bytes - for_mask);
+}
+
+int64_t TiffReader::decoding_bytes() const {
+  return impl_->picture.decoding_bytes() + (impl_->mask ? impl_->mask->decoding_bytes() : 0);
 }
 
 Raster TiffReader::read(const Window& window) {

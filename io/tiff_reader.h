@@ -52,8 +52,11 @@ class TiffReader {
   const TiffInfo& info() const;
   const std::string& path() const;
 
-  /// Memory that the cache will hold at most, beside the window that is handed out.
-  int64_t cache_bytes() const;
+  /// Keeps at most so many bytes of decoded strips and tiles from now on.
+  void set_cache_limit(int64_t bytes);
+
+  /// Memory that reading takes at most beside that cache and the window that is handed out.
+  int64_t decoding_bytes() const;
 
   /// The samples of a window that lies within the image. Errors: as above; usage (window outside the image).
   Raster read(const Window& window);

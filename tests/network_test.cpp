@@ -82,12 +82,12 @@ TEST(Network, ReachesAsFarAsItSaysAndNoFarther) {
 
 TEST(Network, WithoutRecordingItHoldsNoMoreMemoryThanItSays) {
   const Shape shape{1, 20, 16, 1};
-  const int64_t stated = Network::peak_channels() * 4 * shape.pixels();
   for (const int factor : {2, 3, 4})
     for (const int blocks : {1, 4, 7}) {
       NetworkOptions options = options_for(factor);
       options.num_Dist_blocks = blocks;
       const Built built(options);
+      const int64_t stated = built.network.peak_channels() * 4 * shape.pixels();
       const Var image(Tensor::zeros(shape));
       const int64_t before = pool_statistics().bytes_in_use;
       reset_pool_peak();

@@ -21,7 +21,8 @@ struct ProgramRun {
   int status = -1;  ///< exit status; -1 if a signal ended it
   int signal = 0;
   std::string out, err;
-  int64_t peak_bytes = 0;  ///< resident memory at its largest
+  int64_t peak_bytes = 0;      ///< resident memory at its largest
+  int64_t written_bytes = -1;  ///< to files, pipes and terminals; -1 if the system does not count them
   double seconds = 0;
 };
 
@@ -52,6 +53,15 @@ inline std::string text_of_file(const std::string& path) {
   return text.str();
 }
 
+/// What the system has counted for a process that has ended but is still known; -1 if it does not count.
+inline int64_t bytes_written_by(pid_t process) {
+  std::ifstream counters("/proc/" + std::to_string(process) + "/io");
+  std::string name;
+  for (int64_t value = 0; counters >> name >> value;)
+    if (name == "wchar:") return value;
+  return -1;
+}
+
 /// `program` is a name in the build's bin folder, or found on the PATH. Killed after `seconds`.
 inline ProgramRun run_program(const std::string& program, std::vector<std::string> arguments,
                               int seconds = 300) {
@@ -71,10 +81,13 @@ inline ProgramRun run_program(const std::string& program, std::vector<std::strin
     execvp(argv[0], argv.data());
     _exit(127);
   }
+  siginfo_t ended{};
+  waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT);
+  ProgramRun run;
+  run.written_bytes = bytes_written_by(child);
   int status = 0;
   rusage usage{};
   wait4(child, &status, 0, &usage);
-  ProgramRun run;
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (WIFEXITED(status)) run.status = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) run.signal = WTERMSIG(status);

@@ -7,6 +7,7 @@
 
 #include "idn/nodata.h"
 #include "idn/value_range.h"
+#include "tensor/allocator.h"
 #include "tensor/random.h"
 #include "tensor/resize.h"
 #include "tests/expect_error.h"
@@ -299,6 +300,41 @@ TEST(ValueRange, AConstantOrEmptySceneHasARangeToo) {
   const Raster raster = raster_of<uint16_t>(4, 4, 1, SampleType::u16, [](auto, auto, auto) { return 500; });
   constant.add(raster, {}, {});
   EXPECT_LT(constant.range().low, constant.range().high);
+}
+
+struct MemoryCase {
+  const char* name;
+  int bands;
+  SampleType type;
+  int nchan;
+  bool holes, with_network;
+};
+
+// Planned memory is what tensors take: what the plan leaves out would go over the user's limit.
+TEST(UpscaleTile, HoldsNoMoreMemoryThanItSaysAndNotMuchLess) {
+  const Tile tile{{20, 20, 64, 48}, {0, 0, 100, 84}};
+  for (const int factor : {2, 3, 4})
+    for (const MemoryCase& c : {MemoryCase{"luma", 3, SampleType::u8, 1, false, true},
+                                {"per band", 4, SampleType::u16, 1, false, true},
+                                {"joint", 2, SampleType::u16, 2, false, true},
+                                {"holes", 2, SampleType::f32, 1, true, true},
+                                {"bicubic", 5, SampleType::u8, 1, false, false}}) {
+      NetworkOptions options = small_network(factor, c.nchan);
+      options.num_Dist_blocks = 2;
+      const Model model(options);
+      TiffInfo info = info_of(200, 200, c.bands, c.type);
+      if (c.bands == 3) info.photometric = 2;
+      const SceneSettings s = scene_settings(info, options, {0, 255});
+      Raster window(tile.read, c.bands, c.type);
+      if (c.holes) std::fill_n(window.data<float>(), 3000, kNan);
+      const Model* used = c.with_network ? &model : nullptr;
+      const int64_t before = pool_statistics().bytes_in_use;
+      reset_pool_peak();
+      for (int i = 0; i < 2; ++i) upscale_tile(used, s, window, tile, !c.with_network);
+      const int64_t peak = pool_statistics().peak_bytes_in_use - before, said = working_bytes(used, s, tile);
+      EXPECT_LE(peak, said) << c.name << " x" << factor;
+      EXPECT_GE(static_cast<double>(peak), 0.6 * static_cast<double>(said)) << c.name << " x" << factor;
+    }
 }
 
 }  // namespace

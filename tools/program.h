@@ -1,6 +1,7 @@
 // What all programs share: the common options, exit status, messages, progress, interruption.
 #pragma once
 
+#include <malloc.h>
 #include <omp.h>
 #include <unistd.h>
 
@@ -84,6 +85,13 @@ class ProgressLine {
   double last_ = 0;
 };
 
+/// Windows and tensors return to the system when they are freed. Left to itself, glibc takes them from its
+/// heaps as soon as the first was freed, and sizes that change from tile to tile leave holes there: a large
+/// scene needed half as much again as a small one.
+inline void return_large_blocks_to_the_system() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 18);
+}
+
 /// Prints "NAME: error: TEXT" on the error stream.
 inline void print_error(const char* program, const char* text) {
   std::fflush(stdout);
@@ -94,6 +102,7 @@ inline void print_error(const char* program, const char* text) {
 template <class Body>
 int run_program(CLI::App& app, int argc, char** argv, Body body) {
   const char* name = app.get_name().c_str();
+  return_large_blocks_to_the_system();
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
   try {
