@@ -172,6 +172,51 @@ TEST_F(Tiling, HolesAreFilledTheSameInEveryTiling) {
   }
 }
 
+TEST_F(Tiling, UniformAreasAreExactToo) {
+  const Model model = lively_model(2, 0);
+  for (const SampleType type : {SampleType::u8, SampleType::f32}) {
+    Scene scene = random_scene(100, 90, 2, type, random_);
+    const auto paint = [&](const Window& w, int value) {
+      with_sample_type(type, [&](auto zero) {
+        for (int64_t y = w.y; y < w.y + w.h; ++y)
+          for (int64_t i = 2 * w.x; i < 2 * (w.x + w.w); ++i)
+            scene.raster.data<decltype(zero)>()[y * 200 + i] =
+                static_cast<decltype(zero)>(i % 2 ? value : 40);
+      });
+    };
+    paint({0, 0, 100, 60}, 7);  // three rows of tiles at the scene's border and within
+    paint({50, 40, 50, 50}, 3);
+    EXPECT_EQ(untiled(model, scene), run(model, scene, 16, 16)) << name_of(type);
+  }
+}
+
+// The weights change when two rows of tiles are done: the third to fifth row, whose windows are like those of
+// the second, are as before, the last row is not.
+TEST_F(Tiling, UniformTilesOfOneKindAreComputedOnce) {
+  constexpr int64_t kSide = 96, kTile = 16, kFine = 2 * kSide;
+  Model model = lively_model(2, 0);
+  Scene scene = random_scene(kSide, kSide, 1, SampleType::u8, random_);
+  for (std::byte& sample : scene.raster.samples) sample = std::byte{90};
+  const auto expected = untiled(model, scene);
+  const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+  const TileGrid grid{kSide, kSide, kTile, kTile, margin_for(&model, s)};
+  ASSERT_LT(grid.margin.before, kTile);
+  Raster result({0, 0, kFine, kFine}, 1, SampleType::u8);
+  upscale(&model, s, grid, false,
+          {.read = [&](const Window& w) { return cut(scene.raster, w); },
+           .write = [&](const FineTile& tile) { paste(result, tile.result); },
+           .progress =
+               [&](int64_t done) {
+                 if (done == 2 * kTile * kSide)
+                   for (Parameter& p : model.params->list()) p.var.set_value(Tensor::zeros(p.var.shape()));
+               }});
+  const auto fine_rows = [](const std::vector<std::byte>& samples, int64_t from, int64_t to) {
+    return std::vector(samples.begin() + 2 * kTile * kFine * from, samples.begin() + 2 * kTile * kFine * to);
+  };
+  EXPECT_EQ(fine_rows(result.samples, 0, 5), fine_rows(expected, 0, 5));
+  EXPECT_NE(fine_rows(result.samples, 5, 6), fine_rows(expected, 5, 6));
+}
+
 // The margin is needed to its last pixel, on each side.
 TEST_F(Tiling, AMarginOnePixelSmallerChangesBits) {
   for (const int factor : {2, 3, 4}) {
