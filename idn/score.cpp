@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "idn/image_source.h"
+#include "io/image_source.h"
 #include "idn/luma.h"
 #include "idn/metrics.h"
 #include "idn/super_resolve.h"

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "idn/checkpoint_files.h"
-#include "idn/trainer.h"
+#include "training/trainer.h"
 #include "io/output_file.h"
 #include "tests/caffe_file.h"
 #include "tests/shared_data.h"

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "idn/dataset.h"
-#include "idn/training_tile.h"
+#include "training/dataset.h"
+#include "training/training_tile.h"
 #include "io/picture.h"
 #include "io/tiff_reader.h"
 #include "tensor/random.h"

@@ -1,4 +1,4 @@
-#include "idn/dataset_split.h"
+#include "training/dataset_split.h"
 
 #include <gtest/gtest.h>
 

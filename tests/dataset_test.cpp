@@ -1,4 +1,4 @@
-#include "idn/dataset.h"
+#include "training/dataset.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <fstream>
 #include <thread>
 
-#include "idn/create_dataset.h"
+#include "training/create_dataset.h"
 #include "io/picture.h"
 #include "tensor/random.h"
 #include "tests/expect_error.h"

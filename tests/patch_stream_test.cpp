@@ -1,4 +1,4 @@
-#include "idn/patch_stream.h"
+#include "training/patch_stream.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <set>
 
-#include "idn/create_dataset.h"
-#include "idn/symmetry.h"
+#include "training/create_dataset.h"
+#include "training/symmetry.h"
 #include "io/picture.h"
 #include "tensor/resize.h"
 #include "tests/expect_error.h"

@@ -1,4 +1,4 @@
-#include "idn/report.h"
+#include "training/report.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <iterator>
 #include <sstream>
 
-#include "idn/residual_picture.h"
+#include "training/residual_picture.h"
 #include "io/picture.h"
 #include "tests/expect_error.h"
 #include "tests/run_program.h"

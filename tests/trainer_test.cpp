@@ -1,5 +1,5 @@
 // Training steps on a small network and random batches.
-#include "idn/trainer.h"
+#include "training/trainer.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>

@@ -1,5 +1,5 @@
 // Runs create_training_dataset and train_superres_net as a user would.
-#include "idn/training.h"
+#include "training/training.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "idn/checkpoint_files.h"
-#include "idn/training_history.h"
+#include "training/training_history.h"
 #include "tests/run_program.h"
 
 namespace sr {

@@ -1,4 +1,4 @@
-#include "idn/training_tile.h"
+#include "training/training_tile.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <set>
 
 #include "idn/score.h"
-#include "idn/symmetry.h"
+#include "training/symmetry.h"
 #include "tensor/random.h"
 #include "tensor/resize.h"
 #include "tests/training_images.h"

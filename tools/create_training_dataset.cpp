@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "idn/create_dataset.h"
+#include "training/create_dataset.h"
 #include "tools/images.h"
 #include "tools/program.h"
 

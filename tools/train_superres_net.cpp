@@ -1,7 +1,7 @@
 // Trains the network on a data set that create_training_dataset wrote.
 #include <cinttypes>
 
-#include "idn/training.h"
+#include "training/training.h"
 #include "tools/program.h"
 
 namespace sr {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "idn/training_history.h"
+#include "training/training_history.h"
 #include "io/raster.h"
 
 namespace sr {

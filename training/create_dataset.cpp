@@ -1,4 +1,4 @@
-#include "idn/create_dataset.h"
+#include "training/create_dataset.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "idn/dataset.h"
-#include "idn/dataset_folder.h"
-#include "idn/dataset_scan.h"
+#include "training/dataset.h"
+#include "training/dataset_folder.h"
+#include "training/dataset_scan.h"
 #include "io/picture.h"
 #include "io/records.h"
 #include "tensor/error.h"

@@ -1,4 +1,4 @@
-#include "idn/dataset.h"
+#include "training/dataset.h"
 
 #include <filesystem>
 

@@ -1,4 +1,4 @@
-#include "idn/manifest.h"
+#include "training/manifest.h"
 
 #include <nlohmann/json.hpp>
 

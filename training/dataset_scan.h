@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "idn/create_dataset.h"
-#include "idn/dataset_split.h"
-#include "idn/symmetry.h"
-#include "idn/training_source.h"
-#include "idn/training_tile.h"
+#include "training/create_dataset.h"
+#include "training/dataset_split.h"
+#include "training/symmetry.h"
+#include "training/training_source.h"
+#include "training/training_tile.h"
 
 namespace sr {
 

@@ -3,10 +3,10 @@
 
 #include <functional>
 
-#include "idn/dataset.h"
+#include "training/dataset.h"
 #include "idn/model.h"
 #include "idn/score.h"
-#include "idn/trainer.h"
+#include "training/trainer.h"
 
 namespace sr {
 

@@ -1,9 +1,9 @@
-#include "idn/training_tile.h"
+#include "training/training_tile.h"
 
 #include <algorithm>
 
 #include "idn/luma.h"
-#include "idn/symmetry.h"
+#include "training/symmetry.h"
 #include "tensor/resize.h"
 
 namespace sr {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "idn/manifest.h"
+#include "training/manifest.h"
 #include "idn/upscale_tile.h"
 
 namespace sr {

@@ -1,4 +1,4 @@
-#include "idn/patch_stream.h"
+#include "training/patch_stream.h"
 
 #include <algorithm>
 #include <exception>
@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "idn/bounded_queue.h"
-#include "idn/symmetry.h"
+#include "training/symmetry.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
 

@@ -1,4 +1,4 @@
-#include "idn/line_chart.h"
+#include "training/line_chart.h"
 
 #include <algorithm>
 #include <cmath>

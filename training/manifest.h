@@ -31,7 +31,7 @@ struct TileOrigin {
   int64_t source = 0;             ///< number in Manifest::sources
   Window window;                  ///< of that image (the finer one of a pair)
   int64_t width = 0, height = 0;  ///< of the tile, before it is turned: the window's, or smaller if scaled
-  int symmetry = 0;               ///< idn/symmetry.h
+  int symmetry = 0;               ///< training/symmetry.h
 };
 
 struct ManifestFile {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "idn/image_source.h"
-#include "idn/training_tile.h"
+#include "io/image_source.h"
+#include "training/training_tile.h"
 #include "idn/value_range.h"
 
 namespace sr {

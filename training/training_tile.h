@@ -43,7 +43,7 @@ Raster stored_samples(const Raster& raster, const std::vector<int>& bands, const
 /// away.
 Raster resized(const Raster& raster, int64_t w, int64_t h, const ValueRange& range);
 
-/// Seen under one of the eight symmetries (idn/symmetry.h). The window's place stays.
+/// Seen under one of the eight symmetries (training/symmetry.h). The window's place stays.
 Raster turned(const Raster& raster, int symmetry);
 
 /// The record of a tile, an image of its own: gt shrunk by the factor, and enlarged again from what is

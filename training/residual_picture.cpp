@@ -1,4 +1,4 @@
-#include "idn/residual_picture.h"
+#include "training/residual_picture.h"
 
 #include <algorithm>
 #include <cmath>

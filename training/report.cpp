@@ -1,12 +1,12 @@
-#include "idn/report.h"
+#include "training/report.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 
-#include "idn/line_chart.h"
-#include "idn/residual_picture.h"
+#include "training/line_chart.h"
+#include "training/residual_picture.h"
 #include "io/output_file.h"
 #include "io/picture.h"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "idn/dataset.h"
+#include "training/dataset.h"
 #include "tensor/tensor.h"
 
 namespace sr {

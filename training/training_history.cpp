@@ -1,4 +1,4 @@
-#include "idn/training_history.h"
+#include "training/training_history.h"
 
 #include <cmath>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "idn/dataset_folder.h"
+#include "training/dataset_folder.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "idn/manifest.h"
+#include "training/manifest.h"
 #include "io/records.h"
 #include "tensor/tensor.h"
 

@@ -1,4 +1,4 @@
-#include "idn/training.h"
+#include "training/training.h"
 
 #include <algorithm>
 #include <chrono>
@@ -8,11 +8,11 @@
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
-#include "idn/patch_stream.h"
-#include "idn/report.h"
-#include "idn/residual_picture.h"
-#include "idn/training_history.h"
-#include "idn/validation.h"
+#include "training/patch_stream.h"
+#include "training/report.h"
+#include "training/residual_picture.h"
+#include "training/training_history.h"
+#include "training/validation.h"
 #include "io/event_log.h"
 #include "tensor/error.h"
 

@@ -1,4 +1,4 @@
-#include "idn/validation.h"
+#include "training/validation.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "idn/trainer.h"
+#include "training/trainer.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>

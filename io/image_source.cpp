@@ -1,4 +1,4 @@
-#include "idn/image_source.h"
+#include "io/image_source.h"
 
 #include <algorithm>
 #include <cctype>

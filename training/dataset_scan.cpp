@@ -1,4 +1,4 @@
-#include "idn/dataset_scan.h"
+#include "training/dataset_scan.h"
 
 #include <algorithm>
 #include <cmath>

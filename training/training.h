@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "idn/trainer.h"
+#include "training/trainer.h"
 
 namespace sr {
 
