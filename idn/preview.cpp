@@ -55,7 +55,8 @@ void paint(Raster& canvas, int64_t left, const Tensor& t, const Stretch& s) {
 
 Raster side_by_side(const std::string& coarse_path, const std::string& fine_path, int factor, int64_t side) {
   constexpr int64_t kBicubicReach = 2;
-  TiffReader coarse(coarse_path), fine(fine_path);
+  constexpr TiffLimits kReadOnce{.cache_bytes = 0};
+  TiffReader coarse(coarse_path, kReadOnce), fine(fine_path, kReadOnce);
   const TiffInfo& info = coarse.info();
   const int64_t w = std::min(info.width, side / factor), h = std::min(info.height, side / factor);
   const Window core{(info.width - w) / 2, (info.height - h) / 2, w, h};

@@ -57,9 +57,11 @@ TiffInfo fine_info(const TiffInfo& info, int factor) {
 }
 
 // The mask page: each coarse pixel's mask on the fine pixels that it covers.
-void write_mask(TiffWriter& writer, TiffReader& reader, const TileGrid& grid, int factor) {
+void write_mask(TiffWriter& writer, TiffReader& reader, const TileGrid& grid, int factor,
+                const SceneEvents& events) {
   writer.begin_mask();
   for (int64_t i = 0; i < grid.size(); ++i) {
+    events.progress(0, grid.width * grid.height);  // it may want to stop
     const Window core = grid[i].core;
     const Raster coarse = reader.read(core);
     Raster fine({core.x * factor, core.y * factor, core.w * factor, core.h * factor}, 1, SampleType::u8);
@@ -77,9 +79,10 @@ void verify(const std::string& path, TiffReader& reader, const Model& model, con
   constexpr int64_t kSide = 48;
   const TiffInfo& info = reader.info();
   const Reach margin = margin_for(&model, s) + margin_for(&model, s);
-  TiffReader written(path, {.block_bytes = int64_t{1} << 30, .cache_bytes = 0});
+  TiffReader written(path, {.cache_bytes = 0});
   Random random{static_cast<uint64_t>(info.width * 31 + info.height)};
   for (int i = 0; i < windows; ++i) {
+    events.progress(0, info.width * info.height);  // it may want to stop
     const int64_t w = std::min(kSide, info.width), h = std::min(kSide, info.height);
     const Window core{random.integer(info.width - w + 1), random.integer(info.height - h + 1), w, h};
     const Tile tile = tile_around(core, info.width, info.height, margin);
@@ -152,7 +155,7 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
            .progress = [&](int64_t done) { events.progress(done, all); }});
   for (TiffWriter* writer : {upscaled.get(), bicubic.get()}) {
     if (!writer) continue;
-    if (info.has_mask) write_mask(*writer, reader, grid, factor);
+    if (info.has_mask) write_mask(*writer, reader, grid, factor, events);
     writer->finish();
   }
   if (!used || options.verify_windows == 0) return;
