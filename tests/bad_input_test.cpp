@@ -169,7 +169,7 @@ TEST_F(BadInput, AResultThatWouldReplaceItsInputIsRefused) {
 
 TEST_F(BadInput, AMemoryLimitThatIsTooSmallSaysHowMuchIsWanted) {
   add_scene("a.tif", 600, 500);
-  expect_refusal(eval({"--max_memory", "40MB"}), 1, {"a.tif", "max_memory", "MB"});
+  expect_refusal(eval({"--max_memory", "20MB"}), 1, {"a.tif", "max_memory", "MB"});
 }
 
 TEST_F(BadInput, AFullDiskLeavesNothingUnderTheResultsName) {
