@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <regex>
+#include <string_view>
 #include <vector>
 
 #include "tensor/error.h"
@@ -14,12 +14,26 @@ namespace fs = std::filesystem;
 
 constexpr const char* kParts[] = {"Training", "Validation", "Debug"};
 
-// Names of our own files, with what an interrupted run leaves of them.
-bool is_ours(const std::string& folder, const std::string& name) {
-  static const std::regex kTop(R"((manifest|mean_values)\.json(\.part-\d+)?)");
-  static const std::regex kRecords(R"(data_\d{3,}\.rec(\.part-\d+)?)");
-  static const std::regex kPictures(R"(tile_\d{3,}\.png(\.part-\d+)?)");
-  return std::regex_match(name, folder.empty() ? kTop : folder == "Debug" ? kPictures : kRecords);
+bool all_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// PREFIX, a number of at least three digits, SUFFIX.
+bool is_numbered(std::string_view name, std::string_view prefix, std::string_view suffix) {
+  return name.size() >= prefix.size() + suffix.size() + 3 && name.starts_with(prefix) &&
+         name.ends_with(suffix) &&
+         all_digits(name.substr(prefix.size(), name.size() - prefix.size() - suffix.size()));
+}
+
+// Names of our own files, with what an interrupted run leaves of them (NAME.part-PID).
+bool is_ours(const std::string& folder, std::string_view name) {
+  constexpr std::string_view kPart = ".part-";
+  const size_t part = name.rfind(kPart);
+  if (part != std::string_view::npos && all_digits(name.substr(part + kPart.size())))
+    name = name.substr(0, part);
+  if (folder.empty()) return name == "manifest.json" || name == "mean_values.json";
+  if (folder == "Debug") return is_numbered(name, "tile_", ".png");
+  return is_numbered(name, "data_", ".rec");
 }
 
 // All files of an earlier data set, manifest.json first.
