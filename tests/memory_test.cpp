@@ -73,7 +73,9 @@ template <class Peak>
 void expect_no_growth(const Peak& peak, const TestFolder& small, const TestFolder& large,
                       int64_t limit_megabytes, const std::string& what) {
   const int64_t few = std::max({peak(small), peak(small), peak(small)}), many = peak(large);
-  EXPECT_LT(static_cast<double>(many), 1.1 * static_cast<double>(few)) << what;
+  // Of so small a scene a tenth is a few megabytes, less than what thread and allocator timing makes of a
+  // run; memory that followed the area would be four times as much, and the width twice.
+  EXPECT_LT(static_cast<double>(many), 1.1 * static_cast<double>(few) + 8e6) << what;
   EXPECT_LT(many, limit_megabytes * kMegabyte) << what;
 }
 
