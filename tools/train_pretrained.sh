@@ -9,6 +9,8 @@ set -euo pipefail
 images=$1 work=$2 x2_seconds=${3:-5400} x3_seconds=${4:-2400} x4_seconds=${5:-2400}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=$root/build/release/bin
+# Threads that wait must not spin: where others use the machine too, a step otherwise takes four times as long.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 [ -x "$bin/train_superres_net" ] ||
   { echo "train_pretrained.sh: error: $bin/train_superres_net is missing; build first: tools/quickstart.sh" >&2; exit 1; }
 
