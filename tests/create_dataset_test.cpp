@@ -1,5 +1,6 @@
 // create_training_dataset as a user runs it.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <cmath>
@@ -511,6 +512,23 @@ TEST_F(CreateDataset, AnEarlierDataSetSurvivesARunThatFailsBeforeItWrites) {
   const auto before = content_of(folder_ / "out");
   EXPECT_EQ(create().status, 2) << "one tile";
   EXPECT_EQ(content_of(folder_ / "out"), before);
+}
+
+TEST_F(CreateDataset, AFullDiskIsSaidAndLeavesNothing) {
+  const std::string disk = folder_ / "out";
+  fs::create_directory(disk);
+  if (mount("none", disk.c_str(), "tmpfs", 0, "size=256k") != 0)
+    GTEST_SKIP() << "a small file system can only be mounted by root";
+  Raster noise({0, 0, 600, 400}, 3, SampleType::u8);
+  Random random{1};
+  for (std::byte& b : noise.samples) b = static_cast<std::byte>(random.next() & 255);
+  write_tiff(folder_ / "in/a.tif", noise);
+  const ProgramRun run = create({"--tile_size_w", "60", "--tile_size_h", "60"});
+  const auto left = content_of(disk);
+  umount(disk.c_str());
+  EXPECT_EQ(run.status, 1);
+  EXPECT_NE(run.err.find("disk is full"), std::string::npos) << run.err;
+  EXPECT_TRUE(left.empty()) << left.begin()->first;
 }
 
 TEST_F(CreateDataset, AnInterruptedRunLeavesNothingThatLooksComplete) {
