@@ -98,10 +98,19 @@ TEST_F(DatasetTest, ADataSetUnderAnotherFactorsNameIsRefused) {
   expect_error(Error::Kind::format, "for factor 2", [&] { Dataset(folder_ / "data", 4); });
 }
 
+// Images of the same names and sizes give record files of the same lengths.
 TEST_F(DatasetTest, RecordFilesOfAnotherRunAreRefused) {
-  create_dataset(images_, folder_ / "other/x2",
-                 {.tile_w = 20, .tile_h = 20, .num_data_per_file = 10, .seed = 5});
-  fs::copy_file(folder_ / "other/x2/Training/data_000.rec", folder_ / "data/x2/Training/data_000.rec",
+  fs::create_directory(folder_ / "others");
+  std::vector<std::string> others;
+  for (uint32_t i = 0; i < 2; ++i) {
+    others.push_back(folder_ / ("others/" + std::to_string(i) + ".png"));
+    write_png(others.back(), landscape_image(80, 60, 3, i + 5));
+  }
+  create_dataset(others, folder_ / "other/x2",
+                 {.tile_w = 20, .tile_h = 20, .num_data_per_file = 10, .origin = "test"});
+  const std::string name = "x2/Training/data_000.rec";
+  ASSERT_EQ(fs::file_size(folder_ / ("other/" + name)), fs::file_size(folder_ / ("data/" + name)));
+  fs::copy_file(folder_ / ("other/" + name), folder_ / ("data/" + name),
                 fs::copy_options::overwrite_existing);
   expect_error(Error::Kind::format, "not the file that manifest.json names", [&] { open(); });
 }

@@ -246,5 +246,31 @@ TEST_F(Records, HostileIndexesAreRefused) {
   refused(kEntry, 1, 8);  // the second record's offset
 }
 
+// A sparse file is as long as it likes and takes no room; a record of it would take the memory.
+TEST_F(Records, ARecordOfMoreThanAGibibyteIsRefusedEvenIfTheFileIsAsLong) {
+  RecordWriter writer(path_, "{}");
+  TileRecord record;
+  record.gt = Raster({0, 0, 4, 4}, 1, SampleType::u8);
+  record.down = Raster({0, 0, 2, 2}, 1, SampleType::u8);
+  record.bic_up = record.gt;
+  writer.add(record);
+  writer.finish();
+  std::string start = text_of_file(path_).substr(0, 46), index = text_of_file(path_).substr(46 + 4 + 2 * 16);
+  const auto put = [](std::string& text, size_t at, auto value) {
+    std::memcpy(text.data() + at, &value, sizeof value);
+  };
+  const auto crc_of = [](const std::string& text) { return crc32c(std::as_bytes(std::span(text))); };
+  put(index, 36, uint32_t{1} << 15);  // gt is 32768 x 40000 pixels
+  put(index, 40, uint32_t{40000});
+  const uint64_t samples = (uint64_t{40000} << 15) + 4 + 16;
+  put(start, 16, 46 + samples + index.size());
+  put(start, 36, crc_of(index));
+  put(start, 40, crc_of(start.substr(0, 40)));
+  write_bytes(path_, start);
+  std::filesystem::resize_file(path_, 46 + samples);
+  std::ofstream(path_, std::ios::binary | std::ios::app) << index;
+  expect_error(Error::Kind::format, "32768 x 40000", [&] { RecordReader reader(path_); });
+}
+
 }  // namespace
 }  // namespace sr
