@@ -221,6 +221,7 @@ struct RecordWriter::Impl {
   }
 
   void write(std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;  // fwrite wants an address even then
     if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size())
       throw cannot_write(partial.path(), errno);
     position += bytes.size();

@@ -1,4 +1,4 @@
-#include "idn/training_source.h"
+#include "training/training_source.h"
 
 #include <gtest/gtest.h>
 
