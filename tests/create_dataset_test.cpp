@@ -9,14 +9,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "training/dataset.h"
-#include "training/training_tile.h"
 #include "io/picture.h"
 #include "io/tiff_reader.h"
 #include "tensor/random.h"
 #include "tests/expect_error.h"
 #include "tests/run_program.h"
 #include "tests/training_images.h"
+#include "training/dataset.h"
+#include "training/training_tile.h"
 
 namespace sr {
 namespace {
@@ -479,9 +479,15 @@ TEST_F(CreateDataset, WithoutAnyUsableImageNothingIsWritten) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
-TEST_F(CreateDataset, ASingleTileCannotBeDivided) {
+TEST_F(CreateDataset, ASingleTileCannotBeDividedAndWhyThereIsNoOtherIsSaid) {
   write_tiff(folder_ / "in/a.tif", landscape_image(100, 80));
   expect_refusal(create(), 2, {"only 1 tile", "--tile_size_w"});
+  write_tiff(folder_ / "in/b.tif", landscape_image(100, 80), [](TiffInfo& info) {
+    info.tags.gdal_nodata = std::to_string(landscape_image(100, 80).data<uint8_t>()[0]);
+  });
+  const ProgramRun run = create();
+  EXPECT_NE(run.out.find("left out 1 tiles with samples that are no picture"), std::string::npos) << run.out;
+  expect_refusal(run, 2, {"only 1 tile"});
 }
 
 TEST_F(CreateDataset, ItsOwnEarlierOutputIsReplacedAndForeignFilesAreNot) {

@@ -2,9 +2,9 @@
 #include <filesystem>
 #include <optional>
 
-#include "training/create_dataset.h"
 #include "tools/images.h"
 #include "tools/program.h"
+#include "training/create_dataset.h"
 
 namespace sr {
 namespace {
@@ -116,17 +116,10 @@ void settle(Options& o, const CLI::App& app) {
 void tell(const Manifest& m, const std::string& folder, double seconds, const CommonOptions& common) {
   constexpr const char* kModes[] = {"luma", "per band", "joint"};
   const DatasetInfo& i = m.info;
-  int64_t no_data = 0, flat = 0, left_out = 0, bytes = 0;
-  for (const ManifestSource& s : m.sources) no_data += s.no_data, flat += s.flat, left_out += s.left_out;
+  int64_t bytes = 0;
   for (const ManifestFile& f : m.files) bytes += static_cast<int64_t>(f.bytes);
   common.say(std::to_string(i.bands) + " band" + (i.bands > 1 ? "s" : "") + " of " + name_of(i.type) + ", " +
              kModes[static_cast<int>(i.mode)]);
-  const auto skipped = [&](int64_t tiles, const char* why) {
-    if (tiles > 0) common.say("left out " + std::to_string(tiles) + " tiles " + why);
-  };
-  skipped(no_data, "with samples that are no picture");
-  skipped(flat, "that are flat");
-  skipped(left_out, "whose ground is kept for validation");
   char text[64];
   std::snprintf(text, sizeof text, ", %.1f MB in %.1f s", static_cast<double>(bytes) * 1e-6, seconds);
   common.say("wrote " + folder + ": " + std::to_string(i.training_tiles) + " training and " +

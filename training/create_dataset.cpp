@@ -9,12 +9,12 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "training/dataset.h"
-#include "training/dataset_folder.h"
-#include "training/dataset_scan.h"
 #include "io/picture.h"
 #include "io/records.h"
 #include "tensor/error.h"
+#include "training/dataset.h"
+#include "training/dataset_folder.h"
+#include "training/dataset_scan.h"
 
 namespace sr {
 namespace {
@@ -271,20 +271,33 @@ class Writer {
   int64_t pictures_ = 0;
 };
 
+// Before the tiles are divided: if there are too few, this says why.
+void tell(const DatasetScan& scan, const DatasetEvents& events) {
+  char range[96];
+  std::snprintf(range, sizeof range, "value range %.7g..%.7g (", scan.form.range.low, scan.form.range.high);
+  events.say(range + scan.range_origin + ")");
+  int64_t no_data = 0, flat = 0;
+  for (const ManifestSource& s : scan.accounts) no_data += s.no_data, flat += s.flat;
+  if (no_data > 0)
+    events.say("left out " + std::to_string(no_data) + " tiles with samples that are no picture");
+  if (flat > 0) events.say("left out " + std::to_string(flat) + " tiles that are flat");
+}
+
 }  // namespace
 
 Manifest create_dataset(const std::vector<std::string>& images, const std::string& folder,
                         const DatasetOptions& options, const DatasetEvents& events) {
   check_dataset_folder(folder);
   const DatasetScan scan = scan_images(images, options, events);
+  tell(scan, events);
   const Split split = split_tiles(scan.tiles, {.num_data_per_file = options.num_data_per_file,
                                                .shuffle = options.shuffle,
                                                .seed = options.seed,
                                                .split_by_scene = options.split_by_scene,
                                                .symmetries = options.symmetries ? kSymmetries : 1});
-  char range[96];
-  std::snprintf(range, sizeof range, "value range %.7g..%.7g (", scan.form.range.low, scan.form.range.high);
-  events.say(range + scan.range_origin + ")");
+  if (!split.left_out.empty())
+    events.say("left out " + std::to_string(split.left_out.size()) +
+               " tiles whose ground is kept for validation");
   make_dataset_folder(folder, options.debug_pictures > 0);
   try {
     Manifest manifest = Writer(folder, options, scan, events).write(split);
