@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <new>
 
 #include "tensor/error.h"
 
@@ -86,10 +87,63 @@ class Pool {
   PoolStatistics statistics_;
 };
 
+// Blocks of kernels. Few are in use at a time, so the best fit may be any that is large enough, and one that is too
+// small makes room for one that serves both.
+class Scratch {
+ public:
+  void* take(int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto found = free_.lower_bound(bytes);
+    if (found != free_.end()) {
+      void* block = found->second;
+      free_.erase(found);
+      return block;
+    }
+    if (!free_.empty()) drop_smallest();
+    void* block = std::aligned_alloc(kAlignment, static_cast<size_t>(bytes));
+    if (!block) throw std::bad_alloc();
+    sizes_[block] = bytes;
+    return block;
+  }
+
+  void give_back(void* block) {
+    const std::lock_guard lock(mutex_);
+    free_.emplace(sizes_.find(block)->second, block);
+#ifdef __SANITIZE_ADDRESS__
+    drop_smallest();  // in a block that is too large, a read beyond the end would not be seen
+#endif
+  }
+
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    while (!free_.empty()) drop_smallest();
+  }
+
+ private:
+  void drop_smallest() {
+    sizes_.erase(free_.begin()->second);
+    std::free(free_.begin()->second);
+    free_.erase(free_.begin());
+  }
+
+  std::mutex mutex_;
+  std::multimap<int64_t, void*> free_;
+  std::map<void*, int64_t> sizes_;
+};
+
 Pool& pool() {
   static Pool* the_pool =
       new Pool;  // never destroyed: tensors in static objects may outlive any order of exit
   return *the_pool;
+}
+
+Scratch& scratch() {
+  static Scratch* the_scratch = new Scratch;
+  return *the_scratch;
+}
+
+int64_t whole_lines(int64_t bytes) {
+  return std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
 }
 
 }  // namespace
@@ -97,8 +151,15 @@ Pool& pool() {
 std::shared_ptr<void> allocate_cpu(int64_t bytes) {
   if (bytes < 0 || bytes > kLargestBytes)
     throw Error(Error::Kind::limit, "tensor: ", bytes, " bytes cannot be allocated; at most 2^62");
-  const int64_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  return {pool().take(rounded), [](void* block) { pool().give_back(block); }};
+  return {pool().take(whole_lines(bytes)), [](void* block) { pool().give_back(block); }};
+}
+
+void* take_scratch(int64_t bytes) {
+  return scratch().take(whole_lines(bytes));
+}
+
+void give_back_scratch(void* block) {
+  scratch().give_back(block);
 }
 
 PoolStatistics pool_statistics() {
@@ -107,6 +168,7 @@ PoolStatistics pool_statistics() {
 
 void reset_pool_peak() {
   pool().reset_peak();
+  scratch().clear();
 }
 
 }  // namespace sr

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
+#include "tensor/allocator.h"
 #include "tensor/conv2d_kernels.h"
 
 namespace {
@@ -21,14 +20,11 @@ int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-// Floats on the heap, 64-byte aligned. Made before a parallel region, which an exception must not leave.
+// Floats of a kernel's call, 64-byte aligned. Made before a parallel region, which an exception must not leave.
 class Buffer {
  public:
-  explicit Buffer(int64_t size)
-      : data_(static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(round_up(size * 4 + 64, 64))))) {
-    if (!data_) throw std::bad_alloc();
-  }
-  ~Buffer() { std::free(data_); }
+  explicit Buffer(int64_t size) : data_(static_cast<float*>(sr::take_scratch(size * 4 + 64))) {}
+  ~Buffer() { sr::give_back_scratch(data_); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   float* data() { return data_; }

@@ -371,7 +371,7 @@ TEST_F(CheckpointFile, RandomDamageWithRightChecksumsNeverCrashesNorTakesMuchMem
   const auto below = [&](size_t limit) { return random() % limit; };
   const int64_t before = peak_kilobytes();
   int loaded = 0;
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 10'000; ++i) {
     std::string bad = header;
     for (size_t changes = 1 + below(6); changes > 0; --changes) {
       const size_t at = below(bad.size());
@@ -392,7 +392,7 @@ TEST_F(CheckpointFile, RandomDamageWithRightChecksumsNeverCrashesNorTakesMuchMem
     } catch (const Error&) {
     }
   }
-  EXPECT_LT(loaded, 400);
+  EXPECT_LT(loaded, 2000);
   EXPECT_LT(peak_kilobytes() - before, 300'000);
 }
 

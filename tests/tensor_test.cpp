@@ -189,6 +189,21 @@ TEST_F(Pool, NeverHoldsMoreThanWasInUseAtOneTime) {
   EXPECT_EQ(held(), before);
 }
 
+TEST_F(Pool, AKernelsMemoryStaysForTheNextCall) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer wants blocks of their exact size";
+#endif
+  void* small = take_scratch(1000);
+  void* large = take_scratch(100'000);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(small) % 64, 0);
+  give_back_scratch(small);
+  give_back_scratch(large);
+  EXPECT_EQ(take_scratch(2000), large) << "the smallest that is large enough";
+  EXPECT_EQ(take_scratch(900), small);
+  give_back_scratch(small);
+  give_back_scratch(large);
+}
+
 TEST_F(Pool, ARefusedRequestChangesNothing) {
   const PoolStatistics before = pool_statistics();
   expect_error(limit, "bytes", [] { allocate_cpu(int64_t{1} << 61); });

@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 prepare() {
   [ -f "$work/data/x$1/manifest.json" ] && return
   "$bin/create_training_dataset" --data_path "$images" --out_path "$work/data" --img_ext .bmp .png .jpg \
-    --upsampling_factor "$1" --tile_size_w 480 --tile_size_h 480 --luma studio --unrounded \
+    --upsampling_factor "$1" --tile_size_w 512 --tile_size_h 512 --luma studio --unrounded \
     --scales 1.0,0.9,0.8,0.7,0.6
 }
 
