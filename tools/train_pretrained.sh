@@ -6,7 +6,7 @@
 set -euo pipefail
 
 [ $# -eq 2 ] || [ $# -eq 5 ] || { echo "train_pretrained.sh: error: want IMAGES WORK [X2_SECONDS X3_SECONDS X4_SECONDS]" >&2; exit 2; }
-images=$1 work=$2 x2_seconds=${3:-5400} x3_seconds=${4:-2400} x4_seconds=${5:-2400}
+images=$1 work=$2 x2_seconds=${3:-3300} x3_seconds=${4:-1380} x4_seconds=${5:-1380}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=$root/build/release/bin
 # Threads that wait must not spin: where others use the machine too, a step otherwise takes four times as long.
@@ -33,8 +33,7 @@ train() {
     --lr_schedule cosine --warmup_steps 100 --clip_norm 0.1 --ema_decay 0.999 --weight_decay 0 \
     --validation_steps 1000 "${start[@]}"
   rm -rf "$work/pretrained/x$factor"
-  "$bin/convert_checkpoint" --from "$(ls "$work/run/x$factor/ckpts/"ckpt-*.sr | tail -n 1)" --to "$work/pretrained" \
-    --upsampling_factor "$factor"
+  "$bin/convert_checkpoint" --from "$work/run/x$factor/ckpts/best.sr" --to "$work/pretrained" --upsampling_factor "$factor"
 }
 
 prepare 2
