@@ -1,0 +1,60 @@
+// The search for races: every access of a kernel compiled with -fsanitize=thread is held against the last
+// ones to the same two bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace sr::emulation {
+
+enum class AccessKind { read, write, atomic };
+
+/// Who accesses, and when: two accesses of one block are ordered if a barrier (epoch) lies between them, two
+/// of one warp also if a warp collective does. Blocks of one launch are never ordered.
+struct Access {
+  uint32_t launch = 0;      // 0: never
+  uint32_t block = 0;       // in the launch
+  uint32_t epoch = 0;       // unique over all blocks and launches
+  uint32_t warp_epoch = 0;  // within the block
+  int32_t thread = 0;       // in the block; kLanes or kWarps: several
+  int32_t warp = 0;
+  uint32_t pc = 0;  // in the program's file, for addr2line
+  bool atomic = false;
+};
+
+/// The last accesses to two bytes.
+struct Cell {
+  Access write, read;
+};
+
+/// The cells of a stretch of memory; zero until touched.
+class Shadow {
+ public:
+  explicit Shadow(size_t bytes);
+
+  /// Notes an access to bytes [offset, offset + bytes). Returns a description if it is a race: "write after
+  /// read, threads 3 and 4 ...", else nothing. `shared`: memory of one block.
+  std::string note(size_t offset, size_t bytes, AccessKind kind, const Access& now, bool shared);
+
+ private:
+  struct Free {
+    void operator()(Cell* cells) const;
+  };
+  size_t count_;
+  std::unique_ptr<Cell[], Free> cells_;
+};
+
+/// A read or write of the running kernel, on behalf of a lane of the calling thread's warp (-1: the thread
+/// itself). Nothing if races are not searched or no kernel runs.
+void note_access(const void* p, size_t bytes, AccessKind kind, int lane);
+/// The same by the instruction that calls and returns to `pc`.
+void note_access_at(const void* p, size_t bytes, AccessKind kind, int lane, const void* pc);
+
+/// From now on finds_races().
+void search_races();
+
+}  // namespace sr::emulation
