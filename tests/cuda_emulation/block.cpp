@@ -339,14 +339,14 @@ void Block::cp_async(void* dst, const void* src, int bytes, bool pred, int line)
   if (in_arena < arena_ || in_arena >= arena_ + kArenaBytes) {
     return report("cp.async in line " + std::to_string(line) + ": the destination is not in shared memory");
   }
-  note_access(dst, static_cast<size_t>(bytes), AccessKind::write, -1);
+  note_access(dst, static_cast<size_t>(bytes), AccessKind::write, -1, line);
   if (pred) {  // read now as well, for AddressSanitizer to tell this line
     char now[16];
     std::memcpy(now, src, static_cast<size_t>(bytes));
     static_cast<void>(*static_cast<volatile char*>(now));
   }
   std::memset(dst, 0xff, static_cast<size_t>(bytes));  // nobody's until the wait
-  running_->copies.push_back({static_cast<char*>(dst), static_cast<const char*>(src), bytes, pred});
+  running_->copies.push_back({static_cast<char*>(dst), static_cast<const char*>(src), bytes, pred, line});
 }
 
 void Block::cp_commit() {
@@ -366,9 +366,9 @@ void Block::land(Thread& t, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     const Copy& c = t.copies[i];
     const auto bytes = static_cast<size_t>(c.bytes);
-    note_access(c.dst, bytes, AccessKind::write, -1);
+    note_access(c.dst, bytes, AccessKind::write, -1, c.line);
     if (c.pred) {
-      note_access(c.src, bytes, AccessKind::read, -1);
+      note_access(c.src, bytes, AccessKind::read, -1, c.line);
       std::memcpy(c.dst, c.src, bytes);
     } else {
       std::memset(c.dst, 0, bytes);
@@ -380,8 +380,7 @@ void Block::land(Thread& t, size_t count) {
 
 // ---- Races ----
 
-void Block::note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc) {
-  if (running_ == nullptr) return;
+void Block::note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line) {
   const char* const address = static_cast<const char*>(p);
   const char* const stack = static_cast<const char*>(running_->context.stack);
   if (address >= stack && address < stack + running_->context.stack_bytes) return;
@@ -393,21 +392,34 @@ void Block::note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_
   now.thread = lane < 0 ? running_->number : now.warp * 32 + lane;
   now.warp_epoch = warp_of(*running_).epoch;
   now.pc = pc;
+  now.line = line;
   now.atomic = kind == AccessKind::atomic;
+  now.writes = kind != AccessKind::read;
   if (address < arena_ || address >= arena_ + kArenaBytes) {
-    const std::string race = note_device_access(p, bytes, kind, now);
-    if (!race.empty()) report("race in global memory, " + race);
+    const auto race = note_device_access(p, bytes, kind, now);
+    if (race && is_news(now, race->before)) {
+      report("race in global memory, byte " + std::to_string(race->offset) + " of " +
+             std::to_string(race->bytes) + ": " + describe(kind, now, race->before));
+    }
     return;
   }
   const auto offset = static_cast<size_t>(address - arena_);
-  const std::string race = shadow_->note(offset, bytes, kind, now, true);
-  if (race.empty()) return;
+  const auto before = shadow_->note(offset, bytes, kind, now, true);
+  if (!before || !is_news(now, *before)) return;
   size_t array = 0;
   while (array + 1 < regions_.size() && regions_[array + 1].offset <= offset) ++array;
-  const std::string place = regions_.empty() ? ""
-                                             : "array " + std::to_string(array) + " byte " +
-                                                   std::to_string(offset - regions_[array].offset) + ": ";
-  report("race in shared memory, " + place + race);
+  const size_t start = regions_.empty() ? 0 : regions_[array].offset;
+  report("race in shared memory, byte " + std::to_string(offset - start) + " of array " +
+         std::to_string(array) + ": " + describe(kind, now, *before));
+}
+
+// One report for a pair of places in the source: loops would give hundreds.
+bool Block::is_news(const Access& now, const Access& before) {
+  if (known_in_launch_ != launch_->number) known_races_.clear();
+  known_in_launch_ = launch_->number;
+  return known_races_
+      .insert({now.pc, static_cast<uint32_t>(now.line), before.pc, static_cast<uint32_t>(before.line)})
+      .second;
 }
 
 }  // namespace sr::emulation

@@ -3,8 +3,10 @@
 
 #include <cuda_runtime.h>
 
+#include <array>
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "tests/cuda_emulation/emulation.h"
@@ -46,7 +48,7 @@ class Block {
   void cp_wait(int groups_left);
   void* carve(size_t bytes, size_t align, bool is_static);
   int lane() const { return running_->number % 32; }
-  void note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc);
+  void note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line);
 
   Statistics statistics;
 
@@ -56,6 +58,7 @@ class Block {
     const char* src;
     int bytes;
     bool pred;
+    int line;
   };
   struct Thread {
     Context context;
@@ -88,6 +91,7 @@ class Block {
   void land(Thread& t, size_t count);
   void report_deadlock();
   void check_red_zones();
+  bool is_news(const Access& now, const Access& before);
 
   std::unique_ptr<char[]> arena_memory_;
   char* arena_;
@@ -103,6 +107,8 @@ class Block {
   size_t static_bytes_ = 0, dynamic_bytes_ = 0, arena_used_ = 0;
   std::vector<Region> regions_;
   uint64_t random_state_ = 1;
+  std::set<std::array<uint32_t, 4>> known_races_;  // of known_in_launch_
+  uint32_t known_in_launch_ = 0;
 };
 
 /// Adds to take_errors(), with the running block and thread.

@@ -46,7 +46,7 @@ void report(const char* what) {
   report(std::string(what));
 }
 void note_atomic(const void* p, size_t bytes) {
-  note_access(p, bytes, AccessKind::atomic, -1);
+  if (finds_races()) note_access_at(p, bytes, AccessKind::atomic, __builtin_return_address(0));
 }
 
 }  // namespace sr::emulation

@@ -1,6 +1,8 @@
 // CUDA kernels on the host: what a test sees of it. README.md beside this file tells how it works.
 #pragma once
 
+#include <cuda_runtime_api.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -14,12 +16,21 @@ enum class Schedule { forward, reverse, random };
 
 struct Options {
   Schedule schedule = Schedule::forward;
-  uint64_t seed = 1;                        ///< of Schedule::random
-  int workers = 0;                          ///< threads that blocks are dealt to; 0: one per processor
+  uint64_t seed = 1;  ///< of Schedule::random
+  int workers = 0;    ///< threads that blocks are dealt to; 0: one per processor
+
+  /// A stream's work runs only when something waits for it, so that what is not waited for is missing. Errors
+  /// of kernels then come from the call that waits. False: work runs within the call that asks for it.
+  bool late = false;
+
+  int devices = 1;                          ///< 0: cudaErrorNoDevice
+  int capability = 90;                      ///< 10 major + minor
+  int multiprocessors = 4;                  ///< few: blocks that take tile after tile then take many
   size_t shared_memory_limit = 227 * 1024;  ///< per block, static and dynamic; sm_90 (sm_80: 163 KiB)
+  size_t device_memory = size_t{1} << 30;   ///< of all allocations together
 };
 
-/// Holds for the launches to come.
+/// Holds from the next call on.
 Options& options();
 
 /// What went wrong in the launches since the last call, a line each (at most 100), and forgets it. A launch
@@ -36,9 +47,10 @@ struct Statistics {
 };
 Statistics take_statistics();
 
-/// How much memory the device has, 1 GiB at first; what is in use stays.
-void set_device_memory(size_t bytes);
-size_t device_memory();
+/// The call of this name after the next `skip` ones does nothing and gives `error`: fail_next("cudaMalloc",
+/// cudaErrorMemoryAllocation). Kernels are started by "cudaLaunchKernel". What is asked before and has not
+/// come is forgotten.
+void fail_next(const std::string& call, cudaError_t error, int skip = 0);
 
 /// Whether a file compiled with -fsanitize=thread is linked in, so that races are searched.
 bool finds_races();

@@ -8,7 +8,7 @@
 #include "tests/cuda_emulation/block.h"
 #include "tests/cuda_emulation/device.h"
 #include "tests/cuda_emulation/memory.h"
-#include "tests/cuda_emulation/streams.h"
+#include "tests/cuda_emulation/runtime.h"
 
 namespace sr::emulation {
 
@@ -123,7 +123,8 @@ cudaError_t launch_grid(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t
   }
   if (shared_bytes > options().shared_memory_limit) return cudaErrorInvalidValue;
   const Launch launch{0, grid, block, shared_bytes, nullptr};
-  return enqueue("launch", stream, [=, kernel = std::move(kernel)] { return run_and_judge(launch, kernel); });
+  return start("cudaLaunchKernel", stream,
+               [=, kernel = std::move(kernel)] { return run_and_judge(launch, kernel); });
 }
 
 }  // namespace sr::emulation

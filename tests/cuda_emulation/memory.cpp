@@ -1,7 +1,10 @@
 #include "tests/cuda_emulation/memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -22,6 +25,7 @@ constexpr size_t kAlign = 256;
 
 struct Allocation {
   size_t bytes = 0;
+  bool given_up = false;
   std::unique_ptr<Shadow> shadow;
 };
 
@@ -29,8 +33,8 @@ struct Allocation {
 struct Heap {
   std::mutex mutex;
   std::map<uintptr_t, Allocation> allocations;
+  std::map<uintptr_t, size_t> pinned;
   size_t bytes_in_use = 0;
-  size_t limit = size_t{1} << 30;
   int runs = 0;  // DeviceRuns that live
 };
 Heap& heap() {
@@ -43,7 +47,8 @@ Heap& heap() {
 void* allocate_device(size_t bytes) {
   Heap& h = heap();
   const std::lock_guard lock(h.mutex);
-  if (bytes > h.limit - std::min(h.limit, h.bytes_in_use)) return nullptr;
+  const size_t limit = options().device_memory;
+  if (bytes > limit - std::min(limit, h.bytes_in_use)) return nullptr;
   void* p = nullptr;
   if (posix_memalign(&p, kAlign, std::max<size_t>(bytes, 1)) != 0) return nullptr;
   std::memset(p, 0xff, bytes);
@@ -55,26 +60,26 @@ void* allocate_device(size_t bytes) {
   return p;
 }
 
+bool give_up_device(void* p) {
+  Heap& h = heap();
+  const std::lock_guard lock(h.mutex);
+  const auto found = h.allocations.find(reinterpret_cast<uintptr_t>(p));
+  if (found == h.allocations.end() || found->second.given_up) return false;
+  found->second.given_up = true;
+  h.bytes_in_use -= found->second.bytes;
+  return true;
+}
+
 bool free_device(void* p) {
   Heap& h = heap();
   const std::lock_guard lock(h.mutex);
   const auto found = h.allocations.find(reinterpret_cast<uintptr_t>(p));
   if (found == h.allocations.end()) return false;
-  h.bytes_in_use -= found->second.bytes;
+  if (!found->second.given_up) h.bytes_in_use -= found->second.bytes;
   ASAN_UNPOISON_MEMORY_REGION(p, found->second.bytes);
   h.allocations.erase(found);
   std::free(p);
   return true;
-}
-
-void set_device_memory(size_t bytes) {
-  const std::lock_guard lock(heap().mutex);
-  heap().limit = bytes;
-}
-
-size_t device_memory() {
-  const std::lock_guard lock(heap().mutex);
-  return heap().limit;
 }
 
 size_t device_bytes_in_use() {
@@ -82,18 +87,51 @@ size_t device_bytes_in_use() {
   return heap().bytes_in_use;
 }
 
-std::string note_device_access(const void* p, size_t bytes, AccessKind kind, const Access& now) {
+Place place_of(const void* p) {
   const auto address = reinterpret_cast<uintptr_t>(p);
   Heap& h = heap();
   const std::lock_guard lock(h.mutex);
-  auto found = h.allocations.upper_bound(address);
-  if (found == h.allocations.begin()) return "";
-  --found;
-  const size_t offset = address - found->first;
-  if (offset >= found->second.bytes) return "";
-  const std::string race = found->second.shadow->note(offset, bytes, kind, now, false);
-  if (race.empty()) return race;
-  return "byte " + std::to_string(offset) + " of " + std::to_string(found->second.bytes) + ": " + race;
+  const auto device = h.allocations.upper_bound(address);
+  if (device != h.allocations.begin()) {
+    const auto& [start, a] = *std::prev(device);
+    if (address < start + std::max<size_t>(a.bytes, 1)) return {Place::device, start + a.bytes - address};
+  }
+  const auto pinned = h.pinned.upper_bound(address);
+  if (pinned != h.pinned.begin()) {
+    const auto& [start, bytes] = *std::prev(pinned);
+    if (address < start + std::max<size_t>(bytes, 1)) return {Place::pinned, start + bytes - address};
+  }
+  return {};
+}
+
+void* allocate_pinned(size_t bytes) {
+  void* p = nullptr;
+  if (posix_memalign(&p, kAlign, std::max<size_t>(bytes, 1)) != 0) return nullptr;
+  std::memset(p, 0xff, bytes);
+  const std::lock_guard lock(heap().mutex);
+  heap().pinned[reinterpret_cast<uintptr_t>(p)] = bytes;
+  return p;
+}
+
+bool free_pinned(void* p) {
+  const std::lock_guard lock(heap().mutex);
+  if (heap().pinned.erase(reinterpret_cast<uintptr_t>(p)) == 0) return false;
+  std::free(p);
+  return true;
+}
+
+std::optional<DeviceRace> note_device_access(const void* p, size_t bytes, AccessKind kind,
+                                             const Access& now) {
+  const auto address = reinterpret_cast<uintptr_t>(p);
+  Heap& h = heap();
+  const std::lock_guard lock(h.mutex);
+  const auto next = h.allocations.upper_bound(address);
+  if (next == h.allocations.begin()) return {};
+  const auto& [start, a] = *std::prev(next);
+  if (address - start >= a.bytes || a.shadow == nullptr) return {};
+  const auto before = a.shadow->note(address - start, bytes, kind, now, false);
+  if (!before) return {};
+  return DeviceRace{address - start, a.bytes, *before};
 }
 
 DeviceRuns::DeviceRuns() {

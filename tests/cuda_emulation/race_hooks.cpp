@@ -6,18 +6,18 @@
 
 using sr::emulation::AccessKind;
 
-#define SR_NOTE_SIZE(bytes)                                                                      \
-  void __tsan_read##bytes(void* p) {                                                             \
-    sr::emulation::note_access_at(p, bytes, AccessKind::read, -1, __builtin_return_address(0));  \
-  }                                                                                              \
-  void __tsan_write##bytes(void* p) {                                                            \
-    sr::emulation::note_access_at(p, bytes, AccessKind::write, -1, __builtin_return_address(0)); \
-  }                                                                                              \
-  void __tsan_unaligned_read##bytes(void* p) {                                                   \
-    sr::emulation::note_access_at(p, bytes, AccessKind::read, -1, __builtin_return_address(0));  \
-  }                                                                                              \
-  void __tsan_unaligned_write##bytes(void* p) {                                                  \
-    sr::emulation::note_access_at(p, bytes, AccessKind::write, -1, __builtin_return_address(0)); \
+#define SR_NOTE_SIZE(bytes)                                                                  \
+  void __tsan_read##bytes(void* p) {                                                         \
+    sr::emulation::note_access_at(p, bytes, AccessKind::read, __builtin_return_address(0));  \
+  }                                                                                          \
+  void __tsan_write##bytes(void* p) {                                                        \
+    sr::emulation::note_access_at(p, bytes, AccessKind::write, __builtin_return_address(0)); \
+  }                                                                                          \
+  void __tsan_unaligned_read##bytes(void* p) {                                               \
+    sr::emulation::note_access_at(p, bytes, AccessKind::read, __builtin_return_address(0));  \
+  }                                                                                          \
+  void __tsan_unaligned_write##bytes(void* p) {                                              \
+    sr::emulation::note_access_at(p, bytes, AccessKind::write, __builtin_return_address(0)); \
   }
 
 // Atomics of the host's code beside the kernels (shared_ptr, static locals); kernels' own are in device.h.
@@ -58,10 +58,10 @@ SR_NOTE_SIZE(4)
 SR_NOTE_SIZE(8)
 SR_NOTE_SIZE(16)
 void __tsan_read_range(void* p, unsigned long bytes) {
-  sr::emulation::note_access_at(p, bytes, AccessKind::read, -1, __builtin_return_address(0));
+  sr::emulation::note_access_at(p, bytes, AccessKind::read, __builtin_return_address(0));
 }
 void __tsan_write_range(void* p, unsigned long bytes) {
-  sr::emulation::note_access_at(p, bytes, AccessKind::write, -1, __builtin_return_address(0));
+  sr::emulation::note_access_at(p, bytes, AccessKind::write, __builtin_return_address(0));
 }
 SR_ATOMICS(8, char)
 SR_ATOMICS(32, int)

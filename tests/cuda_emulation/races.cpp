@@ -1,6 +1,10 @@
 #include "tests/cuda_emulation/races.h"
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <new>
 
@@ -45,19 +49,38 @@ void merge_read(Access& read, const Access& now) {
   read.thread = thread;
 }
 
-std::string describe(const char* kind, const Access& before, const Access& now) {
-  const auto who = [](const Access& a) {
-    const std::string thread =
-        a.thread == kLanes || a.thread == kWarps ? "several threads" : "thread " + std::to_string(a.thread);
-    return thread + (a.block == kBlocks ? " of several blocks" : " of block " + std::to_string(a.block));
-  };
-  char addresses[64];
-  std::snprintf(addresses, sizeof(addresses), "; addr2line 0x%x 0x%x", now.pc, before.pc);
-  return std::string(kind) + " by " + who(now) + ", before it " + who(before) + addresses;
+// "file.cu:12" of an instruction, or its address if the program has no debug information.
+std::string source_line(uint32_t pc) {
+  char address[32], program[4096], line[4096] = "";
+  std::snprintf(address, sizeof(address), "0x%x", pc);
+  const ssize_t length = readlink("/proc/self/exe", program, sizeof(program));
+  if (length <= 0) return address;
+  const std::string path(program, static_cast<size_t>(length));
+  FILE* const output = popen(("addr2line -s -e '" + path + "' " + address + " 2>/dev/null").c_str(), "r");
+  if (output == nullptr) return address;
+  const bool found = std::fgets(line, sizeof(line), output) != nullptr && std::strchr(line, '?') == nullptr;
+  pclose(output);
+  return found ? std::string(line, std::strcspn(line, " \n")) : address;
+}
+
+std::string describe(const char* what, const Access& a) {
+  const std::string where = a.line > 0 ? "line " + std::to_string(a.line) : source_line(a.pc);
+  const bool several = a.thread == kLanes || a.thread == kWarps;
+  const std::string who = several ? "several threads" : "thread " + std::to_string(a.thread);
+  const std::string block = a.block == kBlocks ? "several blocks" : "block " + std::to_string(a.block);
+  return std::string(what) + " in " + where + " by " + who + " of " + block;
 }
 
 uint32_t pc_in_file(const void* pc) {
   return static_cast<uint32_t>(static_cast<const char*>(pc) - &__executable_start - 1);
+}
+
+void note_if_runs(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line) {
+  Block* const block = Block::current();
+  if (block == nullptr || t_noting) return;
+  t_noting = true;  // parts of the library that both sides use may be the instrumented ones
+  block->note(p, bytes, kind, lane, pc, line);
+  t_noting = false;
 }
 
 }  // namespace
@@ -79,33 +102,33 @@ void Shadow::Free::operator()(Cell* cells) const {
   std::free(cells);
 }
 
-std::string Shadow::note(size_t offset, size_t bytes, AccessKind kind, const Access& now, bool shared) {
-  std::string race;
+std::optional<Access> Shadow::note(size_t offset, size_t bytes, AccessKind kind, const Access& now,
+                                   bool shared) {
+  std::optional<Access> race;
   for (size_t i = offset / 2; i <= (offset + bytes - 1) / 2 && i < count_; ++i) {
     Cell& c = cells_[i];
-    if (race.empty() && races_with(c.write, now, shared)) {
-      race = describe(kind == AccessKind::read ? "read after write" : "write after write", c.write, now);
-    }
+    if (!race && races_with(c.write, now, shared)) race = c.write;
     if (kind == AccessKind::read) {
       merge_read(c.read, now);
     } else {
-      if (race.empty() && races_with(c.read, now, shared)) race = describe("write after read", c.read, now);
+      if (!race && races_with(c.read, now, shared)) race = c.read;
       c.write = now;
     }
   }
   return race;
 }
 
-void note_access_at(const void* p, size_t bytes, AccessKind kind, int lane, const void* pc) {
-  Block* const block = Block::current();
-  if (block == nullptr || t_noting) return;
-  t_noting = true;  // parts of the library that both sides use may be the instrumented ones
-  block->note(p, bytes, kind, lane, pc_in_file(pc));
-  t_noting = false;
+std::string describe(AccessKind kind, const Access& now, const Access& before) {
+  return describe(kind == AccessKind::read ? "read" : "write", now) + ", " +
+         describe(before.writes ? "write" : "read", before) + " before it";
 }
 
-void note_access(const void* p, size_t bytes, AccessKind kind, int lane) {
-  if (g_instrumented) note_access_at(p, bytes, kind, lane, __builtin_return_address(0));
+void note_access(const void* p, size_t bytes, AccessKind kind, int lane, int line) {
+  if (g_instrumented) note_if_runs(p, bytes, kind, lane, 0, line);
+}
+
+void note_access_at(const void* p, size_t bytes, AccessKind kind, const void* pc) {
+  note_if_runs(p, bytes, kind, -1, pc_in_file(pc), 0);
 }
 
 }  // namespace sr::emulation

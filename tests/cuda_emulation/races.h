@@ -4,10 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 
 namespace sr::emulation {
 
@@ -22,8 +21,10 @@ struct Access {
   uint32_t warp_epoch = 0;  // within the block
   int32_t thread = 0;       // in the block; kLanes or kWarps: several
   int32_t warp = 0;
-  uint32_t pc = 0;  // in the program's file, for addr2line
+  uint32_t pc = 0;   // in the program's file
+  int32_t line = 0;  // if known without looking up pc
   bool atomic = false;
+  bool writes = false;
 };
 
 /// The last accesses to two bytes.
@@ -36,9 +37,9 @@ class Shadow {
  public:
   explicit Shadow(size_t bytes);
 
-  /// Notes an access to bytes [offset, offset + bytes). Returns a description if it is a race: "write after
-  /// read, threads 3 and 4 ...", else nothing. `shared`: memory of one block.
-  std::string note(size_t offset, size_t bytes, AccessKind kind, const Access& now, bool shared);
+  /// Notes an access to bytes [offset, offset + bytes); returns the earlier access that it races with, if
+  /// any. `shared`: memory of one block.
+  std::optional<Access> note(size_t offset, size_t bytes, AccessKind kind, const Access& now, bool shared);
 
  private:
   struct Free {
@@ -48,11 +49,14 @@ class Shadow {
   std::unique_ptr<Cell[], Free> cells_;
 };
 
-/// A read or write of the running kernel, on behalf of a lane of the calling thread's warp (-1: the thread
-/// itself). Nothing if races are not searched or no kernel runs.
-void note_access(const void* p, size_t bytes, AccessKind kind, int lane);
-/// The same by the instruction that calls and returns to `pc`.
-void note_access_at(const void* p, size_t bytes, AccessKind kind, int lane, const void* pc);
+/// "write in line 12 by thread 3 of block 0, read in line 9 by several threads of block 0 before it"
+std::string describe(AccessKind kind, const Access& now, const Access& before);
+
+/// An access of the running kernel in source line `line`, on behalf of a lane of the calling thread's warp
+/// (-1: the thread itself). Nothing if races are not searched or no kernel runs.
+void note_access(const void* p, size_t bytes, AccessKind kind, int lane, int line);
+/// The same by the thread itself, in the instruction before `pc`.
+void note_access_at(const void* p, size_t bytes, AccessKind kind, const void* pc);
 
 /// From now on finds_races().
 void search_races();

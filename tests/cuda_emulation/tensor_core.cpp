@@ -104,9 +104,10 @@ void load_matrices(void** lanes, bool transpose) {
   Statistics& statistics = Block::current()->statistics;
   ++statistics.ldmatrix;
   for (int l = 0; l < 32; ++l) {
-    const void* const row = static_cast<LoadMatrix*>(lanes[l])->row;
+    const LoadMatrix& given = *static_cast<LoadMatrix*>(lanes[l]);
+    const void* const row = given.row;
     if (reinterpret_cast<uintptr_t>(row) % 16 != 0) report("ldmatrix: a row's address is no multiple of 16");
-    note_access(row, 16, AccessKind::read, l);
+    note_access(row, 16, AccessKind::read, l, given.line);
     std::memcpy(matrices[l / 8][l % 8], row, 16);
   }
   for (int j = 0; j < 4; ++j) {

@@ -11,12 +11,13 @@ enum class Operands { bf16, f16 };
 struct LoadMatrix {
   const void* row;
   uint32_t* registers;
+  int line;
 };
 void load_matrices(void** lanes, bool transpose);
 
 template <bool Trans>
 SR_EMULATION_INLINE void ldmatrix_x4(uint32_t (&r)[4], const void* row, int line) {
-  LoadMatrix mine{row, r};
+  LoadMatrix mine{row, r, line};
   collective(~0u, load_matrix, line, &mine, [](void** lanes, uint32_t) { load_matrices(lanes, Trans); });
 }
 
