@@ -1,0 +1,9 @@
+#include "tensor/conv2d_grad_weight_tensor_kernel.h"
+
+namespace sr::cuda {
+
+template bool tensor_grad_weight_bytes<__half>(const ConvRun&, int64_t*);
+template void tensor_grad_weight<__half>(const ConvRun&, const void*, const void*, void*, float*,
+                                         cudaStream_t);
+
+}  // namespace sr::cuda
