@@ -109,16 +109,19 @@ GPU_FN void multiply_pixels(typename C::Acc& acc, const T* x_tile, const T* dy_t
 #pragma unroll 1
   for (int k = share; k < C::kSteps; k += C::kShares) {
     const int row = k / (C::kTileW / C::kStep), column = k % (C::kTileW / C::kStep) * C::kStep;
-    uint32_t b[C::kTiles][2];
-    load_channels_b(b, dy_tile + (row * C::kTileW + column) * C::kOutPitch + 8 * first_tile, C::kOutPitch,
-                    lane);
+    uint32_t a[C::kKernel][4];
     gpu::static_for<C::kKernel>([&](auto v) {
-      uint32_t a[1][4];
-      load_channels_a(a[0], x_tile + (row * C::kInW + column + v) * C::kInPitch + first_channel, C::kInPitch,
-                      lane);
-      float(&d)[1][C::kTiles][4] = *reinterpret_cast<float(*)[1][C::kTiles][4]>(&acc[decltype(v)::value]);
-      multiply<T>(d, 0, a, b);
+      load_channels_a(a[decltype(v)::value],
+                      x_tile + (row * C::kInW + column + v) * C::kInPitch + first_channel, C::kInPitch, lane);
     });
+    const T* const dy = dy_tile + (row * C::kTileW + column) * C::kOutPitch + 8 * first_tile;
+    gpu::static_for<C::kTiles / 2>(
+        [&](auto j) {  // two tiles at a time: more operands do not fit the registers
+          constexpr int kTile = 2 * decltype(j)::value;
+          uint32_t b[2][2];
+          load_channels_b(b, dy + 8 * kTile, C::kOutPitch, lane);
+          multiply<T>(acc, kTile, a, b);
+        });
   }
 }
 
