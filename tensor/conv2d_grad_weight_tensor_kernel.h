@@ -73,6 +73,7 @@ GPU_FN void pixel_tiles(T* x_tile, T* dy_tile, const TensorGradWeightArgs<T>& a,
   const int x0 = t % columns * C::kTileW, y0 = t / columns % rows * C::kTileH;
   const long long image = static_cast<long long>(t / (columns * rows)) * a.h * a.w;
   constexpr int kXUnits = C::kInputs / C::kUnit, kDyUnits = C::kOutputs / C::kUnit;
+#pragma unroll 1  // the accumulators leave few registers
   for (int i = static_cast<int>(threadIdx.x); i < C::kTileH * C::kInW * kXUnits; i += C::kThreads) {
     const int pixel = i / kXUnits, c = i % kXUnits * C::kUnit;
     T* const to = x_tile + pixel * C::kInPitch + c;
@@ -86,6 +87,7 @@ GPU_FN void pixel_tiles(T* x_tile, T* dy_tile, const TensorGradWeightArgs<T>& a,
           inside);
     }
   }
+#pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < C::kTileH * C::kTileW * kDyUnits; i += C::kThreads) {
     const int pixel = i / kDyUnits, c = i % kDyUnits * C::kUnit;
     T* const to = dy_tile + pixel * C::kOutPitch + c;
