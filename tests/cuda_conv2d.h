@@ -8,7 +8,7 @@
 
 #include "tensor/conv2d_cuda.h"
 #include "tensor/random.h"
-#include "tests/device_array.h"
+#include "tests/device_image.h"
 #include "tests/reference.h"
 
 namespace sr {

@@ -1,4 +1,4 @@
-// Values in the device's memory, for tests of kernels.
+// Images and channel views in the memory of the device, for tests of kernels.
 #pragma once
 
 #include <cuda_bf16.h>
