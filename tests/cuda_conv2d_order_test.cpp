@@ -87,7 +87,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST(CudaConv2d, BitsDoNotDependOnPositionImageOrSize) {
   for (const Sized& s : every_kernel()) {
-    const int64_t h = 29, w = 47, top = 3, left = 5, rows = 23, columns = 39, margin = 9;
+    const int64_t h = 25, w = 41, top = 3, left = 5, rows = 20, columns = 35, margin = 9;
     const CudaConv whole = s.conv(1, h, w), part = s.conv(2, rows, columns);
     ASSERT_EQ(kernel_of(s.op, whole), s.kernel) << s.name;
     const int64_t in = input_channels(s), out = output_channels(s), is = s.input_scale, os = s.output_scale;
@@ -110,9 +110,9 @@ TEST(CudaConv2d, BitsDoNotDependOnPositionImageOrSize) {
 TEST(CudaConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
   const emulation::Options before = emulation::options();
   for (const Sized& s : every_kernel()) {
-    const CudaConv conv = s.conv(2, 11, 35);
+    const CudaConv conv = s.conv(2, 9, 34);
     const std::vector<float> input = normal_values(
-                                 2 * 11 * 35 * s.input_scale * s.input_scale * input_channels(s), 1),
+                                 2 * 9 * 34 * s.input_scale * s.input_scale * input_channels(s), 1),
                              weight = normal_values(conv.weight.size(), 2, 0.1);
     const std::vector<float> first = run_cuda(s.op, conv, input, weight, {}, 1).values;
     EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, 132).values)) << s.name;
