@@ -11,7 +11,7 @@
 
 #include "tests/cuda_emulation/block.h"
 
-extern "C" const char __executable_start;  // the linker's
+extern "C" const ElfW(Ehdr) __executable_start;  // the linker's: the file as it is loaded
 
 namespace sr::emulation {
 
@@ -74,8 +74,8 @@ std::string describe(const char* what, const Access& a) {
 
 // As addr2line counts: from where the file is loaded, unless it says itself where that is.
 uint32_t pc_in_file(const void* pc) {
-  const bool fixed = reinterpret_cast<const ElfW(Ehdr)*>(&__executable_start)->e_type == ET_EXEC;
-  const char* const start = fixed ? nullptr : &__executable_start;
+  const bool fixed = __executable_start.e_type == ET_EXEC;
+  const char* const start = fixed ? nullptr : reinterpret_cast<const char*>(&__executable_start);
   return static_cast<uint32_t>(static_cast<const char*>(pc) - start - 1);  // within the call, not after it
 }
 
