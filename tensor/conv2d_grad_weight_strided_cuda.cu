@@ -67,7 +67,7 @@ GPU_FN void multiply_tile(Acc& acc, const float* windows, const T* gradient, con
 }
 
 // blockIdx.x: part; blockIdx.y: slice of the terms.
-// ptxas: conv2d_grad_weight_strided_kernel registers<=168 shared<=0
+// ptxas: conv2d_grad_weight_strided_kernel registers<=168
 template <class T>
 __global__ void __launch_bounds__(kThreads, 1)
     conv2d_grad_weight_strided_kernel(StridedArgs<T> a, int parts) {
@@ -125,7 +125,7 @@ struct TermFragments {
 
 constexpr int kSumThreads = 256;
 
-// ptxas: sum_terms_kernel registers<=40 shared<=0
+// ptxas: sum_terms_kernel registers<=40
 __global__ void __launch_bounds__(kSumThreads)
     sum_terms_kernel(const float* part, int parts, int elements, TermFragments fragments, float* dw) {
   sum_parts(part, parts, elements, fragments, dw);

@@ -63,7 +63,7 @@ GPU_FN void write_channels(const float (&sums)[kOwn], const ConvEpilogue& e, T* 
   }
 }
 
-// ptxas: conv2d_image_kernel registers<=128 shared<=0
+// ptxas: conv2d_image_kernel registers<=128
 template <class T>
 __global__ void __launch_bounds__(kThreads, 2)
     conv2d_image_kernel(ImageArgs a, const float* packed, ConvEpilogue epilogue, T* y) {
@@ -153,7 +153,7 @@ struct TapsLast {
   GPU_HD int operator()(int e) const { return e % kChannels * kTaps + e / kChannels; }
 };
 
-// ptxas: sum_image_kernel registers<=40 shared<=0
+// ptxas: sum_image_kernel registers<=40
 __global__ void __launch_bounds__(kThreads) sum_image_kernel(const float* part, int parts, float* dw) {
   sum_parts(part, parts, kTaps * kChannels, TapsLast(), dw);
 }

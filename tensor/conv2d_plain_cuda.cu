@@ -65,7 +65,7 @@ GPU_FN void write_output(const PlainArgs& a, long long pixel, int o, float sum) 
 }
 
 // Threads stand in kThreads / Columns rows of 8 pixels and Columns columns of PerThread outputs.
-// ptxas: conv2d_plain_kernel registers<=128 shared<=16640
+// ptxas: conv2d_plain_kernel registers<=128 shared<=12544
 template <int Columns, int PerThread>
 __global__ void __launch_bounds__(kThreads, 2) conv2d_plain_kernel(PlainArgs a) {
   constexpr int kPixels = kThreads / Columns * 8, kOutputs = Columns * PerThread, kPitch = kPixels + 4;
@@ -152,7 +152,7 @@ struct PlainGradArgs {
   long long chunk_pixels;
 };
 
-// ptxas: conv2d_grad_weight_plain_kernel registers<=128 shared<=8704
+// ptxas: conv2d_grad_weight_plain_kernel registers<=128 shared<=8192
 __global__ void __launch_bounds__(kThreads, 2) conv2d_grad_weight_plain_kernel(PlainGradArgs a) {
   GPU_SHARED(float, ys, kDepth* kTile);
   GPU_SHARED(float, xs, kDepth* kTile);
@@ -210,7 +210,7 @@ struct SamePlace {
   GPU_HD int operator()(int e) const { return e; }
 };
 
-// ptxas: sum_plain_kernel registers<=40 shared<=0
+// ptxas: sum_plain_kernel registers<=40
 __global__ void __launch_bounds__(kThreads)
     sum_plain_kernel(const float* part, int parts, int elements, float* dw) {
   sum_parts(part, parts, elements, SamePlace(), dw);

@@ -113,7 +113,7 @@ GPU_FN void write_phases(const typename C::Acc& acc, const SubpixelArgs<T>& a, i
   }
 }
 
-// ptxas: conv2d_subpixel_kernel registers<=255 shared<=0
+// ptxas: conv2d_subpixel_kernel registers<=128
 template <class T, class C>
 __global__ void __launch_bounds__(C::kThreads, 1) conv2d_subpixel_kernel(SubpixelArgs<T> a) {
   gpu::Smem shared;

@@ -141,7 +141,6 @@ GPU_FN void write_results(const T* staged, const TensorConvArgs<T>& a, int image
   }
 }
 
-// ptxas: conv2d_tensor_kernel registers<=255 shared<=0
 template <class T, class C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocksPerSm) conv2d_tensor_kernel(TensorConvArgs<T> a) {
   constexpr int kSlices = C::order().slices;

@@ -22,7 +22,7 @@ GPU_FN T rounded_operand(float x) {
 }
 
 // A thread per 8 bytes: what a lane holds of one tile.
-// ptxas: pack_fragments_kernel registers<=40 shared<=0
+// ptxas: pack_fragments_kernel registers<=40
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     pack_fragments_kernel(WeightView view, int taps_w, FragmentOrder order, T* packed) {
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// ptxas: pack_plain_kernel registers<=40 shared<=0
+// ptxas: pack_plain_kernel registers<=40
 __global__ void __launch_bounds__(kThreads)
     pack_plain_kernel(WeightView view, int kh, int kw, int cg, int og, int elements, float* packed) {
   const int item = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
