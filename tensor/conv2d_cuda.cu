@@ -1,0 +1,156 @@
+// Which kernel serves an operation, and the way to it.
+#include "tensor/conv2d_cuda.h"
+
+#include "tensor/conv2d_image_cuda.h"
+#include "tensor/conv2d_plain_cuda.h"
+#include "tensor/conv2d_subpixel_cuda.h"
+#include "tensor/conv2d_tensor_cuda.h"
+
+namespace sr::cuda {
+namespace {
+
+template <class T>
+constexpr DType kStorage = DType::f32;
+template <>
+constexpr DType kStorage<__nv_bfloat16> = DType::bf16;
+template <>
+constexpr DType kStorage<__half> = DType::f16;
+
+struct Plan {
+  ConvKernel kernel = ConvKernel::plain;
+  int64_t bytes = 0;         // of packed weights or partial sums
+  FragmentOrder order = {};  // of packed weights for the tensor cores
+};
+
+/// Makes `plan` that of a tensor-core kernel with operands T if there is one.
+template <class T>
+void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Plan* plan) {
+  constexpr DType kOwn = kStorage<T>;
+  const bool same = types.x == kOwn && types.y == kOwn;
+  if (op == ConvOp::grad_weight) {
+    if (same && tensor_grad_weight_bytes<T>(run, &plan->bytes))
+      plan->kernel = ConvKernel::tensor;
+    else if (types.x == DType::f32 && types.y == kOwn && strided_grad_weight_bytes<T>(run, &plan->bytes))
+      plan->kernel = ConvKernel::subpixel;
+    return;
+  }
+  const bool strided = types.x == DType::f32 && types.y == kOwn;
+  if (same && tensor_conv_order<T>(run, &plan->order))
+    plan->kernel = ConvKernel::tensor;
+  else if (op == ConvOp::grad_input && types.y == kOwn && subpixel_conv_order<T>(run, &plan->order))
+    plan->kernel = ConvKernel::subpixel;
+  else if (op == ConvOp::conv2d && strided && strided_conv_order<T>(run, &plan->order))
+    plan->kernel = ConvKernel::subpixel;
+  else
+    return;
+  plan->bytes = plan->order.bytes();
+}
+
+/// Calls f with a value of the tensor cores' operand type, but for fp32.
+template <class F>
+void with_operand(Math math, F f) {
+  if (math == Math::bf16) f(__nv_bfloat16());
+  if (math == Math::fp16) f(__half());
+  if (math == Math::tf32) f(float());
+}
+
+Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types) {
+  const ConvRun run = conv_run(op, dims);
+  const bool x_aligned = dims.x_pitch * bytes_of(types.x) % 16 == 0,
+             y_aligned = dims.y_pitch * bytes_of(types.y) % 16 == 0;
+  Plan plan;
+  if (op != ConvOp::grad_input && takes_image_conv(run) && y_aligned) {
+    plan.kernel = ConvKernel::image;
+  } else if (y_aligned && (x_aligned || dims.stride > 1)) {  // with a stride, x is read or written by values
+    with_operand(types.math, [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, &plan); });
+  }
+  if (plan.bytes > 0) return plan;
+  if (op != ConvOp::grad_weight)
+    plan.bytes = int64_t{run.kh} * run.kw * (run.c / run.groups) * run.o * 4;
+  else
+    plan.bytes =
+        plan.kernel == ConvKernel::image ? image_grad_weight_bytes(run) : plain_grad_weight_bytes(run);
+  return plan;
+}
+
+void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const void* from, const void* packed,
+              const ConvEpilogue& epilogue, void* to, const ConvDevice& device) {
+  const ConvRun run = conv_run(op, dims);
+  const DType read = op == ConvOp::conv2d ? types.x : types.y,
+              written = op == ConvOp::conv2d ? types.y : types.x;
+  switch (plan_for(op, dims, types).kernel) {
+    case ConvKernel::plain:
+      return plain_conv(run, read, written, from, static_cast<const float*>(packed), epilogue, to,
+                        device.stream);
+    case ConvKernel::image:
+      return image_conv(run, types, from, static_cast<const float*>(packed), epilogue, to, device);
+    case ConvKernel::tensor:
+      return with_operand(types.math,
+                          [&](auto t) { tensor_conv<decltype(t)>(run, from, packed, epilogue, to, device); });
+    case ConvKernel::subpixel:
+      return with_operand(types.math, [&](auto t) {
+        if (op == ConvOp::conv2d)
+          strided_conv<decltype(t)>(run, from, packed, epilogue, to, device);
+        else
+          subpixel_conv<decltype(t)>(run, written, from, packed, epilogue, to, device);
+      });
+  }
+}
+
+}  // namespace
+
+ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types) {
+  return plan_for(op, dims, types).kernel;
+}
+
+int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types) {
+  return plan_for(op, dims, types).bytes;
+}
+
+void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
+                 const ConvDevice& device) {
+  const Plan plan = plan_for(op, dims, types);
+  const ConvRun run = conv_run(op, dims);
+  WeightView view = weight_view(op, dims, weight);
+  if (plan.kernel == ConvKernel::plain || plan.kernel == ConvKernel::image)
+    return pack_plain(view, run, static_cast<float*>(packed), device.stream);
+  if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
+    view.cg *= view.kh * view.kw;
+    view.kh = view.kw = 1;
+  }
+  with_operand(types.math, [&](auto t) {
+    using T = decltype(t);
+    pack_fragments<T>(view, run.kw, plan.order, static_cast<T*>(packed), device.stream);
+  });
+}
+
+void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
+            const ConvEpilogue& epilogue, void* y, const ConvDevice& device) {
+  run_conv(ConvOp::conv2d, dims, types, x, packed, epilogue, y, device);
+}
+
+void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,
+                       const ConvEpilogue& epilogue, void* dx, const ConvDevice& device) {
+  run_conv(ConvOp::grad_input, dims, types, dy, packed, epilogue, dx, device);
+}
+
+void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void* x, const void* dy,
+                        void* partial, float* dw, const ConvDevice& device) {
+  const ConvRun run = conv_run(ConvOp::grad_weight, dims);
+  switch (plan_for(ConvOp::grad_weight, dims, types).kernel) {
+    case ConvKernel::plain:
+      return plain_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
+    case ConvKernel::image:
+      return image_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
+    case ConvKernel::tensor:
+      return with_operand(types.math, [&](auto t) {
+        tensor_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);
+      });
+    case ConvKernel::subpixel:
+      return with_operand(types.math, [&](auto t) {
+        strided_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);
+      });
+  }
+}
+
+}  // namespace sr::cuda

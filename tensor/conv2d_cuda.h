@@ -1,0 +1,91 @@
+// What the checks of conv2d.cpp hand to the CUDA kernels: pointers into the device's memory, sizes, a stream.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace sr::cuda {
+
+/// How products are formed; sums are float32 in all of them. tf32, bf16 and fp16 are for the tensor cores,
+/// which take the operands rounded to that type.
+enum class Math { fp32, tf32, bf16, fp16 };
+
+enum class ConvOp { conv2d, grad_input, grad_weight };
+
+/// What runs on the device.
+enum class ConvKernel {
+  plain,     ///< any shape and storage, on the float32 units
+  image,     ///< 3x3 from one channel, on the float32 units
+  tensor,    ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
+  subpixel,  ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
+};
+
+/// Sizes of the convolution y = conv2d(x), as in conv2d.h; its gradients are described by the same. Pitches
+/// count elements from pixel to pixel.
+struct ConvDims {
+  int64_t n = 0, h = 0, w = 0, c = 0;  // x
+  int64_t oh = 0, ow = 0, o = 0;       // y
+  int64_t kh = 0, kw = 0;
+  int64_t stride = 1, pad_h = 0, pad_w = 0, groups = 1;  // pad at the beginning; the end follows from oh, ow
+  int64_t x_pitch = 0, y_pitch = 0;
+};
+
+/// DType of x (or its gradient) and y (or its gradient). Weights, their gradients and biases are float32.
+struct ConvTypes {
+  DType x = DType::f32, y = DType::f32;
+  Math math = Math::fp32;
+};
+
+struct ChannelView {
+  const void* data = nullptr;
+  int64_t pitch = 0, c = 0;
+};
+
+/// What happens to a sum before it is stored: v = sum + bias[channel]; v = v > 0 ? v : leak * v; v += added;
+/// v *= mask > 0 ? 1 : mask_leak. Added tensors (whose channels make up the result's together) and the mask
+/// are stored as the result is. Between the activation and what follows v is rounded to the storage type, so
+/// that the bits are those of separate passes.
+struct ConvEpilogue {
+  const float* bias = nullptr;
+  float leak = 1;
+  ChannelView added[2];
+  ChannelView mask;
+  float mask_leak = 1;
+};
+
+struct ConvDevice {
+  cudaStream_t stream = nullptr;
+  int multiprocessors = 132;  ///< decides how many blocks are started, never a bit of the result
+};
+
+/// The kernel that an operation takes. Depends on nothing else, so that packed weights fit.
+ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types);
+
+/// Bytes that `packed` (conv2d, grad_input) or `partial` (grad_weight) of the operation must hold.
+int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types);
+
+/// Brings weight [o,kh,kw,c/groups] into the order in which the operation (conv2d or grad_input) reads it.
+void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
+                 const ConvDevice& device);
+
+// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tensor`
+// the pitches of added tensors and masks and the channels of the first added one are multiples of 16 bytes.
+// The terms of a value are added in an order that depends on the weights' shape, the types and, for
+// grad_weight, the sizes of x only.
+
+/// y = conv2d(x).
+void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
+            const ConvEpilogue& epilogue, void* y, const ConvDevice& device);
+
+/// dx = gradient of sum(dy * conv2d(x)) for x. With a bias it is the transposed convolution of dy.
+void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,
+                       const ConvEpilogue& epilogue, void* dx, const ConvDevice& device);
+
+/// dw = gradient of sum(dy * conv2d(x)) for the weight, [o,kh,kw,c/groups].
+void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void* x, const void* dy,
+                        void* partial, float* dw, const ConvDevice& device);
+
+}  // namespace sr::cuda

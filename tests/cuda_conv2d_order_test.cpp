@@ -1,0 +1,285 @@
+// What the CUDA convolutions promise beyond right sums: operands rounded to nearest, an epilogue with the
+// bits of separate passes, and bits that depend on nothing but the values.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+
+#include "tests/cuda_conv2d_cases.h"
+#include "tests/cuda_emulation/emulation.h"
+
+namespace sr {
+namespace {
+
+using cuda::ConvKernel;
+using cuda::ConvOp;
+using cuda::Math;
+
+std::vector<float> normal_values(int64_t n, uint64_t seed, double deviation = 1) {
+  Random random(seed);
+  std::vector<float> values;
+  for (int64_t i = 0; i < n; ++i) values.push_back(static_cast<float>(deviation * random.normal()));
+  return values;
+}
+
+/// One convolution for each kernel and way through it, by the size of the smaller of its two grids.
+struct Sized {
+  const char* name;
+  ConvOp op;
+  ConvKernel kernel;
+  int input_scale, output_scale;
+  std::function<CudaConv(int64_t n, int64_t h, int64_t w)> conv;
+};
+
+const cuda::ConvTypes kFromImage{DType::f32, DType::bf16, Math::bf16};
+
+std::vector<Sized> every_kernel() {
+  const auto layer = [](int i, int types) {
+    return [=](int64_t n, int64_t h, int64_t w) {
+      return layer_conv(kTensorLayers[i], n, h, w, kTensorTypes[types]);
+    };
+  };
+  const auto upsample = [](int factor, const cuda::ConvTypes& types) {
+    return [=](int64_t n, int64_t h, int64_t w) { return upsampler(factor, n, h, w, 1, types); };
+  };
+  const cuda::ConvTypes fp32{};
+  return {
+      {"64 to 64, bf16", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(0, 0)},
+      {"48 to 80, gradient, fp16", ConvOp::grad_input, ConvKernel::tensor, 1, 1, layer(6, 1)},
+      {"64 to 48 in 4 groups, tf32", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(5, 2)},
+      {"80 to 64, 1x1, bf16", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(7, 0)},
+      {"1 to 64", ConvOp::conv2d, ConvKernel::image, 1, 1,
+       [](int64_t n, int64_t h, int64_t w) { return first_layer(n, h, w, kFromImage); }},
+      {"upsampler by 2, bf16", ConvOp::grad_input, ConvKernel::subpixel, 1, 2, upsample(2, kFromImage)},
+      {"upsampler by 3, tf32", ConvOp::grad_input, ConvKernel::subpixel, 1, 3,
+       upsample(3, {DType::f32, DType::f32, Math::tf32})},
+      {"gradient of the upsampler by 4, bf16", ConvOp::conv2d, ConvKernel::subpixel, 4, 1,
+       upsample(4, kFromImage)},
+      {"64 to 48, fp32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+       [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[1], n, h, w, fp32); }},
+      {"upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2, upsample(2, fp32)},
+  };
+}
+
+int64_t input_channels(const Sized& s) {
+  const CudaConv conv = s.conv(1, 1, 1);
+  return s.op == ConvOp::conv2d ? conv.x.c : conv.weight.n;
+}
+
+int64_t output_channels(const Sized& s) {
+  const CudaConv conv = s.conv(1, 1, 1);
+  return s.op == ConvOp::conv2d ? conv.weight.n : conv.x.c;
+}
+
+std::vector<float> window(const std::vector<float>& image, int64_t w, int64_t c, int64_t row, int64_t column,
+                          int64_t rows, int64_t columns) {
+  std::vector<float> part;
+  for (int64_t i = row; i < row + rows; ++i) {
+    const auto from = image.begin() + (i * w + column) * c;
+    part.insert(part.end(), from, from + columns * c);
+  }
+  return part;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+TEST(CudaConv2d, BitsDoNotDependOnPositionImageOrSize) {
+  for (const Sized& s : every_kernel()) {
+    const int64_t h = 25, w = 41, top = 3, left = 5, rows = 20, columns = 35, margin = 9;
+    const CudaConv whole = s.conv(1, h, w), part = s.conv(2, rows, columns);
+    ASSERT_EQ(kernel_of(s.op, whole), s.kernel) << s.name;
+    const int64_t in = input_channels(s), out = output_channels(s), is = s.input_scale, os = s.output_scale;
+    const std::vector<float> input = normal_values(h * w * is * is * in, 1),
+                             weight = normal_values(whole.weight.size(), 2, 0.1);
+    const std::vector<float> cut = window(input, w * is, in, top * is, left * is, rows * is, columns * is);
+    std::vector<float> pair = normal_values(static_cast<int64_t>(cut.size()), 3);
+    pair.insert(pair.end(), cut.begin(), cut.end());  // the second image
+    const std::vector<float> all = run_cuda(s.op, whole, input, weight).values;
+    std::vector<float> two = run_cuda(s.op, part, pair, weight).values;
+    two.erase(two.begin(), two.begin() + static_cast<std::ptrdiff_t>(two.size() / 2));
+    const int64_t inner_rows = (rows - 2 * margin) * os, inner_columns = (columns - 2 * margin) * os;
+    EXPECT_TRUE(same_bits(
+        window(all, w * os, out, (top + margin) * os, (left + margin) * os, inner_rows, inner_columns),
+        window(two, columns * os, out, margin * os, margin * os, inner_rows, inner_columns)))
+        << s.name;
+  }
+}
+
+TEST(CudaConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
+  const emulation::Options before = emulation::options();
+  for (const Sized& s : every_kernel()) {
+    const CudaConv conv = s.conv(2, 9, 34);
+    const std::vector<float> input = normal_values(
+                                 2 * 9 * 34 * s.input_scale * s.input_scale * input_channels(s), 1),
+                             weight = normal_values(conv.weight.size(), 2, 0.1);
+    const std::vector<float> first = run_cuda(s.op, conv, input, weight, {}, 1).values;
+    EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, 132).values)) << s.name;
+    for (const auto schedule : {emulation::Schedule::reverse, emulation::Schedule::random}) {
+      emulation::options().schedule = schedule;
+      EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, 3).values)) << s.name;
+    }
+    emulation::options() = before;
+  }
+}
+
+TEST(CudaConv2d, WeightGradientsHaveTheSameBitsInEverySchedule) {
+  const emulation::Options before = emulation::options();
+  const CudaConv convs[] = {layer_conv(kTensorLayers[6], 3, 13, 37, kTensorTypes[0]),
+                            layer_conv(kTensorLayers[5], 1, 13, 37, kTensorTypes[2]),
+                            layer_conv(kTensorLayers[7], 1, 13, 37, kTensorTypes[1]),
+                            first_layer(3, 13, 37, kFromImage),
+                            upsampler(2, 2, 13, 37, 1, kFromImage),
+                            layer_conv(kTensorLayers[2], 3, 13, 37, {})};
+  for (const CudaConv& conv : convs) {
+    const std::vector<float> x = normal_values(conv.x.size(), 1), dy = normal_values(conv.y().size(), 2);
+    const std::vector<float> first = run_cuda_grad_weight(conv, x, dy, 1).values;
+    for (const auto schedule : {emulation::Schedule::reverse, emulation::Schedule::random}) {
+      emulation::options().schedule = schedule;
+      EXPECT_TRUE(same_bits(first, run_cuda_grad_weight(conv, x, dy, 132).values)) << conv.name;
+    }
+    emulation::options() = before;
+  }
+}
+
+/// The epilogue as separate passes over exact sums.
+std::vector<float> separate_passes(const std::vector<double>& sums, DType type, int64_t c,
+                                   const CudaEpilogue& e) {
+  std::vector<float> result;
+  for (size_t i = 0; i < sums.size(); ++i) {
+    const auto channel = static_cast<int64_t>(i) % c;
+    float v = static_cast<float>(sums[i]) + e.bias[static_cast<size_t>(channel)];
+    v = stored(type, v > 0 ? v : e.leak * v);
+    int64_t begin = 0;
+    for (size_t k = 0; k < e.added.size(); ++k) {
+      const int64_t own = channel - begin;
+      if (own >= 0 && own < e.added_c[k])
+        v += stored(type, e.added[k][static_cast<size_t>(static_cast<int64_t>(i) / c * e.added_c[k] + own)]);
+      begin += e.added_c[k];
+    }
+    if (!e.mask.empty()) v *= stored(type, e.mask[i]) > 0 ? 1.0f : e.mask_leak;
+    result.push_back(stored(type, v));
+  }
+  return result;
+}
+
+TEST(CudaConv2d, EpilogueHasTheBitsOfSeparatePasses) {
+  for (const Sized& s : every_kernel()) {
+    const CudaConv conv = s.conv(1, 9, 35);
+    const int64_t c = output_channels(s), pixels = 9 * 35 * s.output_scale * s.output_scale;
+    const int largest =
+        std::min(127, static_cast<int>(4000 / std::sqrt(static_cast<double>(conv.terms(s.op)))));
+    const std::vector<float> input = exact_values(9 * 35 * s.input_scale * s.input_scale * input_channels(s),
+                                                  largest, 1),
+                             weight = exact_values(conv.weight.size(), largest, 2);
+    const DType type = s.op == ConvOp::conv2d ? conv.types.y : conv.types.x;
+    const std::vector<double> sums = reference_of(s.op, conv, input, weight).values;
+    CudaEpilogue e;
+    e.bias = exact_values(c, 127, 3), e.leak = 0.05f, e.mask_leak = 0.05f;
+    const int64_t first = c > 16 ? c - 16 : c;
+    for (const int part : {0, 1, 2}) {  // nothing added; one tensor; two, where there are channels for two
+      e.added.clear(), e.added_c.clear(), e.mask.clear();
+      if (part > 0) {
+        e.added_c = part == 1 ? std::vector<int64_t>{c} : std::vector<int64_t>{first};
+        if (part == 2 && c > first) e.added_c.push_back(c - first);
+        for (size_t k = 0; k < e.added_c.size(); ++k) {
+          e.added.push_back(normal_values(pixels * e.added_c[k], 4 + k));
+        }
+      }
+      if (part != 1) e.mask = normal_values(pixels * c, 9);
+      const CudaRun run = run_cuda(s.op, conv, input, weight, e);
+      EXPECT_TRUE(same_bits(run.values, separate_passes(sums, type, c, e))) << s.name << ", case " << part;
+    }
+  }
+}
+
+float to_tf32(float v) {
+  uint32_t bits;
+  std::memcpy(&bits, &v, 4);
+  bits = (bits + 0x1000u) & 0xffffe000u;
+  std::memcpy(&v, &bits, 4);
+  return v;
+}
+
+std::vector<float> each(const std::vector<float>& values, float (*f)(float)) {
+  std::vector<float> result;
+  for (const float v : values) result.push_back(f(v));
+  return result;
+}
+
+/// The result for operands rounded as `rounded` does is the truth up to float32 sums: each of n additions is
+/// off by at most one unit of the sum of magnitudes (2^-23, for tensor cores may truncate).
+void expect_rounded(ConvOp op, const CudaConv& conv, float (*rounded)(float)) {
+  const std::vector<float> x = normal_values(conv.x.size(), 1), dy = normal_values(conv.y().size(), 2),
+                           w = normal_values(conv.weight.size(), 3);
+  const std::vector<float>&first = op == ConvOp::grad_input ? dy : x,
+        &second = op == ConvOp::grad_weight ? dy : w;
+  const auto magnitude = [](float v) { return std::abs(v); };
+  const std::vector<float> a = each(first, rounded), b = each(second, rounded);
+  const reference::Array expected = reference_of(op, conv, a, b),
+                         sums = reference_of(op, conv, each(a, magnitude), each(b, magnitude));
+  const CudaRun run =
+      op == ConvOp::grad_weight ? run_cuda_grad_weight(conv, x, dy) : run_cuda(op, conv, first, w);
+  double worst = 0;
+  for (size_t i = 0; i < run.values.size(); ++i) {
+    const double bound = static_cast<double>(conv.terms(op)) * std::pow(2.0, -23) * sums.values[i] + 1e-30;
+    const double off = std::abs(static_cast<double>(run.values[i]) - expected.values[i]) / bound;
+    if (!(off <= worst)) worst = off;
+  }
+  EXPECT_LE(worst, 1) << conv.name << ", operation " << static_cast<int>(op);
+}
+
+TEST(CudaConv2d, OperandsAreRoundedToNearest) {
+  const cuda::ConvTypes tf32{DType::f32, DType::f32, Math::tf32}, fp32{};
+  for (const ConvOp op : {ConvOp::conv2d, ConvOp::grad_input, ConvOp::grad_weight}) {
+    expect_rounded(op, layer_conv(kTensorLayers[3], 1, 5, 7, tf32), to_tf32);
+    expect_rounded(op, upsampler(2, 1, 5, 7, 1, tf32), to_tf32);
+    expect_rounded(op, layer_conv(kTensorLayers[3], 1, 5, 7, fp32), [](float v) { return v; });
+  }
+  // Images and their gradients are float32 beside 16-bit channels: rounded on the way to the tensor cores.
+  const auto bf16 = [](float v) { return stored(DType::bf16, v); };
+  expect_rounded(ConvOp::grad_input, upsampler(2, 1, 5, 7, 1, kFromImage), bf16);
+  expect_rounded(ConvOp::grad_weight, upsampler(2, 1, 5, 7, 1, kFromImage), bf16);
+}
+
+/// mma instructions for one tile of 8x32 pixels, in pairs of k step and tile of eight outputs: all pairs of a
+/// k step's and a tile's channels that are of one group, and no others.
+TEST(CudaConv2d, GroupsCostOnlyTheTilesThatTheyTouch) {
+  const auto pairs = [](ConvOp op, int layer, const cuda::ConvTypes& types) {
+    const CudaConv conv = layer_conv(kTensorLayers[layer], 1, 8, 32, types);
+    const bool forward = op == ConvOp::conv2d;
+    const std::vector<float> input = exact_values((forward ? conv.x : conv.y()).size(), 3, 1),
+                             weight = exact_values(conv.weight.size(), 3, 2);
+    emulation::take_statistics();
+    run_cuda(op, conv, input, weight);
+    return static_cast<int>(emulation::take_statistics().mma) / (9 * 16);  // taps, row tiles of 16 pixels
+  };
+  const cuda::ConvTypes bf16 = kTensorTypes[0], tf32 = kTensorTypes[2];
+  EXPECT_EQ(pairs(ConvOp::conv2d, 1, bf16), 4 * 6);  // dense 64 to 48
+  EXPECT_EQ(pairs(ConvOp::conv2d, 2, bf16), 3 * 2);  // 48 to 32: a k step meets two groups of eight outputs
+  EXPECT_EQ(pairs(ConvOp::conv2d, 5, bf16), 4 * 2);  // 64 to 48: a group of twelve outputs touches two tiles
+  EXPECT_EQ(pairs(ConvOp::grad_input, 2, bf16), 2 * 3);  // 32 to 48: two groups, 24 outputs
+  EXPECT_EQ(pairs(ConvOp::grad_input, 5, bf16), 3 * 4);  // 48 to 64: a k step meets two groups of 16 outputs
+  EXPECT_EQ(pairs(ConvOp::conv2d, 2, tf32), 8);  // steps of eight channels meet 1, 2, 1, 1, 2, 1 groups
+}
+
+TEST(CudaConv2d, TensorCoreOperandsAreReadWithoutBankConflicts) {
+  emulation::take_statistics();
+  for (const CudaLayer& layer : kTensorLayers) {
+    const CudaConv conv = layer_conv(layer, 1, 8, 32, kTensorTypes[0]);
+    const std::vector<float> x = exact_values(conv.x.size(), 3, 1), dy = exact_values(conv.y().size(), 3, 2),
+                             w = exact_values(conv.weight.size(), 3, 3);
+    run_cuda(ConvOp::conv2d, conv, x, w);
+    run_cuda(ConvOp::grad_input, conv, dy, w);
+    run_cuda_grad_weight(conv, x, dy);
+  }
+  const CudaConv up = upsampler(2, 1, 8, 32, 1, kFromImage);
+  run_cuda(ConvOp::grad_input, up, exact_values(up.y().size(), 3, 1), exact_values(up.weight.size(), 3, 2));
+  const emulation::Statistics statistics = emulation::take_statistics();
+  EXPECT_GT(statistics.ldmatrix, 0u);
+  EXPECT_EQ(statistics.ldmatrix_conflicts, 0u);
+}
+
+}  // namespace
+}  // namespace sr

@@ -1,0 +1,143 @@
+// The CUDA convolutions and their gradients against plain loops in double precision. Inputs are small whole
+// numbers of 1/64, so that float32 sums are exact whatever their order, and results must have the bits of the
+// rounded truth.
+#include <gtest/gtest.h>
+
+#include "tests/conv2d_cases.h"
+#include "tests/cuda_conv2d_cases.h"
+
+namespace sr {
+namespace {
+
+using cuda::ConvKernel;
+using cuda::ConvOp;
+using cuda::Math;
+
+std::string describe(ConvOp op, const CudaConv& conv) {
+  const char* const ops[] = {"conv2d", "grad_input", "grad_weight"};
+  const char* const maths[] = {"fp32", "tf32", "bf16", "fp16"};
+  return std::string(ops[static_cast<int>(op)]) + " of " + conv.name + " in " +
+         maths[static_cast<int>(conv.types.math)];
+}
+
+/// The operation with exact inputs, all outputs compared.
+void expect_exact(ConvOp op, const CudaConv& conv) {
+  const std::string what = describe(op, conv);
+  const int largest =
+      std::min(127, static_cast<int>(std::sqrt(16777216.0 / static_cast<double>(conv.terms(op)))));
+  ASSERT_GE(largest, 8) << what << ": too many terms for exact sums that mean anything";
+  const std::vector<float> x = exact_values(conv.x.size(), largest, 1),
+                           dy = exact_values(conv.y().size(), largest, 2),
+                           w = exact_values(conv.weight.size(), largest, 3);
+  const CudaRun run = op == ConvOp::conv2d       ? run_cuda(op, conv, x, w)
+                      : op == ConvOp::grad_input ? run_cuda(op, conv, dy, w)
+                                                 : run_cuda_grad_weight(conv, x, dy);
+  const reference::Array expected = op == ConvOp::conv2d       ? reference_of(op, conv, x, w)
+                                    : op == ConvOp::grad_input ? reference_of(op, conv, dy, w)
+                                                               : reference_of(op, conv, x, dy);
+  const DType type = op == ConvOp::conv2d       ? conv.types.y
+                     : op == ConvOp::grad_input ? conv.types.x
+                                                : DType::f32;
+  ASSERT_EQ(run.values.size(), expected.values.size()) << what;
+  size_t wrong = 0;
+  for (size_t i = 0; i < run.values.size(); ++i) {
+    if (run.values[i] == stored(type, static_cast<float>(expected.values[i]))) continue;
+    if (wrong++ == 0)
+      ADD_FAILURE() << what << ": value " << i << " is " << run.values[i] << ", not " << expected.values[i];
+  }
+  EXPECT_EQ(wrong, 0u) << what;
+  EXPECT_TRUE(run.margins_untouched) << what;
+}
+
+const ConvOp kOps[] = {ConvOp::conv2d, ConvOp::grad_input, ConvOp::grad_weight};
+
+TEST(CudaConv2d, TensorCoresGiveEveryLayerAndGradientExactly) {
+  for (const cuda::ConvTypes& types : kTensorTypes) {
+    for (const CudaLayer& layer : kTensorLayers) {
+      for (const ConvOp op : kOps) {
+        const CudaConv conv = layer_conv(layer, 1, 9, 37, types);
+        ASSERT_EQ(kernel_of(op, conv), ConvKernel::tensor) << describe(op, conv);
+        expect_exact(op, conv);
+      }
+    }
+  }
+}
+
+TEST(CudaConv2d, TensorCoresTakeSeveralImagesAndSizesBelowATile) {
+  for (const cuda::ConvTypes& types : {kTensorTypes[0], kTensorTypes[2]}) {
+    for (const ConvOp op : kOps) {
+      expect_exact(op, layer_conv(kTensorLayers[2], 3, 9, 33, types));
+      expect_exact(op, layer_conv(kTensorLayers[3], 2, 1, 1, types));
+      expect_exact(op, layer_conv(kTensorLayers[7], 2, 1, 70, types));
+    }
+  }
+}
+
+TEST(CudaConv2d, ImageLayerIsExactInEveryStorage) {
+  for (const DType y : {DType::f32, DType::bf16, DType::f16}) {
+    for (const ConvOp op : kOps) {
+      const CudaConv conv =
+          first_layer(2, 13, 21, {DType::f32, y, y == DType::f16 ? Math::fp16 : Math::bf16});
+      ASSERT_EQ(kernel_of(op, conv), op == ConvOp::grad_input ? ConvKernel::plain : ConvKernel::image);
+      expect_exact(op, conv);
+    }
+  }
+}
+
+TEST(CudaConv2d, UpsamplerAndItsGradientsAreExactForEveryFactor) {
+  for (const int factor : {2, 3, 4}) {
+    for (const cuda::ConvTypes& types : {cuda::ConvTypes{DType::f32, DType::bf16, Math::bf16},
+                                         cuda::ConvTypes{DType::f32, DType::f16, Math::fp16},
+                                         cuda::ConvTypes{DType::f32, DType::f32, Math::tf32}}) {
+      for (const ConvOp op : kOps) {
+        // One tile and a bit to the right or, once, below.
+        const bool low = factor == 2 && types.math == Math::bf16;
+        const CudaConv conv = upsampler(factor, 1, low ? 17 : 5, low ? 9 : 33, 1, types);
+        ASSERT_EQ(kernel_of(op, conv), ConvKernel::subpixel) << describe(op, conv);
+        expect_exact(op, conv);
+      }
+    }
+  }
+}
+
+TEST(CudaConv2d, UpsamplerTakesSeveralImagesAndChannels) {
+  const cuda::ConvTypes types{DType::f32, DType::bf16, Math::bf16};
+  for (const ConvOp op : kOps) {
+    expect_exact(op, upsampler(2, 2, 5, 7, 2, types));
+    expect_exact(op, upsampler(3, 1, 5, 7, 3, types));
+  }
+}
+
+TEST(CudaConv2d, PlainKernelsServeEveryShapeAndStorage) {
+  int i = 0;
+  for (const Conv2dCase& c : kConv2dCases) {
+    const cuda::ConvTypes types[] = {{DType::f32, DType::f32, Math::fp32},
+                                     {DType::bf16, DType::f32, Math::fp32},
+                                     {DType::f32, DType::f16, Math::fp32},
+                                     {DType::f16, DType::bf16, Math::fp32}};
+    for (const ConvOp op : kOps) {
+      const CudaConv conv{c.name, c.x, c.weight, c.options, types[i++ % 4]};
+      if (kernel_of(op, conv) == ConvKernel::image) continue;
+      ASSERT_EQ(kernel_of(op, conv), ConvKernel::plain) << describe(op, conv);
+      expect_exact(op, conv);
+    }
+  }
+}
+
+TEST(CudaConv2d, ShapesWithoutAKernelOfTheirOwnTakeThePlainOne) {
+  const cuda::ConvTypes bf16 = kTensorTypes[0];
+  const auto kernel = [](const CudaConv& conv) { return kernel_of(ConvOp::conv2d, conv); };
+  EXPECT_EQ(kernel(layer_conv({"", 64, 56, 1, 3}, 1, 9, 9, bf16)), ConvKernel::plain);
+  EXPECT_EQ(kernel(layer_conv({"", 64, 64, 2, 3}, 1, 9, 9, bf16)), ConvKernel::plain);
+  EXPECT_EQ(kernel(layer_conv(kTensorLayers[0], 1, 9, 9, {DType::bf16, DType::f32, Math::bf16})),
+            ConvKernel::plain);
+  CudaConv unpadded = layer_conv(kTensorLayers[0], 1, 9, 9, bf16);
+  unpadded.options.pad_begin = unpadded.options.pad_end = 0;
+  EXPECT_EQ(kernel(unpadded), ConvKernel::plain);
+  const CudaConv conv = layer_conv(kTensorLayers[0], 1, 9, 9, bf16);
+  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 68, 64), bf16), ConvKernel::plain);
+  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 72, 64), bf16), ConvKernel::tensor);
+}
+
+}  // namespace
+}  // namespace sr
