@@ -1,0 +1,88 @@
+// Storage types inside kernels: 16-byte vectors of float, bfloat16 or half to float32 and back.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/cuda_view.h"
+#include "tensor/gpu.h"
+
+namespace sr::cuda {
+
+/// Elements of T in 16 bytes.
+template <class T>
+constexpr int kWide = 16 / static_cast<int>(sizeof(T));
+
+template <class T>
+struct alignas(16) Vector {
+  T value[kWide<T>];
+};
+
+/// The first n of kVector elements as floats, zeros beyond. Reads 16 bytes at once if all of kVector > 1 are
+/// wanted.
+template <int kVector, class T>
+GPU_FN void load(const T* from, int n, float (&to)[kVector]) {
+  static_assert(kVector == 1 || kVector == kWide<T>);
+  if (kVector > 1 && n >= kVector) {
+    const Vector<T> all = *reinterpret_cast<const Vector<T>*>(from);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) to[i] = gpu::to_float(all.value[i]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) to[i] = i < n ? gpu::to_float(from[i]) : 0.0f;
+  }
+}
+
+/// The reverse: writes the first n of kVector elements.
+template <int kVector, class T>
+GPU_FN void store(T* to, int n, const float (&from)[kVector]) {
+  static_assert(kVector == 1 || kVector == kWide<T>);
+  if (kVector > 1 && n >= kVector) {
+    Vector<T> all;
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) all.value[i] = gpu::from_float<T>(from[i]);
+    *reinterpret_cast<Vector<T>*>(to) = all;
+  } else {
+#pragma unroll
+    for (int i = 0; i < kVector; ++i)
+      if (i < n) to[i] = gpu::from_float<T>(from[i]);
+  }
+}
+
+/// Calls f with a zero of the C++ type that belongs to `type`.
+template <class F>
+void with_storage(DType type, F&& f) {
+  switch (type) {
+    case DType::f32:
+      return f(float{});
+    case DType::bf16:
+      return f(__nv_bfloat16{});
+    case DType::f16:
+      return f(__half{});
+  }
+}
+
+template <class T>
+const T* as(ConstView view) {
+  return static_cast<const T*>(view.data);
+}
+template <class T>
+T* as(View view) {
+  return static_cast<T*>(view.data);
+}
+
+/// Whether 16-byte accesses at every kWide<T>-th channel of a pixel are aligned.
+template <class T>
+bool is_wide(ConstView view) {
+  return (reinterpret_cast<uintptr_t>(view.data) | static_cast<uintptr_t>(view.pitch) * sizeof(T)) % 16 == 0;
+}
+
+/// Calls f with the vector width to use, as a compile-time int.
+template <class T, class F>
+void with_width(bool wide, F&& f) {
+  if (wide)
+    f(gpu::Int<kWide<T>>());
+  else
+    f(gpu::Int<1>());
+}
+
+}  // namespace sr::cuda
