@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kRunThreads)
   });
 }
 
-// ptxas: leaky_relu_grads_kernel registers<=64 shared<=16384
+// ptxas: leaky_relu_grads_kernel registers<=72 shared<=16384
 template <class T, int kVector>
 __global__ void __launch_bounds__(kSumThreads)
     leaky_relu_grads_kernel(int64_t pixels, int c, const T* dy, int64_t dy_pitch, const T* y, int64_t y_pitch,
@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(kRunThreads)
   });
 }
 
-// Up to kLaunchParts parts that lie side by side from channel `begin`; returns where they end.
+// Adds up to kLaunchParts parts that lie side by side from channel `begin`; returns where they end.
 template <class T>
 int add_parts(const Queue& queue, int64_t pixels, ConstView x, std::span<const ConcatPart> group, int begin,
               View y) {
@@ -112,10 +112,11 @@ int add_parts(const Queue& queue, int64_t pixels, ConstView x, std::span<const C
     parts.begin[i + 1] = begin;
   }
   const Runs runs = pixel_runs(pixels, longest);
-  with_width<T>(wide, [&](auto width) {
+  const auto add = [&](auto width) {
     launch_runs<width.value>(queue, add_concat_kernel<T, width.value>, runs, static_cast<int>(group.size()),
                              as<T>(x), x.pitch, parts, as<T>(y), y.pitch);
-  });
+  };
+  wide ? add(gpu::Int<kWide<T>>()) : add(gpu::Int<1>());
   return begin;
 }
 
@@ -124,24 +125,20 @@ int add_parts(const Queue& queue, int64_t pixels, ConstView x, std::span<const C
 void add(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView a, ConstView b, View y) {
   const Runs runs = runs_of(pixels, c, {a, b, y});
   a = runs.of(a), b = runs.of(b), y = runs.of(y);
-  with_storage(dtype, [&](auto zero) {
+  with_types(dtype, {a, b, y}, [&](auto zero, auto width) {
     using T = decltype(zero);
-    with_width<T>(is_wide<T>(a) && is_wide<T>(b) && is_wide<T>(y), [&](auto width) {
-      launch_runs<width.value>(queue, add_kernel<T, width.value>, runs, 1, as<T>(a), a.pitch, as<T>(b),
-                               b.pitch, as<T>(y), y.pitch);
-    });
+    launch_runs<width.value>(queue, add_kernel<T, width.value>, runs, 1, as<T>(a), a.pitch, as<T>(b), b.pitch,
+                             as<T>(y), y.pitch);
   });
 }
 
 void scale(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, float factor, View y) {
   const Runs runs = runs_of(pixels, c, {x, y});
   x = runs.of(x), y = runs.of(y);
-  with_storage(dtype, [&](auto zero) {
+  with_types(dtype, {x, y}, [&](auto zero, auto width) {
     using T = decltype(zero);
-    with_width<T>(is_wide<T>(x) && is_wide<T>(y), [&](auto width) {
-      launch_runs<width.value>(queue, scale_kernel<T, width.value>, runs, 1, as<T>(x), x.pitch, factor,
-                               as<T>(y), y.pitch);
-    });
+    launch_runs<width.value>(queue, scale_kernel<T, width.value>, runs, 1, as<T>(x), x.pitch, factor,
+                             as<T>(y), y.pitch);
   });
 }
 
@@ -151,13 +148,11 @@ int64_t leaky_relu_grads_workspace(int64_t pixels, int64_t c) {
 
 void leaky_relu_grads(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView dy, ConstView y,
                       float leak, View dz, float* dbias, double* workspace) {
-  with_storage(dtype, [&](auto zero) {
+  with_types(dtype, {dy, y, dz}, [&](auto zero, auto width) {
     using T = decltype(zero);
-    with_width<T>(is_wide<T>(dy) && is_wide<T>(y) && is_wide<T>(dz), [&](auto width) {
-      launch_channel_sums<width.value>(queue, leaky_relu_grads_kernel<T, width.value>, pixels, c, pixels,
-                                       static_cast<int>(c), as<T>(dy), dy.pitch, as<T>(y), y.pitch, leak,
-                                       as<T>(dz), dz.pitch, workspace);
-    });
+    launch_channel_sums<width.value>(queue, leaky_relu_grads_kernel<T, width.value>, pixels, c, pixels,
+                                     static_cast<int>(c), as<T>(dy), dy.pitch, as<T>(y), y.pitch, leak,
+                                     as<T>(dz), dz.pitch, workspace);
   });
   add_pieces(queue, sum_pieces(pixels), c, workspace, dbias);
 }
@@ -175,13 +170,16 @@ void add_concat(const Queue& queue, DType dtype, int64_t pixels, ConstView x,
 void channels_grad(const Queue& queue, DType dtype, int64_t pixels, ConstView dy, int64_t dy_c, int64_t begin,
                    int64_t c, View dx) {
   const Runs runs = pixel_runs(pixels, c);
-  with_storage(dtype, [&](auto zero) {
+  with_types(dtype, {dy, dx}, [&](auto zero, auto width) {
     using T = decltype(zero);
-    const bool wide = is_wide<T>(dy) && is_wide<T>(dx) && begin % kWide<T> == 0 && dy_c % kWide<T> == 0;
-    with_width<T>(wide, [&](auto width) {
-      launch_runs<width.value>(queue, channels_grad_kernel<T, width.value>, runs, 1, as<T>(dy), dy.pitch,
-                               static_cast<int>(begin), static_cast<int>(begin + dy_c), as<T>(dx), dx.pitch);
-    });
+    const auto spread = [&](auto vector) {
+      launch_runs<vector.value>(queue, channels_grad_kernel<T, vector.value>, runs, 1, as<T>(dy), dy.pitch,
+                                static_cast<int>(begin), static_cast<int>(begin + dy_c), as<T>(dx), dx.pitch);
+    };
+    if (begin % width.value == 0 && dy_c % width.value == 0)
+      spread(width);
+    else
+      spread(gpu::Int<1>());
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "tensor/cuda_view.h"
 #include "tensor/gpu.h"
@@ -76,13 +77,19 @@ bool is_wide(ConstView view) {
   return (reinterpret_cast<uintptr_t>(view.data) | static_cast<uintptr_t>(view.pitch) * sizeof(T)) % 16 == 0;
 }
 
-/// Calls f with the vector width to use, as a compile-time int.
-template <class T, class F>
-void with_width(bool wide, F&& f) {
-  if (wide)
-    f(gpu::Int<kWide<T>>());
-  else
-    f(gpu::Int<1>());
+/// Calls f(zero, width) with a zero of the C++ type that belongs to `type` and the vector width that all of
+/// the views allow, as a compile-time int.
+template <class F>
+void with_types(DType type, std::initializer_list<ConstView> views, F&& f) {
+  with_storage(type, [&](auto zero) {
+    using T = decltype(zero);
+    bool wide = true;
+    for (const ConstView& view : views) wide = wide && is_wide<T>(view);
+    if (wide)
+      f(zero, gpu::Int<kWide<T>>());
+    else
+      f(zero, gpu::Int<1>());
+  });
 }
 
 }  // namespace sr::cuda
