@@ -1,5 +1,6 @@
 #include "tensor/reduce_cuda.h"
 
+#include "tensor/block_sum.cuh"
 #include "tensor/channel_sums.cuh"
 
 namespace sr::cuda {
@@ -39,20 +40,12 @@ __global__ void __launch_bounds__(kPieceColumns* kPieceLanes)
 
 constexpr int kAllThreads = 256;
 
-// Thread t adds values t, t + kAllThreads, ...; then the threads are added by halves.
 // ptxas: add_all_kernel registers<=40 shared<=2048
 __global__ void __launch_bounds__(kAllThreads)
     add_all_kernel(int64_t count, const double* values, double size, double* result) {
-  GPU_SHARED(double, sums, kAllThreads);
-  const int t = static_cast<int>(threadIdx.x);
-  double sum = 0;
-  for (int64_t i = t; i < count; i += kAllThreads) sum += values[i];
-  sums[t] = sum;
-  for (int half = kAllThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (t < half) sums[t] += sums[t + half];
-  }
-  if (t == 0) *result = sums[0] / size;
+  GPU_SHARED(double, shared, kAllThreads);
+  const double total = block_sum_of<kAllThreads>(count, values, shared);
+  if (threadIdx.x == 0) *result = total / size;
 }
 
 void sum_pieces_of(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x,
