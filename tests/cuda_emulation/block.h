@@ -1,0 +1,117 @@
+// A block of threads on one thread of the system: who runs, who waits, what is in shared memory.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "tests/cuda_emulation/emulation.h"
+#include "tests/cuda_emulation/fiber.h"
+#include "tests/cuda_emulation/races.h"
+
+namespace sr::emulation {
+
+/// What all blocks of a launch have in common.
+struct Launch {
+  uint32_t number;
+  dim3 grid, block;
+  size_t shared_bytes;  // dynamic
+  const std::function<void()>* kernel;
+};
+
+/// Runs one block after the other.
+class Block {
+ public:
+  static constexpr size_t kArenaBytes = 1 << 20;
+
+  Block();
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  /// All threads of the launch's block `number`, to their end or to the first deadlock.
+  void run(const Launch& launch, uint64_t number);
+
+  /// The block that runs on this thread of the system; null between launches.
+  static Block* current();
+
+  // What a kernel calls, each for the running thread.
+  void barrier(int line);
+  int barrier_reduce(int value, int (*combine)(int, int), int line);
+  void collective(uint32_t mask, int operation, int line, void* argument,
+                  void (*act)(void** arguments, uint32_t mask));
+  void cp_async(void* dst, const void* src, int bytes, bool pred, int line);
+  void cp_commit();
+  void cp_wait(int groups_left);
+  void* carve(size_t bytes, size_t align, bool is_static);
+  int lane() const { return running_->number % 32; }
+  void note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line);
+
+  Statistics statistics;
+
+ private:
+  struct Copy {
+    char* dst;
+    const char* src;
+    int bytes;
+    bool pred;
+    int line;
+  };
+  struct Thread {
+    Context context;
+    uint3 index{};
+    int number = 0;
+    size_t regions = 0;          // of shared memory, met so far
+    std::vector<Copy> copies;    // started, not landed
+    std::vector<size_t> groups;  // how many of them at each commit
+  };
+  struct Collective {
+    uint32_t mask = 0, arrived = 0;
+    int operation = 0, line = 0;
+    void* arguments[32] = {};
+  };
+  struct Warp {
+    uint32_t live = 0, runnable = 0, at_barrier = 0, epoch = 0;  // a bit per lane
+    Collective open[4];
+  };
+  struct Region {
+    size_t offset, bytes;
+  };
+
+  static void thread_main();
+  void start_threads(const Launch& launch);
+  Warp& warp_of(const Thread& t) { return warps_[static_cast<size_t>(t.number / 32)]; }
+  Thread* pick();
+  int pick_warp();
+  uint64_t random();
+  void yield(bool ends = false);
+  void land(Thread& t, size_t count);
+  void report_deadlock();
+  void check_red_zones();
+  bool is_news(const Access& now, const Access& before);
+
+  std::unique_ptr<char[]> arena_memory_;
+  char* arena_;
+  std::unique_ptr<Shadow> shadow_;
+  Stacks stacks_;
+  std::vector<Thread> threads_;
+  std::vector<Warp> warps_;
+  Context scheduler_;
+  Thread* running_ = nullptr;
+  const Launch* launch_ = nullptr;
+  uint32_t number_ = 0, epoch_ = 1;
+  int live_ = 0, arrived_ = 0, barrier_line_ = 0, reduced_ = 0, reduction_ = 0;
+  size_t static_bytes_ = 0, dynamic_bytes_ = 0, arena_used_ = 0;
+  std::vector<Region> regions_;
+  uint64_t random_state_ = 1;
+  std::set<std::array<uint32_t, 4>> known_races_;  // of known_in_launch_
+  uint32_t known_in_launch_ = 0;
+};
+
+/// Adds to take_errors(), with the running block and thread.
+void report(const std::string& what);
+
+}  // namespace sr::emulation

@@ -1,0 +1,134 @@
+#include "tests/cuda_emulation/races.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "tests/cuda_emulation/block.h"
+
+extern "C" const char __executable_start;  // the linker's
+
+namespace sr::emulation {
+
+namespace {
+
+constexpr int32_t kLanes = -2, kWarps = -3;  // read by several lanes of one warp, by several warps
+constexpr uint32_t kBlocks = std::numeric_limits<uint32_t>::max();  // read by several blocks
+
+bool g_instrumented = false;
+thread_local bool t_noting = false;
+
+bool same_interval(const Access& before, const Access& now) {
+  return before.epoch == now.epoch && before.launch == now.launch && before.block == now.block;
+}
+
+bool races_with(const Access& before, const Access& now, bool shared) {
+  if (before.launch == 0 || (before.atomic && now.atomic)) return false;
+  if (!shared && before.launch == now.launch && before.block != now.block) return true;
+  if (!same_interval(before, now) || before.thread == now.thread) return false;
+  const bool warp_ordered =
+      before.thread != kWarps && before.warp == now.warp && before.warp_epoch < now.warp_epoch;
+  return !warp_ordered;
+}
+
+// What a cell remembers of its reads.
+void merge_read(Access& read, const Access& now) {
+  const uint32_t block =
+      read.launch == now.launch && read.launch != 0 && read.block != now.block ? kBlocks : now.block;
+  const bool together = same_interval(read, now) && read.thread != now.thread;
+  const bool ordered = read.thread != kWarps && read.warp == now.warp && read.warp_epoch < now.warp_epoch;
+  int32_t thread = now.thread;
+  if (together && read.warp == now.warp && read.thread != kWarps) thread = ordered ? now.thread : kLanes;
+  if (together && (read.warp != now.warp || read.thread == kWarps)) thread = kWarps;
+  read = now;
+  read.block = block;
+  read.thread = thread;
+}
+
+// "file.cu:12" of an instruction, or its address if the program has no debug information.
+std::string source_line(uint32_t pc) {
+  char address[32], program[4096], line[4096] = "";
+  std::snprintf(address, sizeof(address), "0x%x", pc);
+  const ssize_t length = readlink("/proc/self/exe", program, sizeof(program));
+  if (length <= 0) return address;
+  const std::string path(program, static_cast<size_t>(length));
+  FILE* const output = popen(("addr2line -s -e '" + path + "' " + address + " 2>/dev/null").c_str(), "r");
+  if (output == nullptr) return address;
+  const bool found = std::fgets(line, sizeof(line), output) != nullptr && std::strchr(line, '?') == nullptr;
+  pclose(output);
+  return found ? std::string(line, std::strcspn(line, " \n")) : address;
+}
+
+std::string describe(const char* what, const Access& a) {
+  const std::string where = a.line > 0 ? "line " + std::to_string(a.line) : source_line(a.pc);
+  const bool several = a.thread == kLanes || a.thread == kWarps;
+  const std::string who = several ? "several threads" : "thread " + std::to_string(a.thread);
+  const std::string block = a.block == kBlocks ? "several blocks" : "block " + std::to_string(a.block);
+  return std::string(what) + " in " + where + " by " + who + " of " + block;
+}
+
+uint32_t pc_in_file(const void* pc) {
+  return static_cast<uint32_t>(static_cast<const char*>(pc) - &__executable_start - 1);
+}
+
+void note_if_runs(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line) {
+  Block* const block = Block::current();
+  if (block == nullptr || t_noting) return;
+  t_noting = true;  // parts of the library that both sides use may be the instrumented ones
+  block->note(p, bytes, kind, lane, pc, line);
+  t_noting = false;
+}
+
+}  // namespace
+
+bool finds_races() {
+  return g_instrumented;
+}
+
+void search_races() {
+  g_instrumented = true;
+}
+
+Shadow::Shadow(size_t bytes)
+    : count_(bytes / 2 + 1), cells_(static_cast<Cell*>(std::calloc(count_, sizeof(Cell)))) {
+  if (cells_ == nullptr) throw std::bad_alloc();
+}
+
+void Shadow::Free::operator()(Cell* cells) const {
+  std::free(cells);
+}
+
+std::optional<Access> Shadow::note(size_t offset, size_t bytes, AccessKind kind, const Access& now,
+                                   bool shared) {
+  std::optional<Access> race;
+  for (size_t i = offset / 2; i <= (offset + bytes - 1) / 2 && i < count_; ++i) {
+    Cell& c = cells_[i];
+    if (!race && races_with(c.write, now, shared)) race = c.write;
+    if (kind == AccessKind::read) {
+      merge_read(c.read, now);
+    } else {
+      if (!race && races_with(c.read, now, shared)) race = c.read;
+      c.write = now;
+    }
+  }
+  return race;
+}
+
+std::string describe(AccessKind kind, const Access& now, const Access& before) {
+  return describe(kind == AccessKind::read ? "read" : "write", now) + ", " +
+         describe(before.writes ? "write" : "read", before) + " before it";
+}
+
+void note_access(const void* p, size_t bytes, AccessKind kind, int lane, int line) {
+  if (g_instrumented) note_if_runs(p, bytes, kind, lane, 0, line);
+}
+
+void note_access_at(const void* p, size_t bytes, AccessKind kind, const void* pc) {
+  note_if_runs(p, bytes, kind, -1, pc_in_file(pc), 0);
+}
+
+}  // namespace sr::emulation

@@ -1,0 +1,64 @@
+// The search for races: every access of a kernel compiled with -fsanitize=thread is held against the last
+// ones to the same two bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace sr::emulation {
+
+enum class AccessKind { read, write, atomic };
+
+/// Who accesses, and when: two accesses of one block are ordered if a barrier (epoch) lies between them, two
+/// of one warp also if a warp collective does. Blocks of one launch are never ordered.
+struct Access {
+  uint32_t launch = 0;      // 0: never
+  uint32_t block = 0;       // in the launch
+  uint32_t epoch = 0;       // unique over all blocks and launches
+  uint32_t warp_epoch = 0;  // within the block
+  int32_t thread = 0;       // in the block; kLanes or kWarps: several
+  int32_t warp = 0;
+  uint32_t pc = 0;   // in the program's file
+  int32_t line = 0;  // if known without looking up pc
+  bool atomic = false;
+  bool writes = false;
+};
+
+/// The last accesses to two bytes.
+struct Cell {
+  Access write, read;
+};
+
+/// The cells of a stretch of memory; zero until touched.
+class Shadow {
+ public:
+  explicit Shadow(size_t bytes);
+
+  /// Notes an access to bytes [offset, offset + bytes); returns the earlier access that it races with, if
+  /// any. `shared`: memory of one block.
+  std::optional<Access> note(size_t offset, size_t bytes, AccessKind kind, const Access& now, bool shared);
+
+ private:
+  struct Free {
+    void operator()(Cell* cells) const;
+  };
+  size_t count_;
+  std::unique_ptr<Cell[], Free> cells_;
+};
+
+/// "write in line 12 by thread 3 of block 0, read in line 9 by several threads of block 0 before it"
+std::string describe(AccessKind kind, const Access& now, const Access& before);
+
+/// An access of the running kernel in source line `line`, on behalf of a lane of the calling thread's warp
+/// (-1: the thread itself). Nothing if races are not searched or no kernel runs.
+void note_access(const void* p, size_t bytes, AccessKind kind, int lane, int line);
+/// The same by the thread itself, in the instruction before `pc`.
+void note_access_at(const void* p, size_t bytes, AccessKind kind, const void* pc);
+
+/// From now on finds_races().
+void search_races();
+
+}  // namespace sr::emulation
