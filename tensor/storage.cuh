@@ -18,15 +18,18 @@ struct alignas(16) Vector {
   T value[kWide<T>];
 };
 
-/// The first n of kVector elements as floats, zeros beyond. Reads 16 bytes at once if all of kVector > 1 are
-/// wanted.
+/// The first n of kVector elements as floats, zeros beyond. kVector is 1 or a multiple of kWide<T>; then all
+/// of them are read 16 bytes at a time, from an address that is a multiple of 16.
 template <int kVector, class T>
 GPU_FN void load(const T* from, int n, float (&to)[kVector]) {
-  static_assert(kVector == 1 || kVector == kWide<T>);
+  static_assert(kVector == 1 || kVector % kWide<T> == 0);
   if (kVector > 1 && n >= kVector) {
-    const Vector<T> all = *reinterpret_cast<const Vector<T>*>(from);
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) to[i] = gpu::to_float(all.value[i]);
+    for (int j = 0; j < kVector / kWide<T>; ++j) {
+      const Vector<T> all = reinterpret_cast<const Vector<T>*>(from)[j];
+#pragma unroll
+      for (int i = 0; i < kWide<T>; ++i) to[j * kWide<T> + i] = gpu::to_float(all.value[i]);
+    }
   } else {
 #pragma unroll
     for (int i = 0; i < kVector; ++i) to[i] = i < n ? gpu::to_float(from[i]) : 0.0f;
@@ -36,12 +39,15 @@ GPU_FN void load(const T* from, int n, float (&to)[kVector]) {
 /// The reverse: writes the first n of kVector elements.
 template <int kVector, class T>
 GPU_FN void store(T* to, int n, const float (&from)[kVector]) {
-  static_assert(kVector == 1 || kVector == kWide<T>);
+  static_assert(kVector == 1 || kVector % kWide<T> == 0);
   if (kVector > 1 && n >= kVector) {
-    Vector<T> all;
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) all.value[i] = gpu::from_float<T>(from[i]);
-    *reinterpret_cast<Vector<T>*>(to) = all;
+    for (int j = 0; j < kVector / kWide<T>; ++j) {
+      Vector<T> all;
+#pragma unroll
+      for (int i = 0; i < kWide<T>; ++i) all.value[i] = gpu::from_float<T>(from[j * kWide<T> + i]);
+      reinterpret_cast<Vector<T>*>(to)[j] = all;
+    }
   } else {
 #pragma unroll
     for (int i = 0; i < kVector; ++i)
