@@ -16,10 +16,10 @@ GPU_FN double block_sum(double value, double* shared) {
     __syncthreads();
     if (t < half) shared[t] += shared[t + half];
   }
-  return shared[0];
+  return t == 0 ? shared[0] : 0;  // the others would read while thread 0 writes
 }
 
-/// The sum of `count` values; thread t adds values t, t + kThreads, ... In thread 0.
+/// The sum of `count` values; thread t adds values t, t + kThreads, ... As above.
 template <int kThreads>
 GPU_FN double block_sum_of(int64_t count, const double* values, double* shared) {
   double sum = 0;
