@@ -17,10 +17,6 @@ namespace {
 constexpr uint16_t kPhotometricRgb = 2;
 constexpr int64_t kBicubicReach = 2;
 
-// The network sees values within one width of the range around it: a stray 1e38 must not become infinite
-// inside and spoil its neighbours. The bicubic part is not limited.
-constexpr float kLowestInput = -1, kHighestInput = 2;
-
 const char* name_of(ColourMode mode) {
   constexpr const char* kNames[] = {"luma", "per_band", "joint"};
   return kNames[static_cast<int>(mode)];

@@ -10,6 +10,10 @@
 
 namespace sr {
 
+/// The network sees values within one width of the range around it: a stray 1e38 must not become infinite
+/// inside and spoil its neighbours. The bicubic part is not limited.
+constexpr float kLowestInput = -1, kHighestInput = 2;
+
 enum class ColourMode {
   luma,      ///< the net works on Y of the first three bands
   per_band,  ///< every band goes through a one-channel net by itself

@@ -3,68 +3,15 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <vector>
 
+#include "tensor/bicubic_phases.h"
 #include "tensor/error.h"
 
 namespace sr {
 namespace {
 
 constexpr int64_t kMaxSide = int64_t{1} << 30;  // positions are products of two sides and must fit int64_t
-
-// Keys' cubic with a = -1/2 (Catmull-Rom).
-double cubic(double x) {
-  x = std::abs(x);
-  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
-  return 0;
-}
-
-int64_t floor_divide(int64_t a, int64_t b) {
-  return a / b - (a % b < 0 ? 1 : 0);
-}
-
-// Index of the sample that stands for index i of a line of n: ... 1 0 | 0 1 ... n-1 | n-1 n-2 ...
-int64_t mirrored(int64_t i, int64_t n) {
-  const int64_t m = ((i % (2 * n)) + 2 * n) % (2 * n);
-  return m < n ? m : 2 * n - 1 - m;
-}
-
-// Coefficients along one axis. With in/out reduced to lowest terms, the pattern repeats after `count` outputs
-// and `step` inputs: output k*count + p is the sum of weight[p*taps + t] * input[k*step + first[p] + t]. When
-// enlarging by an integer factor that is `factor` phases of four taps.
-struct Phases {
-  int64_t count = 0, step = 0, taps = 0;
-  std::vector<int64_t> first;
-  std::vector<float> weight;
-
-  Phases(int64_t in, int64_t out);
-  int64_t first_input(int64_t output) const { return output / count * step + first[index(output)]; }
-  const float* weights(int64_t output) const { return &weight[index(output) * static_cast<size_t>(taps)]; }
-  size_t index(int64_t output) const { return static_cast<size_t>(output % count); }
-};
-
-Phases::Phases(int64_t in, int64_t out) {
-  const int64_t divisor = std::gcd(in, out);
-  count = out / divisor;
-  step = in / divisor;
-  const int64_t longer = std::max(count, step);
-  taps = (4 * longer + count - 1) / count;
-  std::vector<double> row(static_cast<size_t>(taps));
-  for (int64_t p = 0; p < count; ++p) {
-    // The centre of output p is input position centre / (2 count); integers keep it exact.
-    const int64_t centre = (2 * p + 1) * step - count;
-    const int64_t start = floor_divide(centre - 4 * longer, 2 * count) + 1;
-    for (int64_t t = 0; t < taps; ++t)
-      row[static_cast<size_t>(t)] =
-          cubic(static_cast<double>((start + t) * 2 * count - centre) / static_cast<double>(2 * longer));
-    const double sum = std::accumulate(row.begin(), row.end(), 0.0);
-    first.push_back(start);
-    for (const double w : row) weight.push_back(static_cast<float>(w / sum));
-  }
-}
 
 // y = or += a x, elements of x `stride` apart.
 template <bool kAdd>

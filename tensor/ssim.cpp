@@ -2,43 +2,29 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <vector>
 
 #include "tensor/pairs.h"
+#include "tensor/ssim_window.h"
 
 namespace sr {
 namespace {
 
-constexpr int64_t kWindow = 11;
-constexpr double kSigma = 1.5, kK1 = 0.01, kK2 = 0.03;
-
-std::array<double, kWindow> gaussian() {
-  std::array<double, kWindow> g{};
-  double sum = 0;
-  for (int64_t i = 0; i < kWindow; ++i) {
-    const double d = static_cast<double>(i - kWindow / 2) / kSigma;
-    sum += g[static_cast<size_t>(i)] = std::exp(-0.5 * d * d);
-  }
-  for (double& value : g) value /= sum;
-  return g;
-}
+constexpr int64_t kWindow = kSsimWindow;
 
 // What the functions below share. A row of windows is the one whose first line is a given line of an image;
 // its windows and channels are consecutive, as the samples of a line are.
 struct Windows {
   Shape shape;
   int64_t rows, line, row;  // rows of windows in an image; samples in a line; windows times channels in a row
-  double c1, c2;
-  std::array<double, kWindow> g = gaussian();
+  SsimWeights weights;
 
   Windows(const Tensor& a, const Tensor& b, double peak)
       : shape(a.shape()),
         rows(shape.h - kWindow + 1),
         line(shape.w * shape.c),
         row((shape.w - kWindow + 1) * shape.c),
-        c1(kK1 * peak * kK1 * peak),
-        c2(kK2 * peak * kK2 * peak) {
+        weights(peak) {
     check_same_shape("ssim", a, b);
     if (shape.n < 1 || shape.c < 1 || shape.h < kWindow || shape.w < kWindow)
       throw Error(Error::Kind::shape, "ssim of shape ", shape, ": at least 11 x 11 pixels are wanted");
@@ -78,7 +64,7 @@ void compute_moments(const Windows& win, const Tensor& a, const Tensor& b, int64
   for (int64_t i = 0; i < kWindow; ++i) {
     load_line(a, first + i, pa);
     load_line(b, first + i, pb);
-    const double g = win.g[static_cast<size_t>(i)];
+    const double g = win.weights.g[i];
     for (int64_t x = 0; x < win.line; ++x) {
       const double ga = g * pa[x], gb = g * pb[x];
       sum_a[x] += ga;
@@ -93,7 +79,7 @@ void compute_moments(const Windows& win, const Tensor& a, const Tensor& b, int64
     double* mean = m.means[k].data();
     for (int64_t i = 0; i < kWindow; ++i) {
       const double* from = m.columns[k].data() + i * win.shape.c;
-      for (int64_t x = 0; x < win.row; ++x) mean[x] += win.g[static_cast<size_t>(i)] * from[x];
+      for (int64_t x = 0; x < win.row; ++x) mean[x] += win.weights.g[i] * from[x];
     }
   }
 }
@@ -105,10 +91,10 @@ struct Similarity {
   Similarity(const Windows& win, const Moments& m, size_t x)
       : ma(m.means[0][x]),
         mb(m.means[1][x]),
-        a1(2 * ma * mb + win.c1),
-        a2(2 * (m.means[4][x] - ma * mb) + win.c2),
-        b1(ma * ma + mb * mb + win.c1),
-        b2((m.means[2][x] - ma * ma) + (m.means[3][x] - mb * mb) + win.c2) {}
+        a1(2 * ma * mb + win.weights.c1),
+        a2(2 * (m.means[4][x] - ma * mb) + win.weights.c2),
+        b1(ma * ma + mb * mb + win.weights.c1),
+        b2((m.means[2][x] - ma * ma) + (m.means[3][x] - mb * mb) + win.weights.c2) {}
 
   double value() const { return a1 * a2 / (b1 * b2); }
 };
@@ -122,7 +108,7 @@ void spread_along_line(const Windows& win, const Moments& m, double* to) {
     const double p = (2 * s.mb * (s.a2 - s.a1) - 2 * s.ma * value * (s.b2 - s.b1)) / both;
     const double q = -value / s.b2, r = 2 * s.a1 / both;
     for (int64_t i = 0; i < kWindow; ++i) {
-      const double g = win.g[static_cast<size_t>(i)];
+      const double g = win.weights.g[i];
       double* at = to + x + i * win.shape.c;
       at[0] += g * p;
       at[win.line] += g * q;
@@ -137,7 +123,7 @@ void gather_line(const Windows& win, const Tensor& a, const Tensor& b, const std
   double *p = scratch.columns[0].data(), *q = scratch.columns[1].data(), *r = scratch.columns[2].data();
   for (double* sums : {p, q, r}) std::fill_n(sums, win.line, 0.0);
   for (int64_t row = std::max<int64_t>(0, y - kWindow + 1); row <= std::min(y, win.rows - 1); ++row) {
-    const double g = win.g[static_cast<size_t>(y - row)];
+    const double g = win.weights.g[y - row];
     const double* from = spread.data() + (n * win.rows + row) * 3 * win.line;
     for (int64_t x = 0; x < win.line; ++x) {
       p[x] += g * from[x];

@@ -1,0 +1,201 @@
+// Compiled without contraction: every product and sum is rounded by itself, as on the CPU.
+#include "idn/upscale_tile_cuda.h"
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "idn/upscale_tile.h"
+#include "tensor/bicubic.cuh"
+#include "tensor/runs.cuh"
+
+namespace sr::cuda {
+namespace {
+
+constexpr int kThreads = 256, kSamples = 4;  // samples that a thread takes
+
+template <class S>
+struct alignas(kSamples * sizeof(S)) Samples {
+  S value[kSamples];
+};
+
+// ptxas: normalize_samples_kernel registers<=40 shared<=0
+template <class S, int kVector>
+__global__ void __launch_bounds__(kThreads)
+    normalize_samples_kernel(int64_t count, const S* samples, double low, double scale, float* values) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads * kVector;
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector; i < count;
+       i += step) {
+    Samples<float> v{};
+    if (kVector == kSamples && i + kSamples <= count) {
+      const Samples<S> s = *reinterpret_cast<const Samples<S>*>(samples + i);
+#pragma unroll
+      for (int k = 0; k < kSamples; ++k)
+        v.value[k] = static_cast<float>((static_cast<double>(s.value[k]) - low) * scale);
+      *reinterpret_cast<Samples<float>*>(values + i) = v;
+    } else {
+      for (int64_t k = i; k < i + kVector && k < count; ++k)
+        values[k] = static_cast<float>((static_cast<double>(samples[k]) - low) * scale);
+    }
+  }
+}
+
+GPU_FN float limited(float x) {
+  return x < kLowestInput ? kLowestInput : kHighestInput < x ? kHighestInput : x;
+}
+
+// ptxas: luma_input_kernel registers<=40 shared<=0
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    luma_input_kernel(int64_t pixels, const float* values, int64_t pitch, int red, int green, int blue,
+                      LumaCoefficients luma, float mean, T* input) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t p = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; p < pixels; p += step) {
+    const float* const v = values + p * pitch;
+    const auto y =
+        static_cast<float>(luma.offset + luma.r * static_cast<double>(v[red]) +
+                           luma.g * static_cast<double>(v[green]) + luma.b * static_cast<double>(v[blue]));
+    input[p] = gpu::from_float<T>(limited(y) - mean);
+  }
+}
+
+// ptxas: channels_input_kernel registers<=40 shared<=0
+template <class T>
+__global__ void __launch_bounds__(kRunThreads)
+    channels_input_kernel(Runs runs, const float* values, int64_t pitch, const float* means, T* input) {
+  for_each_vector<1>(runs, [&](int64_t p, int k, int) {
+    input[p * runs.length + k] = gpu::from_float<T>(limited(values[p * pitch + k]) - means[k]);
+  });
+}
+
+// As to_sample of io/raster.h.
+template <class S>
+GPU_FN S nearest_sample(double value) {
+  constexpr auto kLow = static_cast<double>(std::numeric_limits<S>::lowest());
+  constexpr auto kHigh = static_cast<double>(std::numeric_limits<S>::max());
+  if constexpr (!std::is_floating_point_v<S>) value = round(value);
+  return static_cast<S>(value < kLow ? kLow : kHigh < value ? kHigh : value);
+}
+
+// The sample, or the next one in the direction of the exact value if it is `nodata`.
+template <class S>
+GPU_FN S avoiding(S sample, S nodata, double exact) {
+  constexpr S kLow = std::numeric_limits<S>::lowest(), kHigh = std::numeric_limits<S>::max();
+  if (sample != nodata) return sample;
+  const bool up = sample == kLow || (sample != kHigh && exact > static_cast<double>(nodata));
+  if constexpr (std::is_same_v<S, float>)
+    return nextafterf(sample, up ? kHigh : kLow);
+  else if constexpr (std::is_same_v<S, double>)
+    return nextafter(sample, up ? kHigh : kLow);
+  else
+    return static_cast<S>(up ? sample + 1 : sample - 1);
+}
+
+struct CoreShape {
+  int h, w, y, x, core_h, core_w, factor;
+};
+
+// The fine value of one band, on the 0..1 scale; (row, column) from the core's corner.
+template <class T>
+GPU_FN float fine_value(const CoreShape& s, const float* weights, const float* values,
+                        const Residual& residual, const FinishedSamples& form, int row, int column,
+                        int band) {
+  row += s.y * s.factor, column += s.x * s.factor;
+  const float bicubic = enlarged_at(values + band, form.bands, s.h, s.w, s.factor, weights, row, column);
+  if (residual.data == nullptr || band == form.alpha_band) return bicubic;
+  const int colour = form.alpha_band >= 0 && band > form.alpha_band ? band - 1 : band;
+  const int channel = residual.shared ? 0 : colour;
+  const T added = static_cast<const T*>(
+      residual.data)[(row * residual.width + column) * residual.pitch + channel * residual.step];
+  return bicubic + residual.gain * (gpu::to_float(added) + residual.offset[channel]);
+}
+
+// ptxas: finish_samples_kernel registers<=80 shared<=0
+template <class S, class T>
+__global__ void __launch_bounds__(kPictureX* kPictureY)
+    finish_samples_kernel(CoreShape s, const float* weights, const float* values,
+                          const __grid_constant__ Residual residual,
+                          const __grid_constant__ FinishedSamples form, double scale, S nodata, S* samples) {
+  const int length = s.core_w * s.factor * form.bands;
+  for_each_in_rows(static_cast<int64_t>(s.core_h) * s.factor, length, [&](int64_t row, int i) {
+    const int band = i % form.bands;
+    const float fine =
+        fine_value<T>(s, weights, values, residual, form, static_cast<int>(row), i / form.bands, band);
+    const double value = form.range.low + scale * static_cast<double>(fine);
+    S sample = nearest_sample<S>(value);
+    if (form.avoids_nodata && band != form.alpha_band) sample = avoiding(sample, nodata, value);
+    samples[row * length + i] = sample;
+  });
+}
+
+dim3 grid_of(const Queue& queue, int64_t threads) {
+  const int64_t blocks = (threads + kThreads - 1) / kThreads;
+  return dim3(static_cast<unsigned>(blocks < queue.blocks ? blocks : queue.blocks));
+}
+
+template <class S, class T>
+void launch_finish(const Queue& queue, const CoreShape& s, const float* weights, const float* values,
+                   const Residual& residual, const FinishedSamples& form, S* samples) {
+  const int64_t length = static_cast<int64_t>(s.core_w) * s.factor * form.bands;
+  gpu::launch(
+      finish_samples_kernel<S, T>, picture_grid(queue, static_cast<int64_t>(s.core_h) * s.factor, length),
+      dim3(kPictureX, kPictureY), 0, queue.stream, s, weights, values, residual, form,
+      form.range.high - form.range.low, form.avoids_nodata ? static_cast<S>(form.nodata) : S{}, samples);
+}
+
+}  // namespace
+
+void normalize_samples(const Queue& queue, SampleType type, int64_t count, const void* samples,
+                       const ValueRange& range, float* values) {
+  if (count == 0) return;
+  with_sample_type(type, [&](auto zero) {
+    using S = decltype(zero);
+    const bool whole = reinterpret_cast<uintptr_t>(samples) % (kSamples * sizeof(S)) == 0 &&
+                       reinterpret_cast<uintptr_t>(values) % 16 == 0;
+    gpu::launch(whole ? normalize_samples_kernel<S, kSamples> : normalize_samples_kernel<S, 1>,
+                grid_of(queue, whole ? (count + kSamples - 1) / kSamples : count), dim3(kThreads), 0,
+                queue.stream, count, static_cast<const S*>(samples), range.low, 1 / (range.high - range.low),
+                values);
+  });
+}
+
+void luma_input(const Queue& queue, int64_t pixels, ConstView values, const int (&bands)[3],
+                const LumaCoefficients& luma, float mean, DType dtype, void* input) {
+  if (pixels == 0) return;
+  with_storage(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    gpu::launch(luma_input_kernel<T>, grid_of(queue, pixels), dim3(kThreads), 0, queue.stream, pixels,
+                as<float>(values), values.pitch, bands[0], bands[1], bands[2], luma, mean,
+                static_cast<T*>(input));
+  });
+}
+
+void channels_input(const Queue& queue, int64_t pixels, int64_t c, ConstView values, const float* means,
+                    DType dtype, void* input) {
+  with_storage(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    launch_runs<1>(queue, channels_input_kernel<T>, pixel_runs(pixels, c), 1, as<float>(values), values.pitch,
+                   means, static_cast<T*>(input));
+  });
+}
+
+void finish_samples(const Queue& queue, const Window& read, const Window& core, int factor,
+                    const float* weights, const float* values, const Residual& residual,
+                    const FinishedSamples& form, void* samples) {
+  if (core.pixels() == 0) return;
+  const CoreShape s{static_cast<int>(read.h),
+                    static_cast<int>(read.w),
+                    static_cast<int>(core.y - read.y),
+                    static_cast<int>(core.x - read.x),
+                    static_cast<int>(core.h),
+                    static_cast<int>(core.w),
+                    factor};
+  with_sample_type(form.type, [&](auto sample) {
+    with_storage(residual.dtype, [&](auto storage) {
+      launch_finish<decltype(sample), decltype(storage)>(queue, s, weights, values, residual, form,
+                                                         static_cast<decltype(sample)*>(samples));
+    });
+  });
+}
+
+}  // namespace sr::cuda

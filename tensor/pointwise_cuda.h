@@ -1,0 +1,38 @@
+// The operations of pointwise.h on a CUDA device. Sizes are checked by the callers; operands of one call have
+// the same storage type.
+#pragma once
+
+#include <span>
+
+#include "tensor/cuda_view.h"
+
+namespace sr::cuda {
+
+/// y = a + b; y may be a or b.
+void add(const Queue&, DType, int64_t pixels, int64_t c, ConstView a, ConstView b, View y);
+
+/// y = factor * x; y may be x.
+void scale(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, float factor, View y);
+
+/// Doubles that leaky_relu_grads needs as workspace.
+int64_t leaky_relu_grads_workspace(int64_t pixels, int64_t c);
+
+/// dz = dy where y > 0, leak * dy elsewhere; dbias[k] its sum over the pixels, of the values before they are
+/// rounded to the storage type, in double and an order that depends on `pixels` alone. dz may be dy.
+void leaky_relu_grads(const Queue&, DType, int64_t pixels, int64_t c, ConstView dy, ConstView y, float leak,
+                      View dz, float* dbias, double* workspace);
+
+/// What add_concat puts side by side along the channels.
+struct ConcatPart {
+  ConstView view;
+  int64_t c = 0;
+};
+
+/// y = x + the parts side by side; the parts' channels make up those of x.
+void add_concat(const Queue&, DType, int64_t pixels, ConstView x, std::span<const ConcatPart> parts, View y);
+
+/// dx, of c channels, is dy in channels begin .. begin + dy_c - 1 and 0 elsewhere.
+void channels_grad(const Queue&, DType, int64_t pixels, ConstView dy, int64_t dy_c, int64_t begin, int64_t c,
+                   View dx);
+
+}  // namespace sr::cuda

@@ -1,0 +1,88 @@
+#include "tensor/reduce_cuda.h"
+
+#include "tensor/block_sum.cuh"
+#include "tensor/channel_sums.cuh"
+
+namespace sr::cuda {
+namespace {
+
+// ptxas: sum_per_channel_kernel registers<=72 shared<=16384
+template <class T, int kVector>
+__global__ void __launch_bounds__(kSumThreads)
+    sum_per_channel_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, double* sums) {
+  sum_channels<kVector>(pixels, c, sums, [&](int64_t p, int k, int n, double(&sum)[kVector]) {
+    float v[kVector];
+    load(x + p * x_pitch + k, n, v);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) sum[i] = static_cast<double>(v[i]);
+  });
+}
+
+constexpr int kPieceColumns = 8, kPieceLanes = 32;
+
+// Lane l adds pieces l, l + kPieceLanes, ... of its channel; then the lanes are added in order.
+// ptxas: add_pieces_kernel registers<=40 shared<=2048
+__global__ void __launch_bounds__(kPieceColumns* kPieceLanes)
+    add_pieces_kernel(int64_t pieces, int64_t c, const double* sums, float* y) {
+  GPU_SHARED(double, lanes, kPieceColumns* kPieceLanes);
+  const int x = static_cast<int>(threadIdx.x), lane = static_cast<int>(threadIdx.y);
+  const int64_t k = static_cast<int64_t>(blockIdx.x) * kPieceColumns + x;
+  double sum = 0;
+  if (k < c)
+    for (int64_t piece = lane; piece < pieces; piece += kPieceLanes) sum += sums[piece * c + k];
+  lanes[lane * kPieceColumns + x] = sum;
+  __syncthreads();
+  if (lane > 0 || k >= c) return;
+  double total = 0;
+  for (int l = 0; l < kPieceLanes; ++l) total += lanes[l * kPieceColumns + x];
+  y[k] = static_cast<float>(total);
+}
+
+constexpr int kAllThreads = 256;
+
+// ptxas: add_all_kernel registers<=40 shared<=2048
+__global__ void __launch_bounds__(kAllThreads)
+    add_all_kernel(int64_t count, const double* values, double size, double* result) {
+  GPU_SHARED(double, shared, kAllThreads);
+  const double total = block_sum_of<kAllThreads>(count, values, shared);
+  if (threadIdx.x == 0) *result = total / size;
+}
+
+void sum_pieces_of(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x,
+                   double* workspace) {
+  with_types(dtype, {x}, [&](auto zero, auto width) {
+    using T = decltype(zero);
+    launch_channel_sums<width.value>(queue, sum_per_channel_kernel<T, width.value>, pixels, c, pixels,
+                                     static_cast<int>(c), as<T>(x), x.pitch, workspace);
+  });
+}
+
+}  // namespace
+
+void add_pieces(const Queue& queue, int64_t pieces, int64_t c, const double* sums, float* y) {
+  if (c == 0) return;
+  gpu::launch(add_pieces_kernel, dim3(static_cast<unsigned>((c + kPieceColumns - 1) / kPieceColumns)),
+              dim3(kPieceColumns, kPieceLanes), 0, queue.stream, pieces, c, sums, y);
+}
+
+void add_all(const Queue& queue, int64_t count, const double* values, double size, double* result) {
+  gpu::launch(add_all_kernel, dim3(1), dim3(kAllThreads), 0, queue.stream, count, values, size, result);
+}
+
+int64_t sum_workspace(int64_t pixels, int64_t c) {
+  return sum_pieces(pixels) * c;
+}
+
+void sum_per_channel(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, float* y,
+                     double* workspace) {
+  sum_pieces_of(queue, dtype, pixels, c, x, workspace);
+  add_pieces(queue, sum_pieces(pixels), c, workspace, y);
+}
+
+void sum(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, double* result,
+         double* workspace) {
+  sum_pieces_of(queue, dtype, pixels, c, x, workspace);
+  add_all(queue, sum_pieces(pixels) * c, workspace, 1, result);
+}
+
+}  // namespace sr::cuda
