@@ -14,6 +14,10 @@ int64_t Params::count() const {
   return total;
 }
 
+void Params::to(Device device) {
+  for (Parameter& p : list_) p.var.set_value(p.var.value().to(device));
+}
+
 Var ParamScope::create(const std::string& name, Shape shape, double deviation, float rate) const {
   return add(name, shape, deviation, rate, true);
 }

@@ -31,6 +31,8 @@ class Params {
   std::vector<Parameter>& list() { return list_; }
   /// Number of trainable values.
   int64_t count() const;
+  /// Moves all values to `device`, that of the calling thread. Errors: device, limit.
+  void to(Device device);
 
  private:
   friend class ParamScope;

@@ -159,10 +159,17 @@ Model Model::load(const std::string& checkpoint_path, int factor) {
   return model;
 }
 
+Tensor Model::residual(Tensor image) const {
+  const NoGrad no_grad;
+  Var x(image.to(device()));
+  image = {};  // the network frees what it has read
+  return (*network)(x).value().to(Device::cpu);
+}
+
 Checkpoint Model::to_checkpoint() const {
   Checkpoint checkpoint;
   checkpoint.meta = meta_of(*this).dump();
-  for (const Parameter& p : params->list()) checkpoint.tensors.emplace_back(p.name, p.var.value());
+  for (const Parameter& p : params->list()) checkpoint.tensors.emplace_back(p.name, p.var.value().to(Device::cpu));
   return checkpoint;
 }
 

@@ -63,6 +63,12 @@ class Model {
   Checkpoint to_checkpoint() const;
   static Model from_checkpoint(const Checkpoint& checkpoint, const std::string& name);
 
+  /// Moves the weights to `device`; images are sent there and their results fetched. Errors: device, limit.
+  void to(Device device) { params->to(device); }
+  Device device() const { return params->list().front().var.value().device(); }
+  /// The network's result, without means, for an image on the processor; in its memory again. Records nothing.
+  Tensor residual(Tensor image) const;
+
   const NetworkOptions& options() const { return network->options(); }
   int factor() const { return options().factor; }
   int nchan() const { return options().nchan; }

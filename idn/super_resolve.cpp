@@ -51,7 +51,6 @@ Tensor network_residual(const Model& model, const Tensor& image) {
   if (s.n != 1 || (nchan != 1 && nchan != s.c))
     throw Error(Error::Kind::usage, "an image of ", s, " for a network of ", nchan,
                 " channels; want one image with as many channels, or a network of one");
-  const NoGrad no_grad;
   const int f = model.factor();
   std::vector<float> offset;
   for (size_t k = 0; k < model.means.gt.size(); ++k)
@@ -62,7 +61,7 @@ Tensor network_residual(const Model& model, const Tensor& image) {
     const Tile tile = grid[i];
     for (int64_t first = 0; first < s.c; first += nchan) {
       Tensor input = network_input(image, tile.read, first, model.means.down);
-      const Tensor output = (*model.network)(Var(std::move(input))).value();
+      const Tensor output = model.residual(std::move(input));
       paste(result, scaled(tile.core, f), first, output, (tile.core.x - tile.read.x) * f,
             (tile.core.y - tile.read.y) * f, offset);
     }

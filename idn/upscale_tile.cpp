@@ -74,9 +74,7 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile) {
     const float limited = std::clamp(input.data()[i], kLowestInput, kHighestInput);
     input.data()[i] = limited - static_cast<float>(means.down[static_cast<size_t>(i % c)]);
   }
-  const NoGrad no_grad;
-  Var x{std::move(input)};
-  Tensor y = cropped((*model.network)(x).value(), scaled(relative(tile.core, tile.read), model.factor()));
+  Tensor y = cropped(model.residual(std::move(input)), scaled(relative(tile.core, tile.read), model.factor()));
   for (int64_t i = 0; i < y.shape().size(); ++i) {
     const auto k = static_cast<size_t>(i % c);
     y.data()[i] += static_cast<float>(means.gt[k] - means.bic_up[k]);

@@ -2,6 +2,7 @@
 
 #include "tensor/conv2d_kernels.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 
 namespace sr {
 namespace {
@@ -31,6 +32,33 @@ cpu::ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const
   d.kh = weight.h, d.kw = weight.w;
   d.stride = o.stride, d.pad_h = d.pad_w = o.pad_begin, d.groups = o.groups;
   return d;
+}
+
+// All on one device, weights and biases as float32.
+void check_device(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  for (const Tensor* t : {&weight, &bias}) {
+    if (!*t) continue;
+    if (t->device() != x.device())
+      throw Error(Error::Kind::device, "conv2d: the input is on ", x.device(), ", the parameters are on ",
+                  t->device(), "; to() copies");
+    if (t->dtype() != DType::f32)
+      throw Error(Error::Kind::usage, "conv2d: parameters are stored as ", t->dtype(), "; want f32");
+  }
+}
+
+void check_added(const std::vector<Tensor>& added, Device device, const Shape& y) {
+  if (added.empty()) return;
+  if (added.size() > 2)
+    throw Error(Error::Kind::usage, "conv2d: ", added.size(), " added tensors; at most 2");
+  int64_t channels = 0;
+  for (const Tensor& a : added) {
+    check_result(a, Shape{y.n, y.h, y.w, a.shape().c}, "an added tensor");
+    if (a.device() != device)
+      throw Error(Error::Kind::device, "conv2d: an added tensor is on ", a.device(), ", the input on ", device);
+    channels += a.shape().c;
+  }
+  if (channels != y.c)
+    throw Error(Error::Kind::shape, "conv2d: the added tensors have ", channels, " channels together, want ", y.c);
 }
 
 Tensor contiguous(const Tensor& t) {
@@ -132,22 +160,17 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   const Shape want = conv2d_shape(x.shape(), weight.shape(), options);
   check_result(y, want, "the result");
   check_bias(bias, want.c);
-  if (added.size() > 2)
-    throw Error(Error::Kind::usage, "conv2d: ", added.size(), " added tensors; at most 2");
+  check_device(x, weight, bias);
+  check_added(added, x.device(), want);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::conv2d_into(y, x, weight, bias, options, added);
+  }
   const Tensor packed_weight = contiguous(weight), packed_bias = contiguous(bias);
   cpu::ConvDims d = dims_of(x.shape(), weight.shape(), want, options);
   d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
   cpu::ConvEpilogue epilogue{packed_bias ? packed_bias.data() : nullptr, options.leak, {}};
-  int64_t channels = 0;
-  for (size_t i = 0; i < added.size(); ++i) {
-    const Tensor& a = added[i];
-    check_result(a, Shape{want.n, want.h, want.w, a.shape().c}, "an added tensor");
-    epilogue.added[i] = {a.data(), a.pitch(), a.shape().c};
-    channels += a.shape().c;
-  }
-  if (!added.empty() && channels != want.c)
-    throw Error(Error::Kind::shape, "conv2d: the added tensors have ", channels, " channels together, want ",
-                want.c);
+  for (size_t i = 0; i < added.size(); ++i)
+    epilogue.added[i] = {added[i].data(), added[i].pitch(), added[i].shape().c};
   if (takes_winograd(options, weight.shape()))
     cpu::conv_kernels().conv2d_winograd(d, x.data(), packed_weight.data(), false, epilogue, y.data());
   else
@@ -156,7 +179,11 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
               const std::vector<Tensor>& added) {
-  Tensor y(conv2d_shape(x.shape(), weight.shape(), options));
+  DType dtype = DType::f32;
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) dtype = cuda::conv2d_storage(x, weight.shape().n);
+  }
+  Tensor y(conv2d_shape(x.shape(), weight.shape(), options), dtype, x.device());
   conv2d_into(y, x, weight, bias, options, added);
   return y;
 }
@@ -164,6 +191,10 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,
                          const Conv2dOptions& options) {
   check_result(dy, conv2d_shape(x, weight.shape(), options), "the gradient of the result");
+  check_device(dy, weight, {});
+  if constexpr (cuda::kBuilt) {
+    if (dy.device() == Device::cuda) return cuda::conv2d_grad_input(dy, weight, {}, x, options);
+  }
   const Tensor packed = contiguous(weight);
   if (options.groups == 1 && options.stride > 1) return grad_input_subpixel(dy, packed, {}, x, options);
   if (options.stride > 1)
@@ -184,6 +215,12 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
                           const Conv2dOptions& options) {
   const Shape y = conv2d_shape(x.shape(), weight, options);
   check_result(dy, y, "the gradient of the result");
+  if (x.device() != dy.device())
+    throw Error(Error::Kind::device, "conv2d_grad_weight: the input is on ", x.device(), ", the gradient on ",
+                dy.device());
+  if constexpr (cuda::kBuilt) {
+    if (dy.device() == Device::cuda) return cuda::conv2d_grad_weight(dy, x, weight, options);
+  }
   Tensor dw(weight);
   cpu::ConvDims d = dims_of(x.shape(), weight, y, options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
@@ -207,6 +244,10 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
     throw Error(Error::Kind::unsupported, "conv_transpose2d: ", options.groups,
                 " groups; only one is supported");
   check_result(x, conv2d_shape(y, weight.shape(), options), "the input of the transposed convolution");
+  check_device(x, weight, bias);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::conv2d_grad_input(x, weight, bias, y, options);
+  }
   return grad_input_subpixel(x, contiguous(weight), contiguous(bias), y, options);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tensor/on_cuda.h"
 #include "tensor/pairs.h"
 
 namespace sr {
@@ -18,11 +19,17 @@ double checked_size(const char* what, const Tensor& x, const Tensor& target) {
 
 double l1_loss(const Tensor& x, const Tensor& target) {
   const double size = checked_size("l1_loss", x, target);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::l1_loss(x, target);
+  }
   return sum_pairs(x, target, [](float a, float b) { return std::abs(double{a} - double{b}); }) / size;
 }
 
 Tensor l1_loss_grad(const Tensor& x, const Tensor& target) {
   const auto each = static_cast<float>(1 / checked_size("l1_loss_grad", x, target));
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::l1_loss_grad(x, target);
+  }
   return map_pairs(x, target, [each](float a, float b) {
     const float d = a - b;
     return d > 0 ? each : d < 0 ? -each : d;  // 0 or NaN
@@ -31,6 +38,9 @@ Tensor l1_loss_grad(const Tensor& x, const Tensor& target) {
 
 double l2_loss(const Tensor& x, const Tensor& target) {
   const double size = checked_size("l2_loss", x, target);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::l2_loss(x, target);
+  }
   return sum_pairs(x, target,
                    [](float a, float b) {
                      const double d = double{a} - double{b};
@@ -41,6 +51,9 @@ double l2_loss(const Tensor& x, const Tensor& target) {
 
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
   const auto each = static_cast<float>(2 / checked_size("l2_loss_grad", x, target));
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::l2_loss_grad(x, target);
+  }
   return map_pairs(x, target, [each](float a, float b) { return each * (a - b); });
 }
 

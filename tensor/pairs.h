@@ -9,8 +9,14 @@
 
 namespace sr {
 
-/// Errors: shape (they differ).
+/// Errors: shape (they differ), device (they lie on different ones), usage (a device's have different types).
 inline void check_same_shape(const char* what, const Tensor& a, const Tensor& b) {
+  if (a.device() != b.device())
+    throw Error(Error::Kind::device, what, ": one tensor is on ", a.device(), ", the other on ", b.device(),
+                "; to() copies");
+  if (a.device() != Device::cpu && a.dtype() != b.dtype())
+    throw Error(Error::Kind::usage, what, ": one tensor is stored as ", a.dtype(), ", the other as ", b.dtype(),
+                "; convert() one");
   if (!(a.shape() == b.shape()))
     throw Error(Error::Kind::shape, what, ": shapes ", a.shape(), " and ", b.shape(), " differ");
 }

@@ -4,21 +4,31 @@
 #include <bit>
 
 #include "tensor/channel_sums.h"
+#include "tensor/on_cuda.h"
 #include "tensor/pairs.h"
 
 namespace sr {
 
 Tensor add(const Tensor& a, const Tensor& b) {
   check_same_shape("add", a, b);
+  if constexpr (cuda::kBuilt) {
+    if (a.device() == Device::cuda) return cuda::add(a, b);
+  }
   return map_pairs(a, b, [](float x, float y) { return x + y; });
 }
 
 Tensor scale(const Tensor& x, float factor) {
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::scale(x, factor);
+  }
   return map_pairs(x, x, [factor](float a, float) { return factor * a; });
 }
 
 LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
   check_same_shape("leaky_relu_grads", dy, y);
+  if constexpr (cuda::kBuilt) {
+    if (dy.device() == Device::cuda) return cuda::leaky_relu_grads(dy, y, leak);
+  }
   const int64_t c = dy.shape().c;
   Tensor dz(dy.shape()), dbias(Shape{1, 1, 1, c});
   ChannelSums sums(dy.shape().pixels(), c);
@@ -53,11 +63,16 @@ Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts) {
     if (!(part.shape() == same))
       throw Error(Error::Kind::shape, "add_concat: shapes ", x.shape(), " and ", part.shape(),
                   " differ in more than channels");
+    if (part.device() != x.device())
+      throw Error(Error::Kind::device, "add_concat: one tensor is on ", x.device(), ", the other on ", part.device());
     left.c -= part.shape().c;
   }
   if (left.c != 0)
     throw Error(Error::Kind::shape, "add_concat: the tensors have ", x.shape().c - left.c,
                 " channels together, want ", x.shape().c);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::add_concat(x, parts);
+  }
   Tensor y(x.shape());
   const int64_t pixels = x.shape().pixels(), c = x.shape().c;
   int64_t begin = 0;
@@ -79,6 +94,9 @@ Tensor channels_grad(const Tensor& dy, int64_t begin, int64_t c) {
     throw Error(Error::Kind::shape, "channels_grad: ", shape.c, " channels from ", begin, " do not fit in ",
                 c);
   shape.c = c;
+  if constexpr (cuda::kBuilt) {
+    if (dy.device() == Device::cuda) return cuda::channels_grad(dy, begin, c);
+  }
   Tensor dx(shape);
   const int64_t end = begin + dy.shape().c;
   const float* from = dy.data();

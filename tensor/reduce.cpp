@@ -1,6 +1,7 @@
 #include "tensor/reduce.h"
 
 #include "tensor/channel_sums.h"
+#include "tensor/on_cuda.h"
 
 namespace sr {
 namespace {
@@ -17,6 +18,9 @@ std::vector<double> channel_sums(const Tensor& x) {
 }  // namespace
 
 Tensor sum_per_channel(const Tensor& x) {
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::sum_per_channel(x);
+  }
   const std::vector<double> sums = channel_sums(x);
   Tensor y(Shape{1, 1, 1, x.shape().c});
   for (size_t k = 0; k < sums.size(); ++k) y.data()[k] = static_cast<float>(sums[k]);
@@ -24,6 +28,9 @@ Tensor sum_per_channel(const Tensor& x) {
 }
 
 double sum(const Tensor& x) {
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::sum(x);
+  }
   double total = 0;
   for (const double s : channel_sums(x)) total += s;
   return total;

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "tensor/allocator.h"
+#include "tensor/cuda_device.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 
 namespace sr {
 
@@ -31,21 +33,26 @@ int64_t bytes_of(DType dtype) {
 
 Tensor::Tensor(Shape shape, DType dtype, Device device)
     : shape_(shape), dtype_(dtype), device_(device), pitch_(shape.c) {
-  if (device != Device::cpu)
-    throw Error(Error::Kind::device, "tensor: this build has no ", device, " device; use cpu");
   int64_t bytes = bytes_of(dtype);
   for (const int64_t dimension : {shape.n, shape.h, shape.w, shape.c}) {
     if (dimension < 0) throw Error(Error::Kind::shape, "tensor: shape ", shape, " has a negative dimension");
     if (__builtin_mul_overflow(bytes, dimension, &bytes))
       throw Error(Error::Kind::limit, "tensor: shape ", shape, " has more elements than memory can have");
   }
-  memory_ = allocate_cpu(bytes);
+  if (device == Device::cpu) {
+    memory_ = allocate_cpu(bytes);
+    return;
+  }
+  if constexpr (cuda::kBuilt)
+    memory_ = cuda::allocate(bytes);
+  else
+    throw Error(Error::Kind::device, "tensor: this build has no ", device, " device; use cpu");
 }
 
-Tensor Tensor::zeros(Shape shape) {
+Tensor Tensor::zeros(Shape shape, Device device) {
   Tensor t(shape);
   std::fill_n(t.data(), shape.size(), 0.0f);
-  return t;
+  return t.to(device);
 }
 
 Tensor Tensor::from(Shape shape, std::span<const float> values) {
@@ -55,6 +62,15 @@ Tensor Tensor::from(Shape shape, std::span<const float> values) {
   std::copy(values.begin(), values.end(), t.data());
   return t;
 }
+
+namespace {
+
+void check_on_cpu(Device device) {
+  if (device != Device::cpu)
+    throw Error(Error::Kind::device, "tensor: its numbers are on ", device, ", on cpu was asked for; to(cpu) copies");
+}
+
+}  // namespace
 
 void* Tensor::at_offset() const {
   return static_cast<char*>(memory_.get()) + offset_ * bytes_of(dtype_);
@@ -68,6 +84,7 @@ const float* Tensor::data() const {
   if (dtype_ != DType::f32)
     throw Error(Error::Kind::usage, "tensor: its type is ", dtype_,
                 ", float32 was asked for; convert() it first");
+  check_on_cpu(device_);
   return static_cast<const float*>(at_offset());
 }
 
@@ -79,6 +96,7 @@ const uint16_t* Tensor::bits() const {
   if (dtype_ == DType::f32)
     throw Error(Error::Kind::usage,
                 "tensor: its type is f32, a 16-bit type was asked for; convert() it first");
+  check_on_cpu(device_);
   return static_cast<const uint16_t*>(at_offset());
 }
 
@@ -93,6 +111,9 @@ Tensor Tensor::channels(int64_t begin, int64_t end) const {
 
 Tensor Tensor::clone() const {
   if (!memory_) return {};
+  if constexpr (cuda::kBuilt) {
+    if (device_ == Device::cuda) return cuda::clone(*this);
+  }
   Tensor copy(shape_, dtype_, device_);
   const int64_t element = bytes_of(dtype_);
   const auto* from = static_cast<const char*>(at_offset());
@@ -100,6 +121,20 @@ Tensor Tensor::clone() const {
   const auto row = static_cast<size_t>(shape_.c * element);
   for (int64_t p = 0; p < shape_.pixels(); ++p)
     std::memcpy(to + p * shape_.c * element, from + p * pitch_ * element, row);
+  return copy;
+}
+
+Tensor Tensor::to(Device device) const {
+  if (!memory_ || device == device_) return *this;
+  const Tensor packed = is_contiguous() ? *this : clone();
+  Tensor copy(shape_, dtype_, device);
+  if constexpr (cuda::kBuilt) {
+    const int64_t bytes = shape_.size() * bytes_of(dtype_);
+    if (device == Device::cuda)
+      cuda::copy_to_device(copy.address(), packed.address(), bytes);
+    else
+      cuda::copy_to_host(copy.address(), packed.address(), bytes);
+  }
   return copy;
 }
 
@@ -135,6 +170,9 @@ float from_f16(uint16_t bits) {
 
 Tensor convert(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::convert(x, dtype);
+  }
   if (x.dtype() != DType::f32 && dtype != DType::f32) return convert(convert(x, DType::f32), dtype);
   const Tensor packed = x.is_contiguous() ? x : x.clone();
   Tensor y(x.shape(), dtype, x.device());

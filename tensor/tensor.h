@@ -41,7 +41,7 @@ class Tensor {
   /// Uninitialised. Errors: shape (negative dimension), limit (more than 2^62 bytes or than there is memory).
   explicit Tensor(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
 
-  static Tensor zeros(Shape shape);
+  static Tensor zeros(Shape shape, Device device = Device::cpu);
   /// Copies `values`, which are in NHWC order. Errors: shape (their number differs).
   static Tensor from(Shape shape, std::span<const float> values);
 
@@ -52,18 +52,24 @@ class Tensor {
   int64_t pitch() const { return pitch_; }  ///< elements from one pixel to the next; shape().c if contiguous
   bool is_contiguous() const { return pitch_ == shape_.c; }
 
-  /// The first element. Errors: usage (dtype is not f32).
+  /// The first element. Errors: usage (dtype is not f32), device (it lies in the memory of a device).
   float* data();
   const float* data() const;
-  /// The first element of a bf16 or f16 tensor as bits. Errors: usage (dtype is f32).
+  /// The first element of a bf16 or f16 tensor as bits. Errors: usage (dtype is f32), device.
   uint16_t* bits();
   const uint16_t* bits() const;
+  /// The first element's address in the memory of device(), whatever its type.
+  void* address() { return at_offset(); }
+  const void* address() const { return at_offset(); }
 
   /// View of channels begin (inclusive) to end (exclusive); shares memory. Errors: shape.
   Tensor channels(int64_t begin, int64_t end) const;
-  /// The only deep copy; contiguous.
+  /// A deep copy; contiguous.
   Tensor clone() const;
-  /// The numbers in NHWC order. Errors: usage (dtype is not f32).
+  /// The same numbers on `device`, contiguous; itself if it is there. The device is that of the calling thread. Errors:
+  /// device, limit.
+  Tensor to(Device device) const;
+  /// The numbers in NHWC order. Errors: usage (dtype is not f32), device.
   std::vector<float> to_vector() const;
 
  private:

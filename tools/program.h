@@ -27,8 +27,12 @@ struct CommonOptions {
   bool quiet = false;
 
   void add_to(CLI::App& app) {
-    app.add_option("--device", device, "auto, cpu or cuda")
-        ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+    app.add_option("--device", device, "auto (a GPU if there is one), cpu, cuda or cuda:N")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+              return names_device(text) ? std::string() : text + " is not auto, cpu, cuda or cuda:N";
+            },
+            ""))
         ->capture_default_str();
     app.add_option("--threads", threads, "threads to compute with (0 = all processors)")
         ->check(CLI::Range(0, 1024))
@@ -37,12 +41,19 @@ struct CommonOptions {
     app.set_version_flag("--version", std::string(SR_VERSION));
   }
 
-  /// Errors: device (cuda, which this build does not have).
-  void apply() const {
-    if (device == "cuda")
-      throw Error(Error::Kind::device,
-                  "--device cuda: this build computes on the processor only; use --device cpu");
+  /// Sets the number of threads and, where `can_use_gpu`, chooses the device for the calling thread. Errors: device (the
+  /// one asked for cannot be used).
+  Device apply(bool can_use_gpu = false) {
     if (threads > 0) omp_set_num_threads(threads);
+    if (device == "cpu" || (device == "auto" && !can_use_gpu)) return Device::cpu;
+    if (!can_use_gpu)
+      throw Error(Error::Kind::device, "--device ", device, ": this program computes on the processor only; use --device cpu");
+    if constexpr (cuda::kBuilt) {
+      return use_gpu();
+    } else if (device != "auto") {
+      throw Error(Error::Kind::device, "--device ", device, ": this build has no CUDA; use --device cpu");
+    }
+    return Device::cpu;
   }
 
   void say(const std::string& text) const {

@@ -1,0 +1,96 @@
+#include "tensor/conv2d_cuda.h"
+#include "tensor/cuda_device.h"
+#include "tensor/error.h"
+#include "tensor/on_cuda.h"
+
+namespace sr::cuda {
+namespace {
+
+// Results with fewer channels are images and stay float32: the residual that is added to the bicubic part.
+constexpr int64_t kImageChannels = 16;
+
+Storage storage_of(const Tensor& x) {
+  return x.dtype() == DType::f32 ? Storage::f32 : x.dtype() == DType::bf16 ? Storage::bf16 : Storage::f16;
+}
+
+Math math() {
+  return static_cast<Math>(precision());
+}
+static_assert(static_cast<int>(Math::tf32) == static_cast<int>(Precision::tf32) &&
+              static_cast<int>(Math::fp16) == static_cast<int>(Precision::fp16));
+
+ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const Conv2dOptions& o) {
+  ConvDims d;
+  d.n = x.n, d.h = x.h, d.w = x.w, d.c = x.c;
+  d.oh = y.h, d.ow = y.w, d.o = y.c;
+  d.kh = weight.h, d.kw = weight.w;
+  d.stride = o.stride, d.pad_h = d.pad_w = o.pad_begin, d.groups = o.groups;
+  d.x_pitch = x.c, d.y_pitch = y.c;
+  return d;
+}
+
+ConvDevice device() {
+  const Queue q = queue();
+  return {q.stream, q.blocks / 8};
+}
+
+Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+  Tensor packed(Shape{1, 1, 1, (conv2d_workspace(op, d, types) + 3) / 4}, DType::f32, Device::cuda);
+  const Tensor whole = weight.is_contiguous() ? weight : weight.clone();
+  conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), device());
+  return packed;
+}
+
+const float* bias_of(const Tensor& bias) {
+  return bias ? static_cast<const float*>(bias.address()) : nullptr;
+}
+
+}  // namespace
+
+DType conv2d_storage(const Tensor& x, int64_t channels) {
+  return channels < kImageChannels && x.shape().c < kImageChannels ? DType::f32 : storage(precision());
+}
+
+void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+                 const std::vector<Tensor>& added) {
+  ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
+  d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
+  const ConvTypes types{storage_of(x), storage_of(y), math()};
+  const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
+  ConvEpilogue epilogue;
+  epilogue.bias = bias_of(bias);
+  epilogue.leak = options.leak;
+  for (size_t i = 0; i < added.size(); ++i) {
+    if (added[i].dtype() != y.dtype())
+      throw Error(Error::Kind::usage, "conv2d: an added tensor is stored as ", added[i].dtype(), ", the result as ",
+                  y.dtype());
+    epilogue.added[i] = {added[i].address(), added[i].pitch(), added[i].shape().c};
+  }
+  conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device());
+}
+
+Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
+                         const Conv2dOptions& options) {
+  Tensor dx(x, x.c < kImageChannels ? DType::f32 : dy.dtype(), Device::cuda);
+  ConvDims d = dims_of(x, weight.shape(), dy.shape(), options);
+  d.y_pitch = dy.pitch();
+  const ConvTypes types{storage_of(dx), storage_of(dy), math()};
+  const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
+  ConvEpilogue epilogue;
+  epilogue.bias = bias_of(bias);
+  conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), device());
+  return dx;
+}
+
+Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight, const Conv2dOptions& options) {
+  ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
+  d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
+  const ConvTypes types{storage_of(x), storage_of(dy), math()};
+  Tensor dw(weight, DType::f32, Device::cuda);
+  Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types) + 3) / 4}, DType::f32, Device::cuda);
+  conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(), static_cast<float*>(dw.address()),
+                     device());
+  return dw;
+}
+
+}  // namespace sr::cuda

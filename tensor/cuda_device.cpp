@@ -1,0 +1,197 @@
+#include "tensor/cuda_device.h"
+
+#include <cuda_runtime_api.h>
+
+#include <atomic>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "tensor/cuda_error.h"
+
+namespace sr::cuda {
+namespace {
+
+using gpu::check;
+
+std::string version(int number) {
+  return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
+}
+
+int counted_devices() {
+  int driver = 0, runtime = 0, count = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  if (driver == 0)
+    throw Error(Error::Kind::device, "cuda: there is no NVIDIA driver; install it, or use --device cpu");
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaErrorInsufficientDriver)
+    throw Error(Error::Kind::device, "cuda: the driver is for CUDA ", version(driver), ", this build wants ",
+                version(runtime), "; update the driver, or use --device cpu");
+  if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0))
+    throw Error(Error::Kind::device, "cuda: there is no device that can be used (CUDA_VISIBLE_DEVICES hides some); ",
+                "use --device cpu");
+  check(status, "cuda: counting the devices");
+  return count;
+}
+
+// Streams outlive the threads that use them: memory that a thread leaves behind is freed in its stream's order.
+class Streams {
+ public:
+  cudaStream_t take(int device) {
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto it = idle_.begin(); it != idle_.end(); ++it)
+        if (it->first == device) {
+          cudaStream_t stream = it->second;
+          idle_.erase(it);
+          return stream;
+        }
+    }
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cuda: a stream");
+    return stream;
+  }
+  void give_back(int device, cudaStream_t stream) {
+    const std::lock_guard lock(mutex_);
+    idle_.emplace_back(device, stream);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<int, cudaStream_t>> idle_;
+};
+
+Streams& streams() {
+  static Streams* all = new Streams;  // never destroyed: tensors in static objects may outlive any order of exit
+  return *all;
+}
+
+// Freed memory is kept: giving it back and asking anew waits for the device.
+void keep_freed_memory(int device) {
+  cudaMemPool_t pool = nullptr;
+  check(cudaDeviceGetDefaultMemPool(&pool, device), "cuda: the memory pool");
+  uint64_t everything = UINT64_MAX;
+  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything), "cuda: the memory pool");
+}
+
+// A thread's device and its stream there.
+struct Place {
+  int device = 0;
+  cudaStream_t stream = nullptr;
+  int multiprocessors = 0;
+
+  ~Place() { leave(); }
+  void leave() {
+    if (stream) streams().give_back(device, stream);
+    stream = nullptr;
+  }
+  void enter(int index) {
+    const int count = counted_devices();
+    if (index < 0 || index >= count)
+      throw Error(Error::Kind::device, "cuda:", index, ": there ", count == 1 ? "is " : "are ", count,
+                  " device", count == 1 ? "" : "s", "; their numbers start at 0");
+    leave();
+    check(cudaSetDevice(index), "cuda: choosing the device");
+    check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, index), "cuda: the device");
+    keep_freed_memory(index);
+    stream = streams().take(index);
+    device = index;
+  }
+};
+
+Place& thread_place() {
+  thread_local Place here;
+  return here;
+}
+
+Place& place() {
+  Place& here = thread_place();
+  if (!here.stream) here.enter(here.device);
+  return here;
+}
+
+std::atomic<Precision> the_precision{Precision::fp32};
+
+}  // namespace
+
+int device_count() {
+  return counted_devices();
+}
+
+DeviceProperties device_properties(int index) {
+  const int count = counted_devices();
+  if (index < 0 || index >= count)
+    throw Error(Error::Kind::device, "cuda:", index, ": there are ", count, " devices");
+  cudaDeviceProp p{};
+  check(cudaGetDeviceProperties(&p, index), "cuda: the device's properties");
+  int before = 0;
+  size_t free_bytes = 0, total = 0;
+  check(cudaGetDevice(&before), "cuda: the device");
+  check(cudaSetDevice(index), "cuda: the device");
+  check(cudaMemGetInfo(&free_bytes, &total), "cuda: the device's memory");
+  check(cudaSetDevice(before), "cuda: the device");
+  return {p.name,
+          p.major,
+          p.minor,
+          p.multiProcessorCount,
+          static_cast<int64_t>(total),
+          static_cast<int64_t>(free_bytes)};
+}
+
+void use_device(int index) {
+  Place& here = thread_place();
+  if (!here.stream || here.device != index) here.enter(index);
+}
+
+Queue queue() {
+  const Place& here = place();
+  return {here.stream, 8 * here.multiprocessors};
+}
+
+void synchronize() {
+  check(cudaStreamSynchronize(place().stream), "cuda: waiting for the device");
+}
+
+std::shared_ptr<void> allocate(int64_t bytes) {
+  cudaStream_t stream = place().stream;
+  void* memory = nullptr;
+  const cudaError_t status = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free_bytes = 0, total = 0;
+    check(cudaMemGetInfo(&free_bytes, &total), "cuda: the device's memory");
+    throw Error(Error::Kind::limit, "cuda: ", bytes, " bytes do not fit into the device's memory, of which ",
+                free_bytes, " of ", total, " are free");
+  }
+  check(status, "cuda: memory");
+  return {memory, [stream](void* block) { cudaFreeAsync(block, stream); }};
+}
+
+void copy_to_device(void* device, const void* host, int64_t bytes) {
+  cudaStream_t stream = place().stream;
+  check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream),
+        "cuda: a copy to the device");
+  check(cudaStreamSynchronize(stream), "cuda: a copy to the device");
+}
+
+void copy_to_host(void* host, const void* device, int64_t bytes) {
+  cudaStream_t stream = place().stream;
+  check(cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream),
+        "cuda: a copy from the device");
+  check(cudaStreamSynchronize(stream), "cuda: a copy from the device");
+}
+
+void set_precision(Precision precision) {
+  the_precision = precision;
+}
+
+Precision precision() {
+  return the_precision;
+}
+
+DType storage(Precision precision) {
+  return precision == Precision::bf16 ? DType::bf16 : precision == Precision::fp16 ? DType::f16 : DType::f32;
+}
+
+}  // namespace sr::cuda

@@ -1,0 +1,59 @@
+// The GPUs of this machine: which there are, a stream for each thread, their memory. Only a build with CUDA has it;
+// elsewhere tensor.h's Device::cuda is refused.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "tensor/cuda_view.h"
+
+namespace sr::cuda {
+
+struct DeviceProperties {
+  std::string name;
+  int major = 0, minor = 0;  ///< compute capability
+  int multiprocessors = 0;
+  int64_t total_bytes = 0, free_bytes = 0;
+};
+
+/// At least 1. Errors: device (no driver, one that is older than this build's runtime, or no device; what to do).
+int device_count();
+
+/// Of device `index`. Errors: device (there is none of this number; how many there are).
+DeviceProperties device_properties(int index);
+
+/// Makes `index` the device of the calling thread; a thread that never called it has device 0. Tensors belong to the
+/// device of the thread that made them. Errors: device.
+void use_device(int index);
+
+/// The calling thread's stream on its device. What one thread asks for is done in order.
+Queue queue();
+
+/// Waits for everything that the calling thread has asked for. Errors: device (a kernel failed).
+void synchronize();
+
+/// Memory of the thread's device, in the order of its stream; freed memory stays with the process for the next tensors.
+/// Errors: limit (with what is free), device.
+std::shared_ptr<void> allocate(int64_t bytes);
+
+/// Copies to and from the device, in order with the thread's kernels. Both return when the host's memory may be changed
+/// or read. Errors: device.
+void copy_to_device(void* device, const void* host, int64_t bytes);
+void copy_to_host(void* host, const void* device, int64_t bytes);
+
+/// How convolutions on a device compute, and what their results are stored as.
+enum class Precision {
+  fp32,  ///< float32, products too
+  tf32,  ///< float32, products on the tensor cores of operands rounded to 10 bits of mantissa
+  bf16,  ///< stored and multiplied as bfloat16, summed as float32
+  fp16   ///< the same with half precision
+};
+
+/// For all threads; fp32 until it is set.
+void set_precision(Precision precision);
+Precision precision();
+/// What activations are stored as.
+DType storage(Precision precision);
+
+}  // namespace sr::cuda

@@ -1,0 +1,121 @@
+#include "tensor/on_cuda.h"
+
+#include "tensor/cuda_device.h"
+#include "tensor/loss_cuda.h"
+#include "tensor/pointwise_cuda.h"
+#include "tensor/reduce_cuda.h"
+
+namespace sr::cuda {
+namespace {
+
+ConstView view(const Tensor& x) {
+  return {x.address(), x.pitch()};
+}
+View view(Tensor& x) {
+  return {x.address(), x.pitch()};
+}
+
+Tensor like(const Tensor& x, Shape shape) {
+  return Tensor(shape, x.dtype(), Device::cuda);
+}
+
+// Device memory for `count` doubles.
+class Doubles {
+ public:
+  explicit Doubles(int64_t count) : memory_(allocate(8 * count)) {}
+  double* data() const { return static_cast<double*>(memory_.get()); }
+  double first() const {
+    double value = 0;
+    copy_to_host(&value, memory_.get(), 8);
+    return value;
+  }
+
+ private:
+  std::shared_ptr<void> memory_;
+};
+
+}  // namespace
+
+Tensor clone(const Tensor& x) {
+  return cuda::channels_grad(x, 0, x.shape().c);
+}
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  Tensor y = like(a, a.shape());
+  add(queue(), a.dtype(), a.shape().pixels(), a.shape().c, view(a), view(b), view(y));
+  return y;
+}
+
+Tensor scale(const Tensor& x, float factor) {
+  Tensor y = like(x, x.shape());
+  scale(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), factor, view(y));
+  return y;
+}
+
+LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
+  const int64_t pixels = dy.shape().pixels(), c = dy.shape().c;
+  Tensor dz = like(dy, dy.shape()), dbias(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
+  const Doubles workspace(leaky_relu_grads_workspace(pixels, c));
+  leaky_relu_grads(queue(), dy.dtype(), pixels, c, view(dy), view(y), leak, view(dz),
+                   static_cast<float*>(dbias.address()), workspace.data());
+  return {dz, dbias};
+}
+
+Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts) {
+  Tensor y = like(x, x.shape());
+  std::vector<ConcatPart> views;
+  for (const Tensor& part : parts) views.push_back({view(part), part.shape().c});
+  add_concat(queue(), x.dtype(), x.shape().pixels(), view(x), views, view(y));
+  return y;
+}
+
+Tensor channels_grad(const Tensor& dy, int64_t begin, int64_t c) {
+  Shape shape = dy.shape();
+  shape.c = c;
+  Tensor dx = like(dy, shape);
+  channels_grad(queue(), dy.dtype(), shape.pixels(), view(dy), dy.shape().c, begin, c, view(dx));
+  return dx;
+}
+
+Tensor sum_per_channel(const Tensor& x) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  Tensor y(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
+  const Doubles workspace(sum_workspace(pixels, c));
+  sum_per_channel(queue(), x.dtype(), pixels, c, view(x), static_cast<float*>(y.address()), workspace.data());
+  return y;
+}
+
+double sum(const Tensor& x) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Doubles workspace(sum_workspace(pixels, c)), result(1);
+  sum(queue(), x.dtype(), pixels, c, view(x), result.data(), workspace.data());
+  return result.first();
+}
+
+double l1_loss(const Tensor& x, const Tensor& target) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Doubles workspace(loss_workspace(pixels, c)), result(1);
+  l1_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
+  return result.first();
+}
+
+Tensor l1_loss_grad(const Tensor& x, const Tensor& target) {
+  Tensor dx = like(x, x.shape());
+  l1_loss_grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx));
+  return dx;
+}
+
+double l2_loss(const Tensor& x, const Tensor& target) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Doubles workspace(loss_workspace(pixels, c)), result(1);
+  l2_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
+  return result.first();
+}
+
+Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
+  Tensor dx = like(x, x.shape());
+  l2_loss_grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx));
+  return dx;
+}
+
+}  // namespace sr::cuda

@@ -1,0 +1,50 @@
+// What the operations of this folder do when their tensors lie in the memory of a CUDA device: after the checks, which are
+// the same for all devices, they call the function of the same name here. Results and workspaces are allocated here; the
+// numbers are computed in *_cuda.cu.
+#pragma once
+
+#include <vector>
+
+#include "tensor/conv2d.h"
+#include "tensor/pointwise.h"
+#include "tensor/tensor.h"
+
+namespace sr::cuda {
+
+/// Whether this build has these functions; calls stand in `if constexpr (kBuilt)`.
+#ifdef SR_CUDA
+inline constexpr bool kBuilt = true;
+#else
+inline constexpr bool kBuilt = false;
+#endif
+
+Tensor clone(const Tensor& x);
+Tensor convert(const Tensor& x, DType dtype);
+
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor scale(const Tensor& x, float factor);
+LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak);
+Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts);
+Tensor channels_grad(const Tensor& dy, int64_t begin, int64_t c);
+
+Tensor sum_per_channel(const Tensor& x);
+double sum(const Tensor& x);
+
+double l1_loss(const Tensor& x, const Tensor& target);
+Tensor l1_loss_grad(const Tensor& x, const Tensor& target);
+double l2_loss(const Tensor& x, const Tensor& target);
+Tensor l2_loss_grad(const Tensor& x, const Tensor& target);
+
+/// y has conv2d_shape() and may be a view.
+void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+                 const std::vector<Tensor>& added);
+/// A transposed convolution if there is a bias. The result is float32 where it has few channels (an image), else stored
+/// as dy is.
+Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
+                         const Conv2dOptions& options);
+Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight, const Conv2dOptions& options);
+
+/// What the result of conv2d from x with `channels` outputs is stored as.
+DType conv2d_storage(const Tensor& x, int64_t channels);
+
+}  // namespace sr::cuda
