@@ -1,5 +1,5 @@
 #include "tensor/conv2d_cuda.h"
-#include "tensor/cuda_device.h"
+#include "tensor/device_cuda.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 

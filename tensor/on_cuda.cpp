@@ -1,6 +1,6 @@
 #include "tensor/on_cuda.h"
 
-#include "tensor/cuda_device.h"
+#include "tensor/device_cuda.h"
 #include "tensor/loss_cuda.h"
 #include "tensor/pointwise_cuda.h"
 #include "tensor/reduce_cuda.h"

@@ -1,4 +1,4 @@
-#include "tensor/cuda_device.h"
+#include "tensor/device_cuda.h"
 
 #include <cuda_runtime_api.h>
 
