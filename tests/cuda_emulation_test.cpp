@@ -399,5 +399,19 @@ TEST_F(CudaEmulation, OrderWithinAWarpIsNotOrderBetweenWarps) {
   }
 }
 
+__global__ void neighbouring_bytes(char* in_place, int step) {
+  GPU_SHARED(char, s, 64);
+  s[threadIdx.x / static_cast<unsigned>(step)] = 1;
+  in_place[threadIdx.x] = static_cast<char>(in_place[threadIdx.x] + 1);
+}
+
+TEST_F(CudaEmulation, NeighbouringBytesAreNotOnePlace) {
+  if (!emulation::finds_races()) GTEST_SKIP() << "races are searched by cuda_emulation_test_races";
+  DeviceArray<char> bytes(std::vector<char>(64, 0));
+  EXPECT_EQ(error_of(neighbouring_bytes, 64, 0, bytes.data(), 1), "");
+  EXPECT_NE(error_of(neighbouring_bytes, 64, 0, bytes.data(), 2).find("race in shared memory"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace sr

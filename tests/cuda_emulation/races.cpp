@@ -28,7 +28,7 @@ bool same_interval(const Access& before, const Access& now) {
 }
 
 bool races_with(const Access& before, const Access& now, bool shared) {
-  if (before.launch == 0 || (before.atomic && now.atomic)) return false;
+  if (before.launch == 0 || (before.bytes & now.bytes) == 0 || (before.atomic && now.atomic)) return false;
   if (!shared && before.launch == now.launch && before.block != now.block) return true;
   if (!same_interval(before, now) || before.thread == now.thread) return false;
   const bool warp_ordered =
@@ -36,8 +36,9 @@ bool races_with(const Access& before, const Access& now, bool shared) {
   return !warp_ordered;
 }
 
-// What a cell remembers of its reads.
+// What a cell remembers of its reads. Of single bytes it remembers the last one.
 void merge_read(Access& read, const Access& now) {
+  if ((read.bytes & now.bytes) == 0) read = now;
   const uint32_t block =
       read.launch == now.launch && read.launch != 0 && read.block != now.block ? kBlocks : now.block;
   const bool together = same_interval(read, now) && read.thread != now.thread;
@@ -106,11 +107,11 @@ void Shadow::Free::operator()(Cell* cells) const {
   std::free(cells);
 }
 
-std::optional<Access> Shadow::note(size_t offset, size_t bytes, AccessKind kind, const Access& now,
-                                   bool shared) {
+std::optional<Access> Shadow::note(size_t offset, size_t bytes, AccessKind kind, Access now, bool shared) {
   std::optional<Access> race;
   for (size_t i = offset / 2; i <= (offset + bytes - 1) / 2 && i < count_; ++i) {
     Cell& c = cells_[i];
+    now.bytes = static_cast<uint8_t>((2 * i >= offset ? 1 : 0) | (2 * i + 1 < offset + bytes ? 2 : 0));
     if (!race && races_with(c.write, now, shared)) race = c.write;
     if (kind == AccessKind::read) {
       merge_read(c.read, now);

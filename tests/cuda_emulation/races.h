@@ -25,6 +25,7 @@ struct Access {
   int32_t line = 0;  // if known without looking up pc
   bool atomic = false;
   bool writes = false;
+  uint8_t bytes = 0;  // of the cell's two: 1 the first, 2 the second, 3 both
 };
 
 /// The last accesses to two bytes.
@@ -39,7 +40,7 @@ class Shadow {
 
   /// Notes an access to bytes [offset, offset + bytes); returns the earlier access that it races with, if
   /// any. `shared`: memory of one block.
-  std::optional<Access> note(size_t offset, size_t bytes, AccessKind kind, const Access& now, bool shared);
+  std::optional<Access> note(size_t offset, size_t bytes, AccessKind kind, Access now, bool shared);
 
  private:
   struct Free {
