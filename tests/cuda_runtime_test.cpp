@@ -30,7 +30,7 @@ const std::vector<int> kZeros(50, 0);
 
 // Memory of the host that copies reach without waiting.
 struct Pinned {
-  Pinned() { gpu::check(cudaMallocHost(&data, kZeros.size() * sizeof(int)), "Pinned"); }
+  Pinned() { gpu::check(cudaMallocHost(&data, 100 * sizeof(int)), "Pinned"); }
   ~Pinned() { cudaFreeHost(data); }
   Pinned(const Pinned&) = delete;
   Pinned& operator=(const Pinned&) = delete;
@@ -128,7 +128,9 @@ TEST_F(CudaRuntime, EventsOrderStreams) {
     add_on(other, a, 3);
     EXPECT_EQ(cudaEventRecord(event, other), cudaSuccess);
     add_on(other, a, 4);
-    if (waits) EXPECT_EQ(cudaStreamWaitEvent(stream_, event, 0), cudaSuccess);
+    if (waits) {
+      EXPECT_EQ(cudaStreamWaitEvent(stream_, event, 0), cudaSuccess);
+    }
     copy_out(out.data, a);
     EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
     EXPECT_EQ(out.data[0], waits ? 3 : 0);

@@ -4,11 +4,27 @@
 # Beside every kernel stands a line, which holds for all its instances on all architectures,
 #   // ptxas: kernel_name registers<=168 shared<=49152
 # where shared, in bytes of static shared memory, may be left out and is then 0. A stack frame or a spilled register is
-# never right: then arrays that should lie in registers went to memory.
+# never right: then arrays that should lie in registers went to memory. Lines are also read from the project's headers that
+# the source includes.
 cmake_minimum_required(VERSION 3.22)
 
 set(architectures 80 90)
-file(STRINGS ${SOURCE} limits REGEX "^[ \t]*// ptxas: ")
+set(files ${SOURCE})
+set(limits "")
+while(files)
+  list(POP_FRONT files file)
+  list(APPEND read ${file})
+  file(STRINGS ${file} lines REGEX "^[ \t]*// ptxas: ")
+  list(APPEND limits ${lines})
+  file(STRINGS ${file} includes REGEX "^#include \"")
+  foreach(line ${includes})
+    string(REGEX REPLACE "^#include \"(.*)\".*$" "${ROOT}/\\1" header "${line}")
+    if(EXISTS ${header} AND NOT header IN_LIST read AND NOT header IN_LIST files)
+      list(APPEND files ${header})
+    endif()
+  endforeach()
+endwhile()
+file(STRINGS ${SOURCE} own REGEX "^[ \t]*// ptxas: ")
 foreach(line ${limits})
   if(NOT line MATCHES "^[ \t]*// ptxas: ([A-Za-z0-9_]+) registers<=([0-9]+)( shared<=([0-9]+))?$")
     message(FATAL_ERROR "${SOURCE}: '${line}' is not '// ptxas: name registers<=N shared<=N'")
@@ -76,7 +92,8 @@ foreach(architecture ${architectures})
     judge(${architecture} "${text}")
   endforeach()
 endforeach()
-foreach(name ${names})
+foreach(line ${own})
+  string(REGEX REPLACE "^.*ptxas: ([A-Za-z0-9_]+) .*$" "\\1" name "${line}")
   if(NOT seen_${name})
     list(APPEND violations "${SOURCE}: '// ptxas: ${name}' speaks of no kernel")
   endif()

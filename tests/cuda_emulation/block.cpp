@@ -111,10 +111,7 @@ void Block::thread_main() {
   w.live &= ~bit_of(t.number % 32);
   w.runnable &= ~bit_of(t.number % 32);
   --b.live_;
-  if (b.arrived_ != 0 && b.arrived_ == b.live_) {
-    report("barrier divergence: threads left the kernel while others wait at the barrier of line " +
-           std::to_string(b.barrier_line_));
-  }
+  b.check_barrier_can_open();
   b.yield(true);
   std::abort();  // nobody switches to a thread that has ended
 }
@@ -212,7 +209,15 @@ void Block::barrier(int line) {
     }
     if (options().schedule == Schedule::forward) return;  // the last to arrive goes on
   }
+  check_barrier_can_open();
   yield();
+}
+
+// All that are left wait, but some have left.
+void Block::check_barrier_can_open() {
+  if (arrived_ == 0 || arrived_ != live_) return;
+  report("barrier divergence: threads left the kernel while others wait at the barrier of line " +
+         std::to_string(barrier_line_));
 }
 
 int Block::barrier_reduce(int value, int (*combine)(int, int), int line) {

@@ -46,10 +46,10 @@ __global__ void __launch_bounds__(kThreads)
     const int x0 = t % across * kColumns, y0 = t / across % down * kRows;
     const bf16* const image = x + t / across / down * h * w * kIn;
     gpu::static_for<2>(
-        [&](auto half) {  // of the channels; the first one's arithmetic covers the second one's copies
+        [&](auto stage) {  // of the channels; the first one's arithmetic covers the second one's copies
           const int last = kTilePixels * 2 + (fault == Fault::past_the_tile ? 2 : 0);
           for (int i = thread; i < last; i += kThreads) {
-            const int p = i / 2, c = 16 * half + i % 2 * 8;
+            const int p = i / 2, c = 16 * stage + i % 2 * 8;
             const int gy = y0 + p / kTileColumns - 1, gx = x0 + p % kTileColumns - 1;
             const bool inside =
                 gy >= 0 && gy < h && gx >= 0 && gx < w + (fault == Fault::halo_too_far ? 1 : 0);
@@ -60,18 +60,18 @@ __global__ void __launch_bounds__(kThreads)
         });
 
     float sums[2][2][4] = {};
-    gpu::static_for<2>([&](auto half) {
-      gpu::cp_wait<1 - half + (fault == Fault::early_wait ? 1 : 0)>();
+    gpu::static_for<2>([&](auto stage) {
+      gpu::cp_wait<1 - stage + (fault == Fault::early_wait ? 1 : 0)>();
       if (fault != Fault::no_barrier_after_wait) __syncthreads();
       if (fault == Fault::divergent_barrier && warp == 0) __syncthreads();
       for (int tap = 0; tap < 9; ++tap) {
         uint32_t a[2][4], b[2][2];
-        const uint4 v = *reinterpret_cast<const uint4*>(ws + ((tap * 2 + half) * 32 + lane) * 8);
+        const uint4 v = *reinterpret_cast<const uint4*>(ws + ((tap * 2 + stage) * 32 + lane) * 8);
         b[0][0] = v.x, b[0][1] = v.y, b[1][0] = v.z, b[1][1] = v.w;
         for (int i = 0; i < 2; ++i) {
           const int row = fault == Fault::wrong_fragment_row ? lane % 8 : lane % 16;
           const int p = (2 * warp + i + tap / 3) * kTileColumns + row + tap % 3;
-          gpu::ldmatrix_x4(a[i], tile + p * kPixelPitch + half * 16 + lane / 16 * 8);
+          gpu::ldmatrix_x4(a[i], tile + p * kPixelPitch + stage * 16 + lane / 16 * 8);
         }
         gpu::mma_bf16<2, 2, 2>(sums, 0, a, b);
       }
