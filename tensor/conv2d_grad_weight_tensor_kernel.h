@@ -152,6 +152,8 @@ GPU_FN void write_part(typename C::Acc& acc, float* sums, float* part, int m, in
   }
 }
 
+// One block of twelve warps has the registers of a multiprocessor.
+// ptxas: conv2d_grad_weight_tensor_kernel registers<=168
 template <class T, class C>
 __global__ void __launch_bounds__(C::kThreads, 1)
     conv2d_grad_weight_tensor_kernel(TensorGradWeightArgs<T> a) {
@@ -188,6 +190,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
 
 constexpr int kSumThreads = 256;
 
+// ptxas: sum_fragments_kernel registers<=40
 __global__ void __launch_bounds__(kSumThreads)
     sum_fragments_kernel(const float* part, int parts, GradFragments fragments, float* dw) {
   sum_parts(part, parts, fragments.elements(), fragments, dw);

@@ -2,10 +2,6 @@
 
 namespace sr::cuda {
 
-// One block of twelve warps has the registers of a multiprocessor.
-// ptxas: conv2d_grad_weight_tensor_kernel registers<=168
-// ptxas: sum_fragments_kernel registers<=40
-
 template bool tensor_grad_weight_bytes<float>(const ConvRun&, int64_t*);
 template void tensor_grad_weight<float>(const ConvRun&, const void*, const void*, void*, float*,
                                         cudaStream_t);

@@ -2,9 +2,6 @@
 
 namespace sr::cuda {
 
-// Two blocks of four warps share the registers of a multiprocessor.
-// ptxas: conv2d_tensor_kernel registers<=255
-
 template bool tensor_conv_order<__nv_bfloat16>(const ConvRun&, FragmentOrder*);
 template void tensor_conv<__nv_bfloat16>(const ConvRun&, const void*, const void*, const ConvEpilogue&, void*,
                                          const ConvDevice&);

@@ -141,6 +141,8 @@ GPU_FN void write_results(const T* staged, const TensorConvArgs<T>& a, int image
   }
 }
 
+// Two blocks of four warps, or three, share the registers of a multiprocessor.
+// ptxas: conv2d_tensor_kernel registers<=255
 template <class T, class C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocksPerSm) conv2d_tensor_kernel(TensorConvArgs<T> a) {
   constexpr int kSlices = C::order().slices;
