@@ -326,11 +326,11 @@ GPU_FN float2 unpack2(uint32_t bits) {
   static_assert(sizeof(T) == 2);
   if constexpr (std::is_same_v<T, __nv_bfloat16>) {
     __nv_bfloat162 pair;
-    memcpy(&pair, &bits, sizeof(bits));
+    memcpy(static_cast<void*>(&pair), &bits, sizeof(bits));
     return __bfloat1622float2(pair);
   } else {
     __half2 pair;
-    memcpy(&pair, &bits, sizeof(bits));
+    memcpy(static_cast<void*>(&pair), &bits, sizeof(bits));
     return __half22float2(pair);
   }
 }

@@ -6,14 +6,6 @@
 #include <limits>
 
 #include "tests/cuda_emulation/device.h"
-#include "tests/cuda_emulation/memory.h"
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(p, n) (static_cast<void>(p), static_cast<void>(n))
-#define ASAN_UNPOISON_MEMORY_REGION(p, n) (static_cast<void>(p), static_cast<void>(n))
-#endif
 
 namespace sr::emulation {
 
@@ -71,9 +63,7 @@ void Block::run(const Launch& launch, uint64_t number) {
   ::blockDim = launch.block;
   ::gridDim = launch.grid;
   ++epoch_;
-  static_bytes_ = dynamic_bytes_ = arena_used_ = 0;
-  regions_.clear();
-  ASAN_POISON_MEMORY_REGION(arena_, kArenaBytes);
+  close_arena();
   start_threads(launch);
   running_ = nullptr;
   while (live_ > 0) {
@@ -87,7 +77,6 @@ void Block::run(const Launch& launch, uint64_t number) {
     ++statistics.switches;
     switch_context(scheduler_, next->context);
   }
-  ASAN_UNPOISON_MEMORY_REGION(arena_, kArenaBytes);
   check_red_zones();
   t_block = nullptr;
 }
@@ -122,10 +111,7 @@ void Block::thread_main() {
   w.live &= ~bit_of(t.number % 32);
   w.runnable &= ~bit_of(t.number % 32);
   --b.live_;
-  if (b.arrived_ != 0 && b.arrived_ == b.live_) {
-    report("barrier divergence: threads left the kernel while others wait at the barrier of line " +
-           std::to_string(b.barrier_line_));
-  }
+  b.check_barrier_can_open();
   b.yield(true);
   std::abort();  // nobody switches to a thread that has ended
 }
@@ -223,7 +209,15 @@ void Block::barrier(int line) {
     }
     if (options().schedule == Schedule::forward) return;  // the last to arrive goes on
   }
+  check_barrier_can_open();
   yield();
+}
+
+// All that are left wait, but some have left.
+void Block::check_barrier_can_open() {
+  if (arrived_ == 0 || arrived_ != live_) return;
+  report("barrier divergence: threads left the kernel while others wait at the barrier of line " +
+         std::to_string(barrier_line_));
 }
 
 int Block::barrier_reduce(int value, int (*combine)(int, int), int line) {
@@ -271,155 +265,6 @@ void Block::collective(uint32_t mask, int operation, int line, void* argument,
     w.runnable &= ~bit;
     yield();
   }
-}
-
-// ---- Shared memory ----
-
-void* Block::carve(size_t bytes, size_t align, bool is_static) {
-  const size_t number = running_->regions++;
-  if (number < regions_.size()) {
-    if (regions_[number].bytes != bytes) {
-      report("threads of a block ask for different sizes of array " + std::to_string(number) +
-             " in shared memory");
-    }
-    return arena_ + regions_[number].offset;
-  }
-  align = std::max<size_t>(align, 16);
-  size_t& used = is_static ? static_bytes_ : dynamic_bytes_;
-  const size_t start = (used + align - 1) / align * align;  // where it would be on the device
-  used = start + bytes;
-  const auto limit = is_static ? kStaticLimit : launch_->shared_bytes;
-  if (used > limit) {
-    report("shared memory: array " + std::to_string(number) + " ends at byte " + std::to_string(used) + ", " +
-           (is_static ? "static arrays may take " : "the launch asked for ") + std::to_string(limit));
-  } else if (static_bytes_ + launch_->shared_bytes > options().shared_memory_limit) {
-    report("shared memory: " + std::to_string(static_bytes_ + launch_->shared_bytes) +
-           " bytes, static and dynamic, of " + std::to_string(options().shared_memory_limit));
-  }
-  // Red zones lie between the arrays; the offset within 128 bytes, on which the banks depend, is the
-  // device's.
-  const size_t offset = arena_used_ + start % kRedZone;
-  const size_t end = (offset + bytes + kRedZone - 1) / kRedZone * kRedZone + kRedZone;
-  if (end > kArenaBytes) {
-    report("shared memory: arrays of more than " + std::to_string(kArenaBytes) + " bytes");
-    std::abort();  // there is no memory to give
-  }
-  ASAN_UNPOISON_MEMORY_REGION(arena_ + arena_used_, end - arena_used_);
-  std::memset(arena_ + arena_used_, 0xff, end - arena_used_);  // NaN in every type
-  ASAN_POISON_MEMORY_REGION(arena_ + arena_used_, offset - arena_used_);
-  ASAN_POISON_MEMORY_REGION(arena_ + offset + bytes, end - offset - bytes);
-  arena_used_ = end;
-  regions_.push_back({offset, bytes});
-  return arena_ + offset;
-}
-
-void Block::check_red_zones() {
-  size_t zone = 0;
-  for (size_t i = 0; i <= regions_.size(); ++i) {
-    const size_t end = i < regions_.size() ? regions_[i].offset : arena_used_;
-    for (size_t at = zone; at < end; ++at) {
-      if (arena_[at] != static_cast<char>(0xff)) {
-        report("shared memory: something was written " + std::to_string(at - zone) +
-               " bytes past the end of array " + std::to_string(static_cast<int>(i) - 1));
-        return;
-      }
-    }
-    if (i < regions_.size()) zone = regions_[i].offset + regions_[i].bytes;
-  }
-}
-
-void Block::cp_async(void* dst, const void* src, int bytes, bool pred, int line) {
-  const auto size = static_cast<uintptr_t>(bytes);
-  if (reinterpret_cast<uintptr_t>(dst) % size != 0 ||
-      (pred && reinterpret_cast<uintptr_t>(src) % size != 0)) {
-    report("cp.async in line " + std::to_string(line) + ": an address is no multiple of " +
-           std::to_string(bytes));
-  }
-  const char* const in_arena = static_cast<const char*>(dst);
-  if (in_arena < arena_ || in_arena >= arena_ + kArenaBytes) {
-    return report("cp.async in line " + std::to_string(line) + ": the destination is not in shared memory");
-  }
-  note_access(dst, static_cast<size_t>(bytes), AccessKind::write, -1, line);
-  if (pred) {  // read now as well, for AddressSanitizer to tell this line
-    char now[16];
-    std::memcpy(now, src, static_cast<size_t>(bytes));
-    static_cast<void>(*static_cast<volatile char*>(now));
-  }
-  std::memset(dst, 0xff, static_cast<size_t>(bytes));  // nobody's until the wait
-  running_->copies.push_back({static_cast<char*>(dst), static_cast<const char*>(src), bytes, pred, line});
-}
-
-void Block::cp_commit() {
-  running_->groups.push_back(running_->copies.size());
-}
-
-void Block::cp_wait(int groups_left) {
-  Thread& t = *running_;
-  while (static_cast<int>(t.groups.size()) > groups_left) {
-    const size_t count = t.groups.front();
-    t.groups.erase(t.groups.begin());
-    land(t, count);
-  }
-}
-
-void Block::land(Thread& t, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    const Copy& c = t.copies[i];
-    const auto bytes = static_cast<size_t>(c.bytes);
-    note_access(c.dst, bytes, AccessKind::write, -1, c.line);
-    if (c.pred) {
-      note_access(c.src, bytes, AccessKind::read, -1, c.line);
-      std::memcpy(c.dst, c.src, bytes);
-    } else {
-      std::memset(c.dst, 0, bytes);
-    }
-  }
-  t.copies.erase(t.copies.begin(), t.copies.begin() + static_cast<std::ptrdiff_t>(count));
-  for (size_t& g : t.groups) g -= count;
-}
-
-// ---- Races ----
-
-void Block::note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line) {
-  const char* const address = static_cast<const char*>(p);
-  const char* const stack = static_cast<const char*>(running_->context.stack);
-  if (address >= stack && address < stack + running_->context.stack_bytes) return;
-  Access now;
-  now.launch = launch_->number;
-  now.block = number_;
-  now.epoch = epoch_;
-  now.warp = running_->number / 32;
-  now.thread = lane < 0 ? running_->number : now.warp * 32 + lane;
-  now.warp_epoch = warp_of(*running_).epoch;
-  now.pc = pc;
-  now.line = line;
-  now.atomic = kind == AccessKind::atomic;
-  now.writes = kind != AccessKind::read;
-  if (address < arena_ || address >= arena_ + kArenaBytes) {
-    const auto race = note_device_access(p, bytes, kind, now);
-    if (race && is_news(now, race->before)) {
-      report("race in global memory, byte " + std::to_string(race->offset) + " of " +
-             std::to_string(race->bytes) + ": " + describe(kind, now, race->before));
-    }
-    return;
-  }
-  const auto offset = static_cast<size_t>(address - arena_);
-  const auto before = shadow_->note(offset, bytes, kind, now, true);
-  if (!before || !is_news(now, *before)) return;
-  size_t array = 0;
-  while (array + 1 < regions_.size() && regions_[array + 1].offset <= offset) ++array;
-  const size_t start = regions_.empty() ? 0 : regions_[array].offset;
-  report("race in shared memory, byte " + std::to_string(offset - start) + " of array " +
-         std::to_string(array) + ": " + describe(kind, now, *before));
-}
-
-// One report for a pair of places in the source: loops would give hundreds.
-bool Block::is_news(const Access& now, const Access& before) {
-  if (known_in_launch_ != launch_->number) known_races_.clear();
-  known_in_launch_ = launch_->number;
-  return known_races_
-      .insert({now.pc, static_cast<uint32_t>(now.line), before.pc, static_cast<uint32_t>(before.line)})
-      .second;
 }
 
 }  // namespace sr::emulation

@@ -90,6 +90,8 @@ class Block {
   void yield(bool ends = false);
   void land(Thread& t, size_t count);
   void report_deadlock();
+  void check_barrier_can_open();
+  void close_arena();
   void check_red_zones();
   bool is_news(const Access& now, const Access& before);
 

@@ -1,5 +1,6 @@
 #include "tests/cuda_emulation/races.h"
 
+#include <link.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,7 +11,7 @@
 
 #include "tests/cuda_emulation/block.h"
 
-extern "C" const char __executable_start;  // the linker's
+extern "C" const ElfW(Ehdr) __executable_start;  // the linker's: the file as it is loaded
 
 namespace sr::emulation {
 
@@ -71,8 +72,11 @@ std::string describe(const char* what, const Access& a) {
   return std::string(what) + " in " + where + " by " + who + " of " + block;
 }
 
+// As addr2line counts: from where the file is loaded, unless it says itself where that is.
 uint32_t pc_in_file(const void* pc) {
-  return static_cast<uint32_t>(static_cast<const char*>(pc) - &__executable_start - 1);
+  const bool fixed = __executable_start.e_type == ET_EXEC;
+  const char* const start = fixed ? nullptr : reinterpret_cast<const char*>(&__executable_start);
+  return static_cast<uint32_t>(static_cast<const char*>(pc) - start - 1);  // within the call, not after it
 }
 
 void note_if_runs(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line) {
