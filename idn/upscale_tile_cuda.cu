@@ -68,25 +68,29 @@ __global__ void __launch_bounds__(kRunThreads)
   });
 }
 
+template <class S>
+constexpr S kLowest = std::numeric_limits<S>::lowest();
+template <class S>
+constexpr S kHighest = std::numeric_limits<S>::max();
+
 // As to_sample of io/raster.h.
 template <class S>
 GPU_FN S nearest_sample(double value) {
-  constexpr auto kLow = static_cast<double>(std::numeric_limits<S>::lowest());
-  constexpr auto kHigh = static_cast<double>(std::numeric_limits<S>::max());
+  const auto low = static_cast<double>(kLowest<S>), high = static_cast<double>(kHighest<S>);
   if constexpr (!std::is_floating_point_v<S>) value = round(value);
-  return static_cast<S>(value < kLow ? kLow : kHigh < value ? kHigh : value);
+  return static_cast<S>(value < low ? low : high < value ? high : value);
 }
 
 // The sample, or the next one in the direction of the exact value if it is `nodata`.
 template <class S>
 GPU_FN S avoiding(S sample, S nodata, double exact) {
-  constexpr S kLow = std::numeric_limits<S>::lowest(), kHigh = std::numeric_limits<S>::max();
+  const S low = kLowest<S>, high = kHighest<S>;
   if (sample != nodata) return sample;
-  const bool up = sample == kLow || (sample != kHigh && exact > static_cast<double>(nodata));
+  const bool up = sample == low || (sample != high && exact > static_cast<double>(nodata));
   if constexpr (std::is_same_v<S, float>)
-    return nextafterf(sample, up ? kHigh : kLow);
+    return nextafterf(sample, up ? high : low);
   else if constexpr (std::is_same_v<S, double>)
-    return nextafter(sample, up ? kHigh : kLow);
+    return nextafter(sample, up ? high : low);
   else
     return static_cast<S>(up ? sample + 1 : sample - 1);
 }

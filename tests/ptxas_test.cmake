@@ -78,7 +78,7 @@ endfunction()
 
 set(kernels 0)
 foreach(architecture ${architectures})
-  execute_process(COMMAND ${NVCC} -std=c++20 -O3 -gencode arch=compute_${architecture},code=sm_${architecture} -DSR_CUDA
+  execute_process(COMMAND ${NVCC} -std=c++20 -O3 -fmad=false -gencode arch=compute_${architecture},code=sm_${architecture} -DSR_CUDA
                           -I${ROOT} -Xptxas -v -cubin ${SOURCE} -o /dev/null
                   OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
