@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How much better than bicubic are scenes enlarged? Shrinks each, enlarges it again, compares with the original.
 
   bench/scene_scores.py [--factor 2] [--pretrained pretrained] [--bin build/release/bin] [--side 1024] SCENE.tif...
