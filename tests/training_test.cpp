@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "idn/checkpoint_files.h"
-#include "training/training_history.h"
 #include "tests/run_program.h"
+#include "training/training_history.h"
 
 namespace sr {
 namespace {
@@ -155,8 +155,7 @@ TEST_F(TrainProgram, AKilledRunGoesOnFromItsLastCheckpoint) {
 }
 
 TEST_F(TrainProgram, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
-  const ProgramRun run =
-      train_into("run", {"--nepochs", "50", "--learning_rate", "1e30"});
+  const ProgramRun run = train_into("run", {"--nepochs", "50", "--learning_rate", "1e30"});
   EXPECT_EQ(run.status, 1) << run.err;
   EXPECT_NE(run.err.find("the loss is"), std::string::npos) << run.err;
   EXPECT_NE(run.err.find("--learning_rate"), std::string::npos) << run.err;
