@@ -206,12 +206,12 @@ TEST_F(TrainProgram, ANewTrainingStartsFromAnotherFactorsWeights) {
 }
 
 TEST_F(TrainProgram, TimeEndsItWhenAskedTo) {
-  const ProgramRun run = train_into("run", {"--nepochs", "100000", "--max_seconds", "2", "--learning_rate",
+  const ProgramRun run = train_into("run", {"--nepochs", "100000", "--max_seconds", "4", "--learning_rate",
                                             "1e-3", "--lr_schedule", "cosine"});
   ASSERT_EQ(run.status, 0) << run.err;
   const TrainingHistory history(folder_ / "run/x2/history.jsonl", 1 << 20);
-  // Before the last step at most a second was left, even where others use the machine.
-  EXPECT_LT(history.points().back().learning_rate, 5e-4) << "the cosine is in its second half";
+  // Before the last step about a second was left at most, even where others use the machine.
+  EXPECT_LT(history.points().back().learning_rate, 2e-4) << "the cosine has come to its end";
   EXPECT_LT(history.points().back().seconds, 60);
 }
 
