@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How much better than bicubic are scenes enlarged? Shrinks each, enlarges it again, compares with the original.
 
   bench/scene_scores.py [--factor 2] [--pretrained pretrained] [--bin build/release/bin] [--side 1024] SCENE.tif...
@@ -50,7 +50,7 @@ def read_middle(path, factor, side):
 
 
 def write_shrunk(path, samples, valid, data_type, factor):
-    """The shrunk scene; a coarse pixel that any invalid pixel reaches is no-data, as a value that no other sample has."""
+    """The shrunk scene; a coarse pixel that any invalid pixel reaches is masked."""
     down, across = shrinking(samples.shape[1], factor), shrinking(samples.shape[2], factor)
     filled = np.where(valid, samples, samples[:, valid].mean(axis=1)[:, None, None])
     coarse = np.stack([down @ band @ across.T for band in filled])

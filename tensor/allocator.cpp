@@ -87,8 +87,8 @@ class Pool {
   PoolStatistics statistics_;
 };
 
-// Blocks of kernels. Few are in use at a time, so the best fit may be any that is large enough, and one that is too
-// small makes room for one that serves both.
+// Blocks of kernels. Few are in use at a time, so the best fit may be any that is large enough, and one that
+// is too small makes room for one that serves both.
 class Scratch {
  public:
   void* take(int64_t bytes) {

@@ -18,8 +18,9 @@ std::shared_ptr<void> allocate_cpu(int64_t bytes);
 
 PoolStatistics pool_statistics();
 
-/// What a kernel needs for the time of one call, aligned to 64 bytes. A block stays for the next calls: a training
-/// step makes a hundred of them, and fresh memory costs more than what is done in it. Errors: std::bad_alloc.
+/// What a kernel needs for the time of one call, aligned to 64 bytes. A block stays for the next calls: a
+/// training step makes a hundred of them, and fresh memory costs more than what is done in it. Errors:
+/// std::bad_alloc.
 void* take_scratch(int64_t bytes);
 void give_back_scratch(void* block);
 

@@ -20,7 +20,8 @@ int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-// Floats of a kernel's call, 64-byte aligned. Made before a parallel region, which an exception must not leave.
+// Floats of a kernel's call, 64-byte aligned. Made before a parallel region, which an exception must not
+// leave.
 class Buffer {
  public:
   explicit Buffer(int64_t size) : data_(static_cast<float*>(sr::take_scratch(size * 4 + 64))) {}
