@@ -9,10 +9,6 @@ namespace {
 // Results with fewer channels are images and stay float32: the residual that is added to the bicubic part.
 constexpr int64_t kImageChannels = 16;
 
-Storage storage_of(const Tensor& x) {
-  return x.dtype() == DType::f32 ? Storage::f32 : x.dtype() == DType::bf16 ? Storage::bf16 : Storage::f16;
-}
-
 Math math() {
   return static_cast<Math>(precision());
 }
@@ -55,7 +51,7 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
                  const std::vector<Tensor>& added) {
   ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
-  const ConvTypes types{storage_of(x), storage_of(y), math()};
+  const ConvTypes types{x.dtype(), y.dtype(), math()};
   const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
   ConvEpilogue epilogue;
   epilogue.bias = bias_of(bias);
@@ -74,7 +70,7 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   Tensor dx(x, x.c < kImageChannels ? DType::f32 : dy.dtype(), Device::cuda);
   ConvDims d = dims_of(x, weight.shape(), dy.shape(), options);
   d.y_pitch = dy.pitch();
-  const ConvTypes types{storage_of(dx), storage_of(dy), math()};
+  const ConvTypes types{dx.dtype(), dy.dtype(), math()};
   const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
   ConvEpilogue epilogue;
   epilogue.bias = bias_of(bias);
@@ -85,7 +81,7 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
 Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight, const Conv2dOptions& options) {
   ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
-  const ConvTypes types{storage_of(x), storage_of(dy), math()};
+  const ConvTypes types{x.dtype(), dy.dtype(), math()};
   Tensor dw(weight, DType::f32, Device::cuda);
   Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types) + 3) / 4}, DType::f32, Device::cuda);
   conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(), static_cast<float*>(dw.address()),

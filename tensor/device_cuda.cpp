@@ -111,6 +111,8 @@ Place& place() {
   return here;
 }
 
+constexpr const char* kPrecisionNames[] = {"fp32", "tf32", "bf16", "fp16"};
+
 std::atomic<Precision> the_precision{Precision::fp32};
 
 }  // namespace
@@ -180,6 +182,16 @@ void copy_to_host(void* host, const void* device, int64_t bytes) {
   check(cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream),
         "cuda: a copy from the device");
   check(cudaStreamSynchronize(stream), "cuda: a copy from the device");
+}
+
+const char* name_of(Precision precision) {
+  return kPrecisionNames[static_cast<int>(precision)];
+}
+
+Precision precision_named(const std::string& name) {
+  for (const Precision p : {Precision::fp32, Precision::tf32, Precision::bf16, Precision::fp16})
+    if (name == name_of(p)) return p;
+  throw Error(Error::Kind::usage, "precision '", name, "'; want fp32, tf32, bf16 or fp16");
 }
 
 void set_precision(Precision precision) {

@@ -50,6 +50,10 @@ enum class Precision {
   fp16   ///< the same with half precision
 };
 
+const char* name_of(Precision precision);  ///< as above
+/// Errors: usage (the name is none of them).
+Precision precision_named(const std::string& name);
+
 /// For all threads; fp32 until it is set.
 void set_precision(Precision precision);
 Precision precision();

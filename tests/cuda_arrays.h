@@ -1,48 +1,19 @@
 // Tensors in a device's memory for the tests of kernels, between bytes that must stay as they are.
 #pragma once
 
-#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
-#include "tensor/cuda_error.h"
 #include "tensor/cuda_view.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
-#include "tests/cuda_emulation/emulation.h"
+#include "tests/cuda_schedules.h"
+#include "tests/device_array.h"
 
 namespace sr {
-
-/// So many T in the device's memory and not a byte more; all bits set at first, which is NaN.
-template <class T>
-class DeviceArray {
- public:
-  explicit DeviceArray(size_t size) : size_(size) {
-    gpu::check(cudaMalloc(&data_, size * sizeof(T)), "test");
-    gpu::check(cudaMemset(data_, 0xff, size * sizeof(T)), "test");
-  }
-  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) { set(values); }
-  ~DeviceArray() { cudaFree(data_); }
-  DeviceArray(const DeviceArray&) = delete;
-  DeviceArray& operator=(const DeviceArray&) = delete;
-
-  T* data() const { return static_cast<T*>(data_); }
-  void set(const std::vector<T>& values) {
-    gpu::check(cudaMemcpy(data_, values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice), "test");
-  }
-  std::vector<T> get() const {
-    std::vector<T> values(size_);
-    gpu::check(cudaMemcpy(values.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost), "test");
-    return values;
-  }
-
- private:
-  size_t size_;
-  void* data_ = nullptr;
-};
 
 /// Where a view lies in its memory, in elements: `before` ahead of it and a gap of `gap` between pixels.
 struct Placement {
@@ -61,7 +32,7 @@ class DeviceTensor {
   DeviceTensor(const Tensor& values, DType dtype, Placement place)
       : DeviceTensor(values.shape(), dtype, place) {
     const Tensor stored = convert(values.clone(), dtype);
-    std::vector<uint8_t> bytes = bytes_.get();
+    std::vector<uint8_t> bytes = bytes_.to_vector();
     const auto* from = reinterpret_cast<const uint8_t*>(
         dtype == DType::f32 ? static_cast<const void*>(stored.data()) : stored.bits());
     for (int64_t p = 0; p < shape_.pixels(); ++p)
@@ -74,7 +45,7 @@ class DeviceTensor {
 
   /// The values as float32. The bytes around them must still be as they were made.
   Tensor values() const {
-    const std::vector<uint8_t> bytes = bytes_.get();
+    const std::vector<uint8_t> bytes = bytes_.to_vector();
     std::vector<bool> inside(bytes.size());
     Tensor stored(shape_, dtype_);
     auto* to =
@@ -119,15 +90,9 @@ inline bool same_bits(const Tensor& a, const Tensor& b) {
 /// Calls f with grids of one, three and many blocks, each in another order of threads and blocks.
 template <class F>
 void on_every_queue(F&& f) {
-  const emulation::Options before = emulation::options();
-  using enum emulation::Schedule;
-  const emulation::Schedule orders[] = {forward, reverse, random};
-  const int blocks[] = {1000, 1, 3};
-  for (size_t i = 0; i < 3; ++i) {
-    emulation::options().schedule = orders[i];
-    f(cuda::Queue{nullptr, blocks[i]});
-  }
-  emulation::options() = before;
+  constexpr int kBlocks[] = {1000, 1, 3};
+  int i = 0;
+  in_every_schedule([&] { f(cuda::Queue{nullptr, kBlocks[i++ % 3]}); });
 }
 
 }  // namespace sr

@@ -105,7 +105,7 @@ inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector
     epilogue.mask = kept.back()->view();
   }
   const cuda::ConvDevice device{nullptr, multiprocessors};
-  const DeviceBytes packed(static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types)));
+  const DeviceArray<unsigned char> packed(static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types)));
   cuda::conv2d_pack(op, dims, conv.types, static_cast<const float*>(w.data()), packed.data(), device);
   (forward ? cuda::conv2d : cuda::conv2d_grad_input)(dims, conv.types, read->data(), packed.data(), epilogue,
                                                      written->data(), device);
@@ -123,7 +123,7 @@ inline CudaRun run_cuda_grad_weight(const CudaConv& conv, const std::vector<floa
   x.set(x_values), dy.set(dy_values);
   const cuda::ConvDims dims = dims_of(conv, x.pitch(), dy.pitch());
   const cuda::ConvOp op = cuda::ConvOp::grad_weight;
-  const DeviceBytes partial(static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types)));
+  const DeviceArray<unsigned char> partial(static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types)));
   cuda::conv2d_grad_weight(dims, conv.types, x.data(), dy.data(), partial.data(),
                            static_cast<float*>(dw.data()), {nullptr, multiprocessors});
   gpu::check(cudaStreamSynchronize(nullptr), "test");

@@ -3,41 +3,14 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#include <cuda_runtime_api.h>
 
 #include <cstring>
 #include <vector>
 
-#include "tensor/cuda_error.h"
 #include "tensor/tensor.h"
+#include "tests/device_array.h"
 
 namespace sr {
-
-/// `bytes` of the device's memory, every byte 0xff: NaN in all storage types.
-class DeviceBytes {
- public:
-  explicit DeviceBytes(size_t bytes) : bytes_(bytes) {
-    gpu::check(cudaMalloc(&data_, bytes), "test");
-    gpu::check(cudaMemset(data_, 0xff, bytes), "test");
-  }
-  ~DeviceBytes() { cudaFree(data_); }
-  DeviceBytes(const DeviceBytes&) = delete;
-  DeviceBytes& operator=(const DeviceBytes&) = delete;
-
-  void* data() const { return data_; }
-  std::vector<unsigned char> bytes() const {
-    std::vector<unsigned char> host(bytes_);
-    gpu::check(cudaMemcpy(host.data(), data_, bytes_, cudaMemcpyDeviceToHost), "test");
-    return host;
-  }
-  void set(const std::vector<unsigned char>& host) {
-    gpu::check(cudaMemcpy(data_, host.data(), host.size(), cudaMemcpyHostToDevice), "test");
-  }
-
- private:
-  size_t bytes_;
-  void* data_ = nullptr;
-};
 
 /// v as the storage type holds it, and its bytes.
 inline float stored(DType storage, float v) {
@@ -85,12 +58,12 @@ class DeviceImage {
         memory_(static_cast<size_t>(pixels * pitch * bytes_of(storage))) {}
   DeviceImage(DType storage, int64_t pixels, int64_t c) : DeviceImage(storage, pixels, c, c, 0) {}
 
-  void* data() const { return static_cast<unsigned char*>(memory_.data()) + offset_ * bytes_of(storage_); }
+  void* data() const { return memory_.data() + offset_ * bytes_of(storage_); }
   int64_t pitch() const { return pitch_; }
   cuda::ChannelView view() const { return {data(), pitch_, c_}; }
 
   void set(const std::vector<float>& values) {
-    std::vector<unsigned char> host = memory_.bytes();
+    std::vector<unsigned char> host = memory_.to_vector();
     for (int64_t p = 0; p < pixels_; ++p) {
       for (int64_t c = 0; c < c_; ++c)
         put(storage_, &host[at(p, c)], values[static_cast<size_t>(p * c_ + c)]);
@@ -98,7 +71,7 @@ class DeviceImage {
     memory_.set(host);
   }
   std::vector<float> values() const {
-    const std::vector<unsigned char> host = memory_.bytes();
+    const std::vector<unsigned char> host = memory_.to_vector();
     std::vector<float> values;
     for (int64_t p = 0; p < pixels_; ++p) {
       for (int64_t c = 0; c < c_; ++c) values.push_back(get(storage_, &host[at(p, c)]));
@@ -107,7 +80,7 @@ class DeviceImage {
   }
   /// Whether nothing but the view's values was written.
   bool margins_untouched() const {
-    std::vector<unsigned char> host = memory_.bytes();
+    std::vector<unsigned char> host = memory_.to_vector();
     for (int64_t p = 0; p < pixels_; ++p) {
       std::memset(&host[at(p, 0)], 0xff, static_cast<size_t>(c_ * bytes_of(storage_)));
     }
@@ -123,7 +96,7 @@ class DeviceImage {
   }
   DType storage_;
   int64_t pixels_, c_, pitch_, offset_;
-  DeviceBytes memory_;
+  DeviceArray<unsigned char> memory_;
 };
 
 }  // namespace sr

@@ -111,7 +111,7 @@ int info(const Options& o) {
   return 0;
 }
 
-int run(const Options& o) {
+int run(Options& o) {
   o.common.apply();
   if (!o.info.empty()) return info(o);
   if (!o.from.empty()) return convert(o);

@@ -6,23 +6,38 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
+#include <string_view>
 
+#include "tensor/device_cuda.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 #include "tensor/simd.h"
 
 namespace sr {
 
 inline volatile std::sig_atomic_t interrupted = 0;
 
-/// --device, --threads, --quiet, --version.
+/// The number in "cuda:N", 0 for "cuda" and "auto", -1 if the text is nothing that --device takes.
+inline int gpu_number(std::string_view device) {
+  if (device == "cuda" || device == "auto") return 0;
+  constexpr std::string_view kPrefix = "cuda:";
+  int number = -1;
+  if (!device.starts_with(kPrefix)) return number;
+  const char* end = device.data() + device.size();
+  const auto [stop, error] = std::from_chars(device.data() + kPrefix.size(), end, number);
+  return error == std::errc() && stop == end ? number : -1;
+}
+
+/// --device, --precision, --threads, --quiet, --version.
 struct CommonOptions {
-  std::string device = "auto";
+  std::string device = "auto", precision = "auto";
   int threads = 0;
   bool quiet = false;
 
@@ -30,7 +45,7 @@ struct CommonOptions {
     app.add_option("--device", device, "auto (a GPU if there is one), cpu, cuda or cuda:N")
         ->check(CLI::Validator(
             [](const std::string& text) {
-              return names_device(text) ? std::string() : text + " is not auto, cpu, cuda or cuda:N";
+              return text == "cpu" || gpu_number(text) >= 0 ? "" : text + " is not auto, cpu, cuda or cuda:N";
             },
             ""))
         ->capture_default_str();
@@ -40,21 +55,31 @@ struct CommonOptions {
     app.add_flag("--quiet", quiet, "print errors only");
     app.set_version_flag("--version", std::string(SR_VERSION));
   }
-
-  /// Sets the number of threads and, where `can_use_gpu`, chooses the device for the calling thread. Errors: device (the
-  /// one asked for cannot be used).
-  Device apply(bool can_use_gpu = false) {
-    if (threads > 0) omp_set_num_threads(threads);
-    if (device == "cpu" || (device == "auto" && !can_use_gpu)) return Device::cpu;
-    if (!can_use_gpu)
-      throw Error(Error::Kind::device, "--device ", device, ": this program computes on the processor only; use --device cpu");
-    if constexpr (cuda::kBuilt) {
-      return use_gpu();
-    } else if (device != "auto") {
-      throw Error(Error::Kind::device, "--device ", device, ": this build has no CUDA; use --device cpu");
-    }
-    return Device::cpu;
+  /// For the programs that run the network.
+  void add_precision_to(CLI::App& app, const std::string& automatic) {
+    app.add_option("--precision", precision,
+                   "of the network on a GPU: fp32, tf32, bf16, fp16 or auto (" + automatic + ")")
+        ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp16"}))
+        ->capture_default_str();
+    automatic_ = automatic;
   }
+
+  /// Sets the number of threads, and the device for the calling thread where the program has --precision. Errors: device
+  /// (the one asked for cannot be used, and why).
+  void apply() {
+    if (threads > 0) omp_set_num_threads(threads);
+    if (device == "cpu") return;
+    if (automatic_.empty()) {
+      if (device != "auto")
+        throw Error(Error::Kind::device, "--device ", device, ": this program computes on the processor; use --device cpu");
+    } else if constexpr (cuda::kBuilt) {
+      use_gpu();
+    } else if (device != "auto") {
+      throw Error(Error::Kind::device, "--device ", device, ": this build has no CUDA; build where nvcc is, or use --device cpu");
+    }
+  }
+
+  Device target() const { return target_; }
 
   void say(const std::string& text) const {
     if (!quiet) std::printf("%s\n", text.c_str());
@@ -62,9 +87,29 @@ struct CommonOptions {
 
   /// "computing on the cpu with avx512, 2 threads"
   std::string description() const {
+    if constexpr (cuda::kBuilt) {
+      if (target_ == Device::cuda)
+        return "computing on cuda:" + std::to_string(gpu_number(device)) + ", " +
+               cuda::device_properties(gpu_number(device)).name + ", in " + cuda::name_of(cuda::precision());
+    }
     return std::string("computing on the cpu with ") + name_of(active_simd()) + ", " +
            std::to_string(omp_get_max_threads()) + " threads";
   }
+
+ private:
+  void use_gpu() {
+    try {
+      cuda::use_device(gpu_number(device));
+    } catch (const Error&) {
+      if (device != "auto") throw;
+      return;
+    }
+    cuda::set_precision(cuda::precision_named(precision == "auto" ? automatic_ : precision));
+    target_ = Device::cuda;
+  }
+
+  std::string automatic_;  // what --precision auto is; empty: the program does not run the network
+  Device target_ = Device::cpu;
 };
 
 /// One line that is rewritten on a terminal and printed now and then elsewhere: share, rate, time left.

@@ -42,6 +42,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_flag("--self_ensemble", o.self_ensemble,
                "average the network's results for the 8 flips and rotations");
   o.common.add_to(app);
+  o.common.add_precision_to(app, "fp32");
 }
 
 std::vector<std::string> extensions(const Options& o) {
@@ -95,7 +96,7 @@ Model load_luma_model(const Options& o) {
   return model;
 }
 
-int run(const Options& o) {
+int run(Options& o) {
   o.common.apply();
   const std::vector<fs::path> images = find_images(o.data_path, extensions(o));
   const Model model = load_luma_model(o);

@@ -1,0 +1,34 @@
+# Compiles CUDA kernels for the host.
+
+# What emulated sources are compiled with: the emulation's folder before the toolkit's headers.
+add_library(sr_cuda_headers INTERFACE)
+target_include_directories(sr_cuda_headers INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/tests)
+target_include_directories(sr_cuda_headers SYSTEM INTERFACE ${SR_CUDA_INCLUDE_DIR})
+target_compile_definitions(sr_cuda_headers INTERFACE SR_CUDA SR_CUDA_EMULATED)
+target_compile_options(sr_cuda_headers INTERFACE -Wno-unknown-pragmas)
+target_link_libraries(sr_cuda_headers INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
+
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+add_library(sr_cuda_emulation OBJECT EXCLUDE_FROM_ALL ${sources})
+target_link_libraries(sr_cuda_emulation PRIVATE sr_cuda_headers)
+
+# A library with its CUDA back end on the host.
+function(sr_emulate library)
+  target_sources(${library} PRIVATE ${ARGN})
+  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
+  target_link_libraries(${library} PUBLIC sr_cuda_headers)
+  if(NOT TARGET sr_emulated_runtime)
+    add_library(sr_emulated_runtime STATIC $<TARGET_OBJECTS:sr_cuda_emulation>)
+  endif()
+  target_link_libraries(${library} PUBLIC sr_emulated_runtime)
+endfunction()
+
+# A test program with the host's kernels and runtime in the place of the device's, which looks for races. They are linked
+# before any library, so none of the libraries' own is taken. The search is the emulation's own (races.h): the sanitizer's
+# library is not linked, and AddressSanitizer does not go together with it.
+function(sr_race_test name)
+  sr_test(${name} ${ARGN} $<TARGET_OBJECTS:sr_cuda_emulation> $<TARGET_OBJECTS:sr_race_kernels>)
+  target_link_libraries(${name} PRIVATE sr_cuda_headers)
+  target_compile_options(${name} PRIVATE ${race_options})
+endfunction()
+set(race_options -fsanitize=thread -Wno-tsan -O1 -g1)

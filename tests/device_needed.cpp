@@ -1,0 +1,17 @@
+// Skips all tests of a program that needs a GPU where there is none.
+#include <cuda_runtime_api.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+class DeviceNeeded : public testing::Environment {
+  void SetUp() override {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) GTEST_SKIP() << "needs a GPU: CUDA says '" << cudaGetErrorString(status) << "'";
+  }
+};
+
+const testing::Environment* const device_needed = testing::AddGlobalTestEnvironment(new DeviceNeeded);
+
+}  // namespace
