@@ -62,8 +62,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--verify", o.scene.verify_windows,
                  "compute N random windows again without tiles and compare them with the file bit for bit")
       ->check(CLI::Range(0, 1000000));
-  o.common.add_to(app);
-  o.common.add_precision_to(app, "fp16");
+  o.common.add_to(app, "fp16");
 }
 
 template <class T>

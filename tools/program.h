@@ -42,30 +42,32 @@ struct CommonOptions {
   int threads = 0;
   bool quiet = false;
 
-  void add_to(CLI::App& app) {
-    app.add_option("--device", device, "auto (a GPU if there is one), cpu, cuda or cuda:N")
+  /// `automatic`: what --precision auto stands for, in a program that runs the network; others compute on the
+  /// processor.
+  void add_to(CLI::App& app, const std::string& automatic = "") {
+    automatic_ = automatic;
+    const bool on_gpu = !automatic.empty();
+    app.add_option("--device", device,
+                   on_gpu ? "auto (all GPUs, or the processor if there is none), cpu, cuda (all) or cuda:N"
+                          : "auto or cpu: this program computes on the processor")
         ->check(CLI::Validator(
             [](const std::string& text) {
               return text == "cpu" || gpu_number(text) >= 0 ? "" : text + " is not auto, cpu, cuda or cuda:N";
             },
             ""))
         ->capture_default_str();
+    if (on_gpu)
+      app.add_option("--precision", precision, "of the network on a GPU; auto is " + automatic)
+          ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp16"}))
+          ->capture_default_str();
     app.add_option("--threads", threads, "threads to compute with (0 = all processors)")
         ->check(CLI::Range(0, 1024))
         ->capture_default_str();
     app.add_flag("--quiet", quiet, "print errors only");
     app.set_version_flag("--version", std::string(SR_VERSION));
   }
-  /// For the programs that run the network.
-  void add_precision_to(CLI::App& app, const std::string& automatic) {
-    app.add_option("--precision", precision,
-                   "of the network on a GPU: fp32, tf32, bf16, fp16 or auto (" + automatic + ")")
-        ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp16"}))
-        ->capture_default_str();
-    automatic_ = automatic;
-  }
 
-  /// Sets the number of threads, and the device for the calling thread where the program has --precision.
+  /// Sets the number of threads, and the device for the calling thread where the program runs the network.
   /// Errors: device (the one asked for cannot be used, and why).
   void apply() {
     if (threads > 0) omp_set_num_threads(threads);
