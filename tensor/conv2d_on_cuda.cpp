@@ -49,6 +49,17 @@ Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, cons
   return kept_weights() ? (*kept_weights())(op, d, types, weight) : pack(op, d, types, weight);
 }
 
+// Runs f; an error of the device is told with the operation and its shapes.
+template <class F>
+void run(const char* operation, const Shape& from, const Shape& weight, F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::device) throw;
+    throw Error(Error::Kind::device, operation, " of ", from, " with weights ", weight, ": ", e.what());
+  }
+}
+
 const float* bias_of(const Tensor& bias) {
   return bias ? static_cast<const float*>(bias.address()) : nullptr;
 }
@@ -97,7 +108,8 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
                   ", the result as ", y.dtype());
     epilogue.added[i] = {added[i].address(), added[i].pitch(), added[i].shape().c};
   }
-  conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device());
+  run("conv2d", x.shape(), weight.shape(),
+      [&] { conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device()); });
 }
 
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
@@ -109,7 +121,8 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
   ConvEpilogue epilogue;
   epilogue.bias = bias_of(bias);
-  conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), device());
+  run("conv2d_grad_input", dy.shape(), weight.shape(),
+      [&] { conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), device()); });
   return dx;
 }
 
@@ -121,8 +134,10 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   Tensor dw(weight, DType::f32, Device::cuda);
   Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types) + 3) / 4}, DType::f32,
                  Device::cuda);
-  conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),
-                     static_cast<float*>(dw.address()), device());
+  run("conv2d_grad_weight", x.shape(), weight, [&] {
+    conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),
+                       static_cast<float*>(dw.address()), device());
+  });
   return dw;
 }
 

@@ -135,6 +135,13 @@ void* device_memory(int64_t bytes, cudaStream_t stream) {
   return memory;
 }
 
+// What a kernel did wrong is told to whoever waits for it first.
+void wait_for(cudaStream_t stream) {
+  check(cudaStreamSynchronize(stream),
+        "cuda: waiting for the device (CUDA_LAUNCH_BLOCKING=1 in the environment tells which operation "
+        "failed)");
+}
+
 constexpr const char* kPrecisionNames[] = {"fp32", "tf32", "bf16", "fp16"};
 
 std::atomic<Precision> the_precision{Precision::fp32};
@@ -180,7 +187,7 @@ Queue queue() {
 }
 
 void synchronize() {
-  check(cudaStreamSynchronize(place().stream), "cuda: waiting for the device");
+  wait_for(place().stream);
 }
 
 DevicePool::~DevicePool() {
@@ -219,14 +226,14 @@ void copy_to_device(void* device, const void* host, int64_t bytes) {
   cudaStream_t stream = place().stream;
   check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream),
         "cuda: a copy to the device");
-  check(cudaStreamSynchronize(stream), "cuda: a copy to the device");
+  wait_for(stream);
 }
 
 void copy_to_host(void* host, const void* device, int64_t bytes) {
   cudaStream_t stream = place().stream;
   check(cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream),
         "cuda: a copy from the device");
-  check(cudaStreamSynchronize(stream), "cuda: a copy from the device");
+  wait_for(stream);
 }
 
 const char* name_of(Precision precision) {

@@ -1,0 +1,67 @@
+// What is said when a GPU cannot be used or fails.
+#include <gtest/gtest.h>
+
+#include <cuda_runtime_api.h>
+
+#include "tensor/conv2d.h"
+#include "tensor/device_cuda.h"
+#include "tensor/tensor.h"
+#include "tests/cuda_emulation/emulation.h"
+#include "tests/expect_error.h"
+
+namespace sr {
+namespace {
+
+using enum Error::Kind;
+
+class DeviceState : public testing::Test {
+ protected:
+  ~DeviceState() override {
+    emulation::options() = {};
+    emulation::fail_next("", cudaSuccess);
+    cudaGetLastError();
+  }
+};
+
+TEST_F(DeviceState, NoDeviceIsSaid) {
+  emulation::options().devices = 0;
+  expect_error(device, "there is no device that can be used", [] { cuda::use_device(0); });
+}
+
+TEST_F(DeviceState, AWrongNumberIsSaidWithTheNumberOfDevices) {
+  emulation::options().devices = 2;
+  expect_error(device, "cuda:2: there are 2 devices; their numbers start at 0", [] { cuda::use_device(2); });
+  expect_error(device, "cuda:-1", [] { cuda::use_device(-1); });
+}
+
+TEST_F(DeviceState, AnOldDriverIsSaidWithBothVersions) {
+  emulation::fail_next("cudaGetDeviceCount", cudaErrorInsufficientDriver);
+  expect_error(device, "the driver is for CUDA ", [] { cuda::device_count(); });
+  emulation::fail_next("cudaGetDeviceCount", cudaErrorInsufficientDriver);
+  expect_error(device, "update the driver, or use --device cpu", [] { cuda::device_count(); });
+}
+
+TEST_F(DeviceState, MemoryThatIsUsedUpIsSaidWithWhatIsFree) {
+  emulation::options().device_memory = 1 << 20;
+  expect_error(limit, "bytes do not fit into the device's memory, of which", [] {
+    Tensor(Shape{1, 1024, 1024, 1}, DType::f32, Device::cuda);
+  });
+}
+
+TEST_F(DeviceState, AFailedKernelIsSaidWithOperationAndShapes) {
+  const Tensor x = Tensor::zeros({1, 9, 9, 8}, Device::cuda), w = Tensor::zeros({8, 3, 3, 8}, Device::cuda);
+  emulation::fail_next("cudaLaunchKernel", cudaErrorIllegalAddress, 1);  // the first packs the weights
+  expect_error(device, "conv2d of [1, 9, 9, 8] with weights [8, 3, 3, 8]: ", [&] {
+    conv2d(x, w, {}, {.pad_begin = 1, .pad_end = 1});
+  });
+}
+
+TEST_F(DeviceState, AFailureThatComesLateTellsHowToFindIt) {
+  emulation::options().late = true;
+  const Tensor x = Tensor::zeros({1, 9, 9, 8}, Device::cuda);
+  emulation::fail_next("cudaStreamSynchronize", cudaErrorLaunchFailure);
+  expect_error(device, "CUDA_LAUNCH_BLOCKING=1", [&] { x.to(Device::cpu); });
+}
+
+}  // namespace
+}  // namespace sr
