@@ -55,9 +55,16 @@ std::vector<Sized> every_kernel() {
        upsample(3, {DType::f32, DType::f32, Math::tf32})},
       {"gradient of the upsampler by 4, bf16", ConvOp::conv2d, ConvKernel::subpixel, 4, 1,
        upsample(4, kFromImage)},
-      {"64 to 48, fp32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
-       [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[1], n, h, w, fp32); }},
-      {"upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2, upsample(2, fp32)},
+      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+       [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[2], n, h, w, fp32); }},
+      {"small upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2,
+       [=](int64_t n, int64_t h, int64_t w) {
+         return CudaConv{"small upsampler",
+                         {n, 2 * h, 2 * w, 1},
+                         {20, 7, 7, 1},
+                         {.stride = 2, .pad_begin = 3, .pad_end = 2},
+                         fp32};
+       }},
   };
 }
 
