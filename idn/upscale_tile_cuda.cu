@@ -114,7 +114,7 @@ GPU_FN float fine_value(const CoreShape& s, const float* weights, const float* v
   return bicubic + residual.gain * (gpu::to_float(added) + residual.offset[channel]);
 }
 
-// ptxas: finish_samples_kernel registers<=80 shared<=0
+// ptxas: finish_samples_kernel registers<=64 shared<=0
 template <class S, class T>
 __global__ void __launch_bounds__(kPictureX* kPictureY)
     finish_samples_kernel(CoreShape s, const float* weights, const float* values,

@@ -135,7 +135,7 @@ GPU_FN bool is_aligned(const AdamTensor& t) {
          (at(t.copy) & 7) == 0;
 }
 
-// ptxas: adam_kernel registers<=64 shared<=0
+// ptxas: adam_kernel registers<=48 shared<=0
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     adam_kernel(const AdamTensor* tensors, int count, int64_t pieces, FixedFactors fixed,

@@ -152,7 +152,7 @@ struct PlainGradArgs {
   long long chunk_pixels;
 };
 
-// ptxas: conv2d_grad_weight_plain_kernel registers<=128 shared<=8192
+// ptxas: conv2d_grad_weight_plain_kernel registers<=80 shared<=8192
 __global__ void __launch_bounds__(kThreads, 2) conv2d_grad_weight_plain_kernel(PlainGradArgs a) {
   GPU_SHARED(float, ys, kDepth* kTile);
   GPU_SHARED(float, xs, kDepth* kTile);

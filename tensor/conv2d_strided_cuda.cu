@@ -63,7 +63,7 @@ GPU_FN void write_channels(const Acc& acc, const StridedArgs<T>& a, int t) {
   }
 }
 
-// ptxas: conv2d_strided_kernel registers<=255
+// ptxas: conv2d_strided_kernel registers<=224
 template <class T>
 __global__ void __launch_bounds__(kThreads, 2) conv2d_strided_kernel(StridedArgs<T> a) {
   const int steps = (a.terms + kStep<T> - 1) / kStep<T>;

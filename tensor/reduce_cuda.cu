@@ -6,7 +6,7 @@
 namespace sr::cuda {
 namespace {
 
-// ptxas: sum_per_channel_kernel registers<=72 shared<=16384
+// ptxas: sum_per_channel_kernel registers<=64 shared<=16384
 template <class T, int kVector>
 __global__ void __launch_bounds__(kSumThreads)
     sum_per_channel_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, double* sums) {

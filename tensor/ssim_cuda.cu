@@ -105,7 +105,7 @@ GPU_FN Similarity similarity_at(const SsimWeights& weights, const double* column
 }
 
 // sums[tile] = the sum of its windows' similarities; derivatives[3][window], if they are wanted.
-// ptxas: ssim_kernel registers<=72 shared<=27584
+// ptxas: ssim_kernel registers<=64 shared<=27584
 template <bool kGrad>
 __global__ void __launch_bounds__(kThreads)
     ssim_kernel(const __grid_constant__ Tiles windows, const __grid_constant__ Images images,
@@ -149,7 +149,7 @@ GPU_FN void load_derivatives(const Tile& tile, const double* from, int rows, int
 }
 
 // dx of every sample from the derivatives of the windows that hold it: along the lines, then down.
-// ptxas: ssim_grad_kernel registers<=56 shared<=10656
+// ptxas: ssim_grad_kernel registers<=48 shared<=10656
 __global__ void __launch_bounds__(kThreads)
     ssim_grad_kernel(const __grid_constant__ Tiles samples, const __grid_constant__ Images images,
                      const __grid_constant__ SsimWeights weights, const double* derivatives, int64_t count,

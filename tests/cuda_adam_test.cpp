@@ -70,8 +70,7 @@ class DeviceAdam {
     on_device_->set(table_);
   }
 
-  void step(const cuda::Queue& queue, int64_t t, double rate, double clip_norm,
-            const float* loss = nullptr) {
+  void step(const cuda::Queue& queue, int64_t t, double rate, double clip_norm, const float* loss = nullptr) {
     const DeviceArray<double> workspace(static_cast<size_t>(pieces_));
     const DeviceArray<cuda::AdamStep> factors(
         std::vector<cuda::AdamStep>{cuda::adam_step(options_, t, rate, kEmaDecay)});

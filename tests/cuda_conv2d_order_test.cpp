@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "tests/cuda_conv2d_cases.h"
-#include "tests/cuda_emulation/emulation.h"
+#include "tests/cuda_schedules.h"
 
 namespace sr {
 namespace {
@@ -55,9 +55,16 @@ std::vector<Sized> every_kernel() {
        upsample(3, {DType::f32, DType::f32, Math::tf32})},
       {"gradient of the upsampler by 4, bf16", ConvOp::conv2d, ConvKernel::subpixel, 4, 1,
        upsample(4, kFromImage)},
-      {"64 to 48, fp32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
-       [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[1], n, h, w, fp32); }},
-      {"upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2, upsample(2, fp32)},
+      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+       [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[2], n, h, w, fp32); }},
+      {"small upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2,
+       [=](int64_t n, int64_t h, int64_t w) {
+         return CudaConv{"small upsampler",
+                         {n, 2 * h, 2 * w, 1},
+                         {20, 7, 7, 1},
+                         {.stride = 2, .pad_begin = 3, .pad_end = 2},
+                         fp32};
+       }},
   };
 }
 
@@ -108,24 +115,22 @@ TEST(CudaConv2d, BitsDoNotDependOnPositionImageOrSize) {
 }
 
 TEST(CudaConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
-  const emulation::Options before = emulation::options();
   for (const Sized& s : every_kernel()) {
     const CudaConv conv = s.conv(2, 9, 34);
     const std::vector<float> input = normal_values(
                                  2 * 9 * 34 * s.input_scale * s.input_scale * input_channels(s), 1),
                              weight = normal_values(conv.weight.size(), 2, 0.1);
     const std::vector<float> first = run_cuda(s.op, conv, input, weight, {}, 1).values;
-    EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, 132).values)) << s.name;
-    for (const auto schedule : {emulation::Schedule::reverse, emulation::Schedule::random}) {
-      emulation::options().schedule = schedule;
-      EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, 3).values)) << s.name;
-    }
-    emulation::options() = before;
+    int multiprocessors = 132;  // then fewer than tiles
+    in_every_schedule([&] {
+      EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, multiprocessors).values))
+          << s.name;
+      multiprocessors = 3;
+    });
   }
 }
 
 TEST(CudaConv2d, WeightGradientsHaveTheSameBitsInEverySchedule) {
-  const emulation::Options before = emulation::options();
   const CudaConv convs[] = {layer_conv(kTensorLayers[6], 3, 13, 37, kTensorTypes[0]),
                             layer_conv(kTensorLayers[5], 1, 13, 37, kTensorTypes[2]),
                             layer_conv(kTensorLayers[7], 1, 13, 37, kTensorTypes[1]),
@@ -134,12 +139,14 @@ TEST(CudaConv2d, WeightGradientsHaveTheSameBitsInEverySchedule) {
                             layer_conv(kTensorLayers[2], 3, 13, 37, {})};
   for (const CudaConv& conv : convs) {
     const std::vector<float> x = normal_values(conv.x.size(), 1), dy = normal_values(conv.y().size(), 2);
-    const std::vector<float> first = run_cuda_grad_weight(conv, x, dy, 1).values;
-    for (const auto schedule : {emulation::Schedule::reverse, emulation::Schedule::random}) {
-      emulation::options().schedule = schedule;
-      EXPECT_TRUE(same_bits(first, run_cuda_grad_weight(conv, x, dy, 132).values)) << conv.name;
-    }
-    emulation::options() = before;
+    int multiprocessors = 1;
+    std::vector<float> first;
+    in_every_schedule([&] {
+      const std::vector<float> values = run_cuda_grad_weight(conv, x, dy, multiprocessors).values;
+      if (first.empty()) first = values;
+      EXPECT_TRUE(same_bits(first, values)) << conv.name;
+      multiprocessors = 132;
+    });
   }
 }
 
@@ -241,44 +248,6 @@ TEST(CudaConv2d, OperandsAreRoundedToNearest) {
   const auto bf16 = [](float v) { return stored(DType::bf16, v); };
   expect_rounded(ConvOp::grad_input, upsampler(2, 1, 5, 7, 1, kFromImage), bf16);
   expect_rounded(ConvOp::grad_weight, upsampler(2, 1, 5, 7, 1, kFromImage), bf16);
-}
-
-/// mma instructions for one tile of 8x32 pixels, in pairs of k step and tile of eight outputs: all pairs of a
-/// k step's and a tile's channels that are of one group, and no others.
-TEST(CudaConv2d, GroupsCostOnlyTheTilesThatTheyTouch) {
-  const auto pairs = [](ConvOp op, int layer, const cuda::ConvTypes& types) {
-    const CudaConv conv = layer_conv(kTensorLayers[layer], 1, 8, 32, types);
-    const bool forward = op == ConvOp::conv2d;
-    const std::vector<float> input = exact_values((forward ? conv.x : conv.y()).size(), 3, 1),
-                             weight = exact_values(conv.weight.size(), 3, 2);
-    emulation::take_statistics();
-    run_cuda(op, conv, input, weight);
-    return static_cast<int>(emulation::take_statistics().mma) / (9 * 16);  // taps, row tiles of 16 pixels
-  };
-  const cuda::ConvTypes bf16 = kTensorTypes[0], tf32 = kTensorTypes[2];
-  EXPECT_EQ(pairs(ConvOp::conv2d, 1, bf16), 4 * 6);  // dense 64 to 48
-  EXPECT_EQ(pairs(ConvOp::conv2d, 2, bf16), 3 * 2);  // 48 to 32: a k step meets two groups of eight outputs
-  EXPECT_EQ(pairs(ConvOp::conv2d, 5, bf16), 4 * 2);  // 64 to 48: a group of twelve outputs touches two tiles
-  EXPECT_EQ(pairs(ConvOp::grad_input, 2, bf16), 2 * 3);  // 32 to 48: two groups, 24 outputs
-  EXPECT_EQ(pairs(ConvOp::grad_input, 5, bf16), 3 * 4);  // 48 to 64: a k step meets two groups of 16 outputs
-  EXPECT_EQ(pairs(ConvOp::conv2d, 2, tf32), 8);  // steps of eight channels meet 1, 2, 1, 1, 2, 1 groups
-}
-
-TEST(CudaConv2d, TensorCoreOperandsAreReadWithoutBankConflicts) {
-  emulation::take_statistics();
-  for (const CudaLayer& layer : kTensorLayers) {
-    const CudaConv conv = layer_conv(layer, 1, 8, 32, kTensorTypes[0]);
-    const std::vector<float> x = exact_values(conv.x.size(), 3, 1), dy = exact_values(conv.y().size(), 3, 2),
-                             w = exact_values(conv.weight.size(), 3, 3);
-    run_cuda(ConvOp::conv2d, conv, x, w);
-    run_cuda(ConvOp::grad_input, conv, dy, w);
-    run_cuda_grad_weight(conv, x, dy);
-  }
-  const CudaConv up = upsampler(2, 1, 8, 32, 1, kFromImage);
-  run_cuda(ConvOp::grad_input, up, exact_values(up.y().size(), 3, 1), exact_values(up.weight.size(), 3, 2));
-  const emulation::Statistics statistics = emulation::take_statistics();
-  EXPECT_GT(statistics.ldmatrix, 0u);
-  EXPECT_EQ(statistics.ldmatrix_conflicts, 0u);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 
 namespace sr {
 
-/// Calls f once for each order of threads and blocks that the emulation has; once on a GPU, whose order is its own.
+/// Calls f once for each order of threads and blocks that the emulation has; once on a GPU, whose order is
+/// its own.
 template <class F>
 void in_every_schedule(F&& f) {
 #ifdef SR_CUDA_EMULATED

@@ -1,5 +1,6 @@
-// gpu.h's instructions of the tensor cores, emulated, against loops. The layouts are written here once more,
-// as the PTX ISA gives them (matrix fragments for mma.m16n8k16 and mma.m16n8k8).
+// gpu.h's instructions of the tensor cores against loops, emulated and on a GPU (cuda_tensor_core_device.cu).
+// The layouts are written here once more, as the PTX ISA gives them (matrix fragments for mma.m16n8k16 and
+// mma.m16n8k8).
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -9,13 +10,11 @@
 
 #include "tensor/gpu.h"
 #include "tensor/random.h"
-#include "tests/cuda_emulation/emulation.h"
+#include "tests/cuda_schedules.h"
 #include "tests/device_array.h"
 
 namespace sr {
 namespace {
-
-using emulation::Schedule;
 
 constexpr int kMI = 2, kNI = 3, kNT = 5,
               kFirst = 1;  // tiles of A, of B, of D in a row, the first that is changed
@@ -121,13 +120,11 @@ void expect_product() {
 }
 
 TEST(CudaTensorCore, ProductsAreThoseOfLoops) {
-  for (const Schedule s : {Schedule::forward, Schedule::reverse, Schedule::random}) {
-    emulation::options().schedule = s;
+  in_every_schedule([] {
     expect_product<Type::bf16>();
     expect_product<Type::f16>();
     expect_product<Type::tf32>();
-  }
-  emulation::options() = {};
+  });
 }
 
 __global__ void multiply_one(uint32_t a, uint32_t b, float* d) {
@@ -148,15 +145,15 @@ TEST(CudaTensorCore, HalfPrecisionKeepsSubnormalNumbersAndInfinity) {
 
 constexpr int kPitch = 72;  // 144 bytes: neighbouring rows in other banks
 
-__global__ void load(uint32_t* out, int pitch, int shift) {
+__global__ void load(uint32_t* out) {
   gpu::Smem memory;
   uint16_t* const s = memory.get<uint16_t>(32 * kPitch);
   const int l = static_cast<int>(threadIdx.x);
-  for (int c = 0; c < 8; ++c) s[l * pitch + c] = static_cast<uint16_t>(100 * l + c);
+  for (int c = 0; c < 8; ++c) s[l * kPitch + c] = static_cast<uint16_t>(100 * l + c);
   __syncwarp();
   uint32_t r[4], t[4];
-  gpu::ldmatrix_x4(r, s + l * pitch + shift);
-  gpu::ldmatrix_x4_trans(t, s + l * pitch + shift);
+  gpu::ldmatrix_x4(r, s + l * kPitch);
+  gpu::ldmatrix_x4_trans(t, s + l * kPitch);
   for (int j = 0; j < 4; ++j) {
     out[l * 8 + j] = r[j];
     out[l * 8 + 4 + j] = t[j];
@@ -165,8 +162,7 @@ __global__ void load(uint32_t* out, int pitch, int shift) {
 
 TEST(CudaTensorCore, MatricesAreLoadedAsTheInstructionSetLaysThemOut) {
   DeviceArray<uint32_t> out(256);
-  emulation::take_statistics();
-  gpu::launch(load, dim3(1), dim3(32), 32 * kPitch * 2, nullptr, out.data(), kPitch, 0);
+  gpu::launch(load, dim3(1), dim3(32), 32 * kPitch * 2, nullptr, out.data());
   const std::vector<uint32_t> values = out.to_vector();
   for (unsigned l = 0; l < 32; ++l) {
     for (unsigned j = 0; j < 4; ++j) {
@@ -177,47 +173,57 @@ TEST(CudaTensorCore, MatricesAreLoadedAsTheInstructionSetLaysThemOut) {
       EXPECT_EQ(values[l * 8 + 4 + j], (100 * first + l / 4) | (100 * (first + 1) + l / 4) << 16);
     }
   }
-  const emulation::Statistics statistics = emulation::take_statistics();
-  EXPECT_EQ(statistics.ldmatrix, 2u);
-  EXPECT_EQ(statistics.ldmatrix_conflicts, 0u);
-  gpu::launch(load, dim3(1), dim3(32), 32 * kPitch * 2, nullptr, out.data(), 64,
-              0);  // 128 bytes: one bank for all
-  EXPECT_EQ(emulation::take_statistics().ldmatrix_conflicts, 2u * 4 * 7);
 }
 
-TEST(CudaTensorCore, RowsThatAreNotAlignedAreSeen) {
-  DeviceArray<uint32_t> out(256);
-  EXPECT_THROW(gpu::launch(load, dim3(1), dim3(32), 32 * kPitch * 2, nullptr, out.data(), kPitch, 4), Error);
-  EXPECT_NE(emulation::take_errors().at(0).find("no multiple of 16"), std::string::npos);
+__global__ void round_to_tf32(const float* x, uint32_t* y) {
+  y[threadIdx.x] = gpu::to_tf32(x[threadIdx.x]);
 }
 
 TEST(CudaTensorCore, RoundingToTf32TakesTheNearestTiesAwayFromZero) {
-  const auto rounded = [](float x) { return std::bit_cast<float>(gpu::to_tf32(x)); };
-  const float step = std::ldexp(1.0f, -10);
-  EXPECT_EQ(rounded(1 + 0.4999f * step), 1.0f);
-  EXPECT_EQ(rounded(1 + 0.5f * step), 1 + step);
-  EXPECT_EQ(rounded(-1 - 0.5f * step), -1 - step);
-  EXPECT_EQ(rounded(-1 - 1.4999f * step), -1 - step);
-  EXPECT_EQ(rounded(std::numeric_limits<float>::max()), std::numeric_limits<float>::infinity());
-  EXPECT_EQ(rounded(-std::numeric_limits<float>::infinity()), -std::numeric_limits<float>::infinity());
-  EXPECT_TRUE(std::isnan(rounded(std::numeric_limits<float>::quiet_NaN())));
+  const float step = std::ldexp(1.0f, -10), infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> x = {1 + 0.4999f * step,  1 + 0.5f * step, -1 - 0.5f * step,
+                                -1 - 1.4999f * step, -infinity,       std::numeric_limits<float>::max(),
+                                std::nanf("")};
+  const std::vector<float> expected = {1, 1 + step, -1 - step, -1 - step, -infinity, infinity};
+  const DeviceArray<float> dx(x);
+  const DeviceArray<uint32_t> dy(x.size());
+  gpu::launch(round_to_tf32, dim3(1), dim3(static_cast<unsigned>(x.size())), 0, nullptr, dx.data(),
+              dy.data());
+  const std::vector<uint32_t> y = dy.to_vector();
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(std::bit_cast<float>(y[i]), expected[i]) << x[i];
+  EXPECT_TRUE(std::isnan(std::bit_cast<float>(y[expected.size()])));
+}
+
+template <class T>
+__global__ void store(const float* x, float* y, uint32_t* pair) {
+  const int i = static_cast<int>(threadIdx.x);
+  y[i] = gpu::to_float(gpu::from_float<T>(x[i]));
+  if constexpr (sizeof(T) == 2) {
+    if (i > 0) return;
+    *pair = gpu::pack2<T>(x[0], x[1]);
+    const float2 both = gpu::unpack2<T>(*pair);
+    y[2] = both.x, y[3] = both.y;
+  }
 }
 
 template <class T>
 void expect_storage(float next_to_one) {
-  const uint32_t pair = gpu::pack2<T>(1.5f, -2.0f);
-  EXPECT_EQ(gpu::unpack2<T>(pair).x, 1.5f);
-  EXPECT_EQ(gpu::unpack2<T>(pair).y, -2.0f);
-  EXPECT_EQ(gpu::to_float(std::bit_cast<T>(static_cast<uint16_t>(pair))), 1.5f);
   const float middle = (1 + next_to_one) / 2, above = std::nextafter(middle, 2.0f);
-  EXPECT_EQ(gpu::to_float(gpu::from_float<T>(middle)), 1.0f);  // to even
-  EXPECT_EQ(gpu::to_float(gpu::from_float<T>(above)), next_to_one);
+  const DeviceArray<float> x(std::vector<float>{middle, above}), y(4);
+  const DeviceArray<uint32_t> pair(1);
+  gpu::launch(store<T>, dim3(1), dim3(2), 0, nullptr, x.data(), y.data(), pair.data());
+  EXPECT_EQ(y.to_vector(), (std::vector<float>{1, next_to_one, 1, next_to_one}));  // to even
+  const uint32_t bits = pair.to_vector()[0];
+  EXPECT_EQ(static_cast<float>(std::bit_cast<T>(static_cast<uint16_t>(bits))), 1.0f);
+  EXPECT_EQ(static_cast<float>(std::bit_cast<T>(static_cast<uint16_t>(bits >> 16))), next_to_one);
 }
 
 TEST(CudaTensorCore, StorageTypesRoundToNearestEvenAndPackLowHalfFirst) {
   expect_storage<__nv_bfloat16>(1 + 1.0f / 128);
   expect_storage<__half>(1 + 1.0f / 1024);
-  EXPECT_EQ(gpu::to_float(gpu::from_float<float>(0.1f)), 0.1f);
+  const DeviceArray<float> x(std::vector<float>{0.1f, -0.3f}), y(2);
+  gpu::launch(store<float>, dim3(1), dim3(2), 0, nullptr, x.data(), y.data(), nullptr);
+  EXPECT_EQ(y.to_vector(), x.to_vector());
 }
 
 }  // namespace

@@ -172,8 +172,9 @@ TEST(CudaUpscaleTile, SamplesWithoutAlignmentAreReadOneByOne) {
   cuda::normalize_samples({}, SampleType::u16, 245, aligned.data(), {3, 1000}, a.data());
   cuda::normalize_samples({}, SampleType::u16, 245, odd.data() + 2, {3, 1000}, b.data());
   EXPECT_EQ(a.to_vector(), b.to_vector());
-  EXPECT_EQ(a.to_vector()[244], static_cast<float>((double{static_cast<double>(window.data<uint16_t>()[244])} - 3) *
-                                             (1.0 / 997)));
+  EXPECT_EQ(
+      a.to_vector()[244],
+      static_cast<float>((double{static_cast<double>(window.data<uint16_t>()[244])} - 3) * (1.0 / 997)));
 }
 
 TEST(CudaUpscaleTile, InputsAreStoredInEveryTypeAndLimited) {

@@ -8,7 +8,8 @@ class DeviceNeeded : public testing::Environment {
   void SetUp() override {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
-    if (status != cudaSuccess) GTEST_SKIP() << "needs a GPU: CUDA says '" << cudaGetErrorString(status) << "'";
+    // In brackets what ctest knows a skipped test by; GoogleTest writes it for single tests only.
+    if (status != cudaSuccess) GTEST_SKIP() << "[  SKIPPED ] needs a GPU: " << cudaGetErrorString(status);
   }
 };
 

@@ -1,5 +1,5 @@
-# Compiles kernels to machine code and holds what ptxas says of each against what its source says of it:
-#   cmake -DNVCC=<nvcc> -DROOT=<sources> -DSOURCE=<file.cu> -P ptxas_test.cmake
+# Holds what ptxas said of each kernel (keep_ptxas.sh) against what its source says of it:
+#   cmake -DROOT=<sources> -DSOURCE=<file.cu> -DSAID=<object>.ptxas -P ptxas_test.cmake
 #
 # Beside every kernel stands a line, which holds for all its instances on all architectures,
 #   // ptxas: kernel_name registers<=168 shared<=49152
@@ -8,7 +8,6 @@
 # the source includes.
 cmake_minimum_required(VERSION 3.22)
 
-set(architectures 80 90)
 set(files ${SOURCE})
 set(limits "")
 while(files)
@@ -40,11 +39,12 @@ endforeach()
 
 set(violations "")
 # What ptxas said of one kernel, from its "Compiling entry function" on.
-function(judge architecture text)
-  if(NOT text MATCHES "^'([A-Za-z0-9_]+)'")
+function(judge text)
+  if(NOT text MATCHES "^'([A-Za-z0-9_]+)' for '(sm_[0-9a-z]+)'")
     message(FATAL_ERROR "cannot read what ptxas says: ${text}")
   endif()
   set(mangled ${CMAKE_MATCH_1})
+  set(architecture ${CMAKE_MATCH_2})
   set(kernel "")
   set(longest 0)
   foreach(name ${names})  # in a mangled name its length stands before it; so it does, by chance, before a part of one
@@ -54,7 +54,7 @@ function(judge architecture text)
       set(kernel ${name})
     endif()
   endforeach()
-  set(where "${SOURCE}, sm_${architecture}, ${mangled}")
+  set(where "${SOURCE}, ${architecture}, ${mangled}")
   if(kernel STREQUAL "")
     list(APPEND violations "${where}: there is no line '// ptxas: name registers<=N' for it")
   else()
@@ -76,21 +76,13 @@ function(judge architecture text)
   set(violations "${violations}" PARENT_SCOPE)
 endfunction()
 
-set(kernels 0)
-foreach(architecture ${architectures})
-  execute_process(COMMAND ${NVCC} -std=c++20 -O3 -fmad=false -gencode arch=compute_${architecture},code=sm_${architecture} -DSR_CUDA
-                          -I${ROOT} -Xptxas -v -cubin ${SOURCE} -o /dev/null
-                  OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${SOURCE}: nvcc fails:\n${output}")
-  endif()
-  string(REPLACE ";" "," output "${output}")
-  string(REPLACE "Compiling entry function " ";" parts "${output}")
-  list(POP_FRONT parts)
-  foreach(text ${parts})
-    math(EXPR kernels "${kernels} + 1")
-    judge(${architecture} "${text}")
-  endforeach()
+file(READ ${SAID} output)
+string(REPLACE ";" "," output "${output}")
+string(REPLACE "Compiling entry function " ";" parts "${output}")
+list(POP_FRONT parts)
+list(LENGTH parts kernels)
+foreach(text ${parts})
+  judge("${text}")
 endforeach()
 foreach(line ${own})
   string(REGEX REPLACE "^.*ptxas: ([A-Za-z0-9_]+) .*$" "\\1" name "${line}")

@@ -29,6 +29,6 @@ endfunction()
 function(sr_race_test name)
   sr_test(${name} ${ARGN} $<TARGET_OBJECTS:sr_cuda_emulation> $<TARGET_OBJECTS:sr_race_kernels>)
   target_link_libraries(${name} PRIVATE sr_cuda_headers)
-  target_compile_options(${name} PRIVATE ${race_options})
 endfunction()
+# For sources with kernels.
 set(race_options -fsanitize=thread -Wno-tsan -O1 -g1)
