@@ -1,0 +1,1 @@
+// The whole network on a GPU: tiles of several sizes, and a training step.
