@@ -1,9 +1,11 @@
 #include "tensor/on_cuda.h"
 
+#include "tensor/convert_cuda.h"
 #include "tensor/device_cuda.h"
 #include "tensor/loss_cuda.h"
 #include "tensor/pointwise_cuda.h"
 #include "tensor/reduce_cuda.h"
+#include "tensor/ssim_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -37,7 +39,15 @@ class Doubles {
 }  // namespace
 
 Tensor clone(const Tensor& x) {
-  return cuda::channels_grad(x, 0, x.shape().c);
+  Tensor y = like(x, x.shape());
+  convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), x.dtype(), view(y));
+  return y;
+}
+
+Tensor convert(const Tensor& x, DType dtype) {
+  Tensor y(x.shape(), dtype, Device::cuda);
+  convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), dtype, view(y));
+  return y;
 }
 
 Tensor add(const Tensor& a, const Tensor& b) {
@@ -115,6 +125,20 @@ double l2_loss(const Tensor& x, const Tensor& target) {
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
   Tensor dx = like(x, x.shape());
   l2_loss_grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx));
+  return dx;
+}
+
+double ssim(const Tensor& a, const Tensor& b, double peak) {
+  const Doubles workspace(ssim_workspace(a.shape())), result(1);
+  ssim(queue(), a.shape(), view(a), view(b), peak, result.data(), workspace.data());
+  return result.first();
+}
+
+Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
+  Tensor dx = like(a, a.shape());
+  const Doubles workspace(ssim_grad_workspace(a.shape())), result(1);
+  ssim_grad(queue(), a.shape(), view(a), view(b), peak, result.data(), static_cast<float*>(dx.address()),
+            workspace.data());
   return dx;
 }
 

@@ -35,6 +35,9 @@ Tensor l1_loss_grad(const Tensor& x, const Tensor& target);
 double l2_loss(const Tensor& x, const Tensor& target);
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target);
 
+double ssim(const Tensor& a, const Tensor& b, double peak);
+Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak);
+
 /// y has conv2d_shape() and may be a view.
 void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
                  const std::vector<Tensor>& added);

@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "tensor/on_cuda.h"
 #include "tensor/pairs.h"
 #include "tensor/ssim_window.h"
 
@@ -144,6 +145,9 @@ void gather_line(const Windows& win, const Tensor& a, const Tensor& b, const std
 
 double ssim(const Tensor& a, const Tensor& b, double peak) {
   const Windows win(a, b, peak);
+  if constexpr (cuda::kBuilt) {
+    if (a.device() == Device::cuda) return cuda::ssim(a, b, peak);
+  }
   std::vector<double> sums(static_cast<size_t>(win.shape.n * win.rows));  // added up in order
 #pragma omp parallel
   {
@@ -163,6 +167,9 @@ double ssim(const Tensor& a, const Tensor& b, double peak) {
 
 Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
   const Windows win(a, b, peak);
+  if constexpr (cuda::kBuilt) {
+    if (a.device() == Device::cuda) return cuda::ssim_grad(a, b, peak);
+  }
   const int64_t rows = win.shape.n * win.rows, lines = win.shape.n * win.shape.h;
   std::vector<double> spread(static_cast<size_t>(rows * 3 * win.line));
   Tensor dx(win.shape);

@@ -107,7 +107,7 @@ void expect_same_steps(const cuda::Queue& queue, const AdamOptions& options, boo
     device.step(queue, t, 1e-2, clip_norm);
     adam.step(1e-2, clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1, multipliers);
     ema.update(t - 1);
-    const cuda::StepState state = device.state.get()[0];
+    const cuda::StepState state = device.state.to_vector()[0];
     EXPECT_NEAR(state.norm, norm, 1e-14 * norm);
     EXPECT_EQ(state.stopped, 0);
   }
@@ -184,11 +184,11 @@ TEST(CudaAdam, AStepThatIsNotFiniteIsNotTakenNorAnyAfterIt) {
     if (!bad_loss) gradient.data()[77] = nan;
     device.set_gradients(params, 0);
     device.step({}, 1, 1e-2, 0, loss.data());
-    EXPECT_NE(device.state.get()[0].stopped, 0);
+    EXPECT_NE(device.state.to_vector()[0].stopped, 0);
     gradient.data()[77] = good;
     device.set_gradients(params, 0);
     device.step({}, 2, 1e-2, 0);
-    EXPECT_NE(device.state.get()[0].stopped, 0);
+    EXPECT_NE(device.state.to_vector()[0].stopped, 0);
     for (size_t i = 0; i < device.tensors.size(); ++i) {
       EXPECT_TRUE(same_bits(device.tensors[i].weight->values(), params.list()[i].var.value()));
       EXPECT_TRUE(same_bits(device.tensors[i].m->values(), Tensor::zeros(params.list()[i].var.shape())));
@@ -207,7 +207,7 @@ TEST(CudaAdam, TheNormHasTheSameBitsForEveryGrid) {
   on_every_queue([&](const cuda::Queue& queue) {
     const DeviceArray<double> workspace(static_cast<size_t>(device.table().pieces));
     cuda::gradient_norm(queue, device.table(), 0, nullptr, device.state.data(), workspace.data());
-    norms.push_back(device.state.get()[0].norm);
+    norms.push_back(device.state.to_vector()[0].norm);
   });
   for (const double norm : norms) EXPECT_EQ(norm, norms[0]);
 }
