@@ -39,17 +39,13 @@ class CudnnDescriptor {
   }
   void finalize() { check(cudnnBackendFinalize(get()), "a graph, engine or plan"); }
 
-  int64_t count(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const {
-    int64_t n = 0;
-    check(cudnnBackendGetAttribute(get(), name, type, 0, &n, nullptr), "the number of an attribute's values");
-    return n;
-  }
+  /// At most `most` of them. (The number that cuDNN gives when asked for it is 0 for some attributes.)
   template <class T>
-  std::vector<T> values(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const {
-    std::vector<T> result(static_cast<size_t>(count(name, type)));
-    int64_t n = static_cast<int64_t>(result.size());
-    if (n == 0) return result;
-    check(cudnnBackendGetAttribute(get(), name, type, n, &n, result.data()), "an attribute's values");
+  std::vector<T> values(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                        int64_t most) const {
+    std::vector<T> result(static_cast<size_t>(most));
+    int64_t n = 0;
+    check(cudnnBackendGetAttribute(get(), name, type, most, &n, result.data()), "an attribute's values");
     result.resize(static_cast<size_t>(n));
     return result;
   }
@@ -60,18 +56,17 @@ class CudnnDescriptor {
     check(cudnnBackendGetAttribute(get(), name, type, 1, &n, &result), "an attribute's value");
     return result;
   }
-  /// Descriptors of `kind` that this one refers to: how many is asked first unless it is given.
+  /// Descriptors of `kind` that this one refers to, at most `most`.
   std::vector<CudnnDescriptor> descriptors(cudnnBackendAttributeName_t name,
-                                           cudnnBackendDescriptorType_t kind, int64_t how_many = -1) const {
+                                           cudnnBackendDescriptorType_t kind, int64_t most) const {
     std::vector<CudnnDescriptor> result;
     std::vector<cudnnBackendDescriptor_t> raw;
-    int64_t n = how_many < 0 ? count(name, CUDNN_TYPE_BACKEND_DESCRIPTOR) : how_many;
+    int64_t n = most;
     for (int64_t i = 0; i < n; ++i) {
       result.emplace_back(kind);
       raw.push_back(result.back().get());
     }
-    if (n == 0) return result;
-    check(cudnnBackendGetAttribute(get(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, n, &n, raw.data()),
+    check(cudnnBackendGetAttribute(get(), name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, &n, raw.data()),
           "descriptors");
     result.erase(result.begin() + n, result.end());
     return result;

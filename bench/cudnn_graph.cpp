@@ -19,6 +19,7 @@ using cuda::ConvOp;
 enum TensorId : int64_t { kX = 1, kW, kY, kBias, kAdded, kRaw, kBetween };
 
 constexpr int64_t kAlignment = 16;
+constexpr int64_t kMostConfigs = 128;  // of one mode of the heuristics
 
 // Given as NCHW, stored as NHWC without gaps; weights likewise, with o for n.
 CudnnDescriptor tensor(int64_t id, cudnnDataType_t type, int64_t n, int64_t c, int64_t h, int64_t w,
@@ -188,8 +189,8 @@ CudnnDescriptor engine_of(const CudnnDescriptor& config) {
 std::string name_of(const CudnnDescriptor& config) {
   std::string name = "engine " + std::to_string(engine_of(config).value<int64_t>(
                                      CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64));
-  for (const CudnnDescriptor& knob :
-       config.descriptors(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR)) {
+  for (const CudnnDescriptor& knob : config.descriptors(
+           CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_KNOB_TYPE_COUNTS)) {
     const auto type =
         knob.value<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE);
     const auto value = knob.value<int64_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64);
@@ -200,7 +201,7 @@ std::string name_of(const CudnnDescriptor& config) {
 
 bool wanted(const CudnnDescriptor& config, bool tensor_cores) {
   for (const auto note : engine_of(config).values<cudnnBackendNumericalNote_t>(
-           CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE)) {
+           CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT)) {
     if (note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) return false;
     if (!tensor_cores &&
         (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS))
@@ -213,14 +214,13 @@ bool wanted(const CudnnDescriptor& config, bool tensor_cores) {
 // number.
 std::vector<Config> configs_of(const CudnnDescriptor& graph, bool tensor_cores) {
   std::vector<Config> result;
-  for (const cudnnBackendHeurMode_t mode :
-       {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_INSTANT}) {
+  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK, CUDNN_HEUR_MODE_B}) {
     CudnnDescriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristics.set_descriptors(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, {graph});
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
     if (cudnnBackendFinalize(heuristics.get()) != CUDNN_STATUS_SUCCESS) continue;  // no engine in this mode
-    for (const CudnnDescriptor& config :
-         heuristics.descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)) {
+    for (const CudnnDescriptor& config : heuristics.descriptors(
+             CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, kMostConfigs)) {
       const std::string name = name_of(config);
       const bool known =
           std::any_of(result.begin(), result.end(), [&](const Config& c) { return c.name == name; });
