@@ -81,7 +81,8 @@ int run(const Options& o) {
   cuda::use_device(o.device);
   const CudaTimer timer(cuda::queue().stream);
   ordered_json result{{"commit", o.commit}, {"machine", cuda_machine()}};
-  result["network"] = result["training"] = ordered_json::array();
+  result["network"] = ordered_json::array();
+  result["training"] = ordered_json::array();
   std::printf(
       "%s, commit %s\n\n| network | precision | tile | ms per 2^20 pixels | with copies "
       "|\n|---|---|---|---|---|\n",
