@@ -169,7 +169,8 @@ Tensor Model::residual(Tensor image) const {
 Checkpoint Model::to_checkpoint() const {
   Checkpoint checkpoint;
   checkpoint.meta = meta_of(*this).dump();
-  for (const Parameter& p : params->list()) checkpoint.tensors.emplace_back(p.name, p.var.value().to(Device::cpu));
+  for (const Parameter& p : params->list())
+    checkpoint.tensors.emplace_back(p.name, p.var.value().to(Device::cpu));
   return checkpoint;
 }
 

@@ -66,7 +66,8 @@ class Model {
   /// Moves the weights to `device`; images are sent there and their results fetched. Errors: device, limit.
   void to(Device device) { params->to(device); }
   Device device() const { return params->list().front().var.value().device(); }
-  /// The network's result, without means, for an image on the processor; in its memory again. Records nothing.
+  /// The network's result, without means, for an image on the processor; in its memory again. Records
+  /// nothing.
   Tensor residual(Tensor image) const;
 
   const NetworkOptions& options() const { return network->options(); }

@@ -4,13 +4,17 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <sstream>
 
 #include "idn/scene_plan.h"
+#include "idn/tile_computer.h"
 #include "idn/value_range.h"
 #include "tensor/allocator.h"
+#include "tensor/device_cuda.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 #include "tensor/random.h"
 
 namespace sr {
@@ -48,6 +52,18 @@ ValueRange choose_range(TiffReader& reader, const Model* model, const SceneOptio
   return told(meter.range(), "measured over the scene, 0.1 to 99.9 percent");
 }
 
+// What each thread that computes on a GPU may take of its memory: all of them get as much as the fullest one
+// has.
+int64_t bytes_per_tile(const std::vector<int>& gpus) {
+  constexpr double kShare =
+      0.8;  // of what is free: the rest is for what the runtime loads and holes between blocks
+  int64_t least = std::numeric_limits<int64_t>::max();
+  if constexpr (cuda::kBuilt) {
+    for (const int gpu : gpus) least = std::min(least, cuda::device_properties(gpu).free_bytes);
+  }
+  return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
+}
+
 TiffInfo fine_info(const TiffInfo& info, int factor) {
   TiffInfo fine = info;
   fine.width *= factor;
@@ -75,18 +91,19 @@ void write_mask(TiffWriter& writer, TiffReader& reader, const TileGrid& grid, in
 
 // Random windows computed anew with twice the margin and compared with the file.
 void verify(const std::string& path, TiffReader& reader, const Model& model, const SceneSettings& s,
-            int windows, const SceneEvents& events) {
+            int windows, std::optional<int> gpu, const SceneEvents& events) {
   constexpr int64_t kSide = 48;
   const TiffInfo& info = reader.info();
   const Reach margin = margin_for(&model, s) + margin_for(&model, s);
   TiffReader written(path, {.cache_bytes = 0});
+  TileComputer compute(&model, s, false, gpu);
   Random random{static_cast<uint64_t>(info.width * 31 + info.height)};
   for (int i = 0; i < windows; ++i) {
     events.progress(0, info.width * info.height);  // it may want to stop
     const int64_t w = std::min(kSide, info.width), h = std::min(kSide, info.height);
     const Window core{random.integer(info.width - w + 1), random.integer(info.height - h + 1), w, h};
     const Tile tile = tile_around(core, info.width, info.height, margin);
-    const Raster again = upscale_tile(&model, s, reader.read(tile.read), tile, false).result;
+    const Raster again = compute(reader.read(tile.read), tile).result;
     const Raster stored = written.read(again.window);
     if (std::memcmp(again.samples.data(), stored.samples.data(), again.samples.size()) != 0)
       throw Error(Error::Kind::format, path, ": the window at ", again.window.x, ", ", again.window.y, " of ",
@@ -129,10 +146,13 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   NetworkOptions network;
   network.factor = factor;
   SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
+  const std::vector<int> gpus = used ? options.gpus : std::vector<int>();
   const ScenePlan plan = plan_scene(reader, used, settings,
                                     {.max_memory_bytes = options.max_memory_bytes,
                                      .num_tiles_w = options.num_tiles_w,
                                      .num_tiles_h = options.num_tiles_h,
+                                     .gpus = gpus.size(),
+                                     .gpu_bytes = bytes_per_tile(gpus),
                                      .results = (used ? 1 : 0) + (with_bicubic ? 1 : 0)});
   const TileGrid& grid = plan.grid;
   reader.set_cache_limit(plan.cache_bytes);
@@ -152,7 +172,8 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
                  if (upscaled) upscaled->write(tile.result);
                  if (bicubic) bicubic->write(*tile.bicubic);
                },
-           .progress = [&](int64_t done) { events.progress(done, all); }});
+           .progress = [&](int64_t done) { events.progress(done, all); }},
+          gpus);
   for (TiffWriter* writer : {upscaled.get(), bicubic.get()}) {
     if (!writer) continue;
     if (info.has_mask) write_mask(*writer, reader, grid, factor, events);
@@ -160,7 +181,8 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   }
   if (!used || options.verify_windows == 0) return;
   try {
-    verify(results.upscaled, reader, *used, settings, options.verify_windows, events);
+    const auto gpu = gpus.empty() ? std::nullopt : std::optional(gpus[0]);
+    verify(results.upscaled, reader, *used, settings, options.verify_windows, gpu, events);
   } catch (...) {
     std::filesystem::remove(results.upscaled);
     throw;

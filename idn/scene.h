@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "idn/upscale.h"
 #include "io/tiff_writer.h"
@@ -17,6 +18,7 @@ struct SceneOptions {
   Compression compression = Compression::deflate;
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
+  std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
   int verify_windows = 0;                ///< recompute so many windows afterwards and compare with the file
 };
 

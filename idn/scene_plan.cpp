@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "idn/upscale.h"
+#include "idn/upscale_tile_on_cuda.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 
 namespace sr {
 namespace {
@@ -16,7 +18,9 @@ constexpr int64_t kLargestCore = 2048, kSmallestCore = 16;
 constexpr double kGoodEnough = 1.02;  // margins that cost less are not worth more memory
 constexpr int64_t kCacheShare = 8;    // the cache takes such a part of what the computing takes
 constexpr int64_t kWriterBlocks = 3;  // of the result: assembled, predicted, compressed
-constexpr int64_t kIndexBytes = 48;   // per block of the result: libtiff's lists, and once more when it ends
+constexpr int64_t kFillingBytes =
+    4 + 4 + 1 + 8;                   // per sample: its value, twice; whether it is a hole; the fill's list
+constexpr int64_t kIndexBytes = 48;  // per block of the result: libtiff's lists, and once more when it ends
 
 int64_t bytes_of(const Model& model) {
   int64_t values = 0;
@@ -61,8 +65,12 @@ int64_t Planner::tile_bytes(const Tile& tile) const {
   const int64_t f2 = int64_t{settings_.factor} * settings_.factor;
   const int64_t coarse = tile.read.pixels() * (sample_bytes() + (info_.has_mask ? 1 : 0));
   const int64_t fine = tile.core.pixels() * f2 * sample_bytes() * options_.results;
-  return working_bytes(model_, settings_, tile) + kWindowsInFlight * coarse +
-         (kWindowsInFlight + kUniformTiles) * fine;
+  const TilesInFlight tiles = tiles_in_flight(options_.gpus);
+  const int64_t in_and_out = tiles.windows * coarse + tiles.fine * fine;
+  if (options_.gpus == 0) return in_and_out + working_bytes(model_, settings_, tile);
+  // Each thread's pinned memory, and where holes are filled, samples as float32.
+  const int64_t filling = settings_.may_have_holes ? tile.read.pixels() * info_.bands * kFillingBytes : 0;
+  return in_and_out + kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling);
 }
 
 // Blocks that a tile covers in part wait for its neighbours: at most a row of them through the whole result.
@@ -79,9 +87,13 @@ ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
   const Tile tile{{0, 0, w, h},
                   {0, 0, std::min(info_.width, w + margin_.before + margin_.after),
                    std::min(info_.height, h + margin_.before + margin_.after)}};
-  ScenePlan plan{{info_.width, info_.height, w, h, margin_}, 0, 0};
+  ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_}};
   const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tile_bytes(tile);
   plan.cache_bytes = computing / kCacheShare;
+  if constexpr (cuda::kBuilt) {
+    if (options_.gpus > 0)
+      plan.gpu_bytes = cuda::device_bytes(*model_, settings_, tile, sr::bytes_of(info_.type));
+  }
   plan.peak_bytes = computing + plan.cache_bytes + reader_.decoding_bytes() + writer_bytes(w, h);
   return plan;
 }
@@ -117,7 +129,7 @@ std::optional<ScenePlan> Planner::best(const std::vector<int64_t>& widths,
       const double costs = cost(w, h);
       if (best && costs >= least) continue;
       const ScenePlan plan = with_tiles(w, h);
-      if (plan.peak_bytes > options_.max_memory_bytes) continue;
+      if (plan.peak_bytes > options_.max_memory_bytes || plan.gpu_bytes > options_.gpu_bytes) continue;
       best = plan, least = costs;
     }
   return best;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "idn/upscale_tile.h"
 
@@ -13,12 +14,15 @@ constexpr int kResultBlock = 256;  ///< side of a block of the result
 struct PlanOptions {
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
-  int results = 1;                       ///< files that are written
+  size_t gpus = 0;                       ///< that compute; 0 = the processor
+  int64_t gpu_bytes = std::numeric_limits<int64_t>::max();  ///< of a GPU's memory, for one tile
+  int results = 1;                                          ///< files that are written
 };
 
 struct ScenePlan {
   TileGrid grid;
   int64_t cache_bytes = 0;  ///< for TiffReader::set_cache_limit
+  int64_t gpu_bytes = 0;    ///< of a GPU's memory, for one tile; 0 = there is none
   int64_t peak_bytes = 0;   ///< of the whole program, estimated from above
 };
 

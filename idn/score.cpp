@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "io/image_source.h"
 #include "idn/luma.h"
 #include "idn/metrics.h"
 #include "idn/super_resolve.h"
+#include "io/image_source.h"
 #include "tensor/error.h"
 #include "tensor/resize.h"
 

@@ -1,16 +1,16 @@
 #include "idn/upscale.h"
 
+#include <omp.h>
+
 #include <algorithm>
-#include <array>
-#include <cstring>
+#include <condition_variable>
 #include <exception>
-#include <list>
 #include <mutex>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "idn/bounded_queue.h"
+#include "idn/tile_computer.h"
 
 namespace sr {
 namespace {
@@ -32,102 +32,136 @@ class Failure {
 };
 
 struct ReadTile {
+  int64_t index = 0;
   Tile tile;
   Raster window;
 };
 
-// Computes tiles, but uniform ones (sea, collars, blocks that the file leaves out) only once: windows of the
-// same pixel all over, as far from their tile's core and as large, become the same bits.
-class TileComputer {
+// Brings what several threads make into order: each waits until it is its turn.
+class Turns {
  public:
-  TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic)
-      : model_(model), settings_(settings), with_bicubic_(with_bicubic) {}
+  explicit Turns(BoundedQueue<FineTile>& to) : to_(to) {}
 
-  FineTile operator()(const ReadTile& next) {
-    std::optional<Key> key = key_of_uniform(next);
-    if (!key) return upscale_tile(model_, settings_, next.window, next.tile, with_bicubic_);
-    const auto kept =
-        std::find_if(kept_.begin(), kept_.end(), [&](const auto& k) { return k.first == *key; });
-    if (kept != kept_.end()) {
-      kept_.splice(kept_.begin(), kept_, kept);
-      return moved_to(next.tile.core, kept_.front().second);
-    }
-    if (kept_.size() == kUniformTiles) kept_.pop_back();
-    kept_.emplace_front(std::move(*key),
-                        upscale_tile(model_, settings_, next.window, next.tile, with_bicubic_));
-    return kept_.front().second;
+  /// False if it was closed.
+  bool push(int64_t index, FineTile tile) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return closed_ || next_ == index; });
+    if (closed_ || !to_.push(std::move(tile))) return false;
+    ++next_;
+    changed_.notify_all();
+    return true;
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
   }
 
  private:
-  // The one pixel (and its mask), and where the core lies in the window.
-  using Key = std::pair<std::vector<std::byte>, std::array<int64_t, 6>>;
+  BoundedQueue<FineTile>& to_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int64_t next_ = 0;
+  bool closed_ = false;
+};
 
-  static bool repeats(const void* bytes, size_t size, size_t period) {
-    const auto* first = static_cast<const std::byte*>(bytes);
-    return size <= period || std::memcmp(first, first + period, size - period) == 0;
+// The threads that compute on GPUs, between the queue of read tiles and that of computed ones.
+class GpuThreads {
+ public:
+  GpuThreads(const Model* model, const SceneSettings& settings, bool with_bicubic,
+             const std::vector<int>& gpus, BoundedQueue<ReadTile>& from, Failure& failure)
+      : computed_(1), turns_(computed_) {
+    const int count = kThreadsPerGpu * static_cast<int>(gpus.size());
+    const int share = std::max(1, omp_get_max_threads() / std::max(1, count));
+    for (int i = 0; i < count; ++i)
+      threads_.emplace_back(
+          [&, gpu = gpus[static_cast<size_t>(i) % gpus.size()], share, with_bicubic, model] {
+            try {
+              omp_set_num_threads(share);  // holes are found and filled by the processor
+              TileComputer compute(model, settings, with_bicubic, gpu);
+              while (std::optional<ReadTile> next = from.pop())
+                if (!turns_.push(next->index, compute(next->window, next->tile))) break;
+            } catch (...) {
+              failure.capture();
+              from.close();
+              close();
+            }
+          });
+  }
+  ~GpuThreads() {
+    for (std::thread& t : threads_) t.join();
+  }
+  GpuThreads(const GpuThreads&) = delete;
+  GpuThreads& operator=(const GpuThreads&) = delete;
+
+  std::optional<FineTile> pop() { return computed_.pop(); }
+  void close() {
+    computed_.close();
+    turns_.close();
   }
 
-  static std::optional<Key> key_of_uniform(const ReadTile& next) {
-    const auto& [window, bands, type, samples, mask] = next.window;
-    const auto pixel_bytes = static_cast<size_t>(bands * bytes_of(type));
-    if (!repeats(samples.data(), samples.size(), pixel_bytes)) return {};
-    if (!repeats(mask.data(), mask.size(), 1)) return {};
-    std::vector<std::byte> pixel(samples.begin(), samples.begin() + static_cast<ptrdiff_t>(pixel_bytes));
-    if (!mask.empty()) pixel.push_back(std::byte{mask[0]});
-    const auto& [core, read] = next.tile;
-    return Key{std::move(pixel), {core.x - read.x, core.y - read.y, core.w, core.h, read.w, read.h}};
-  }
-
-  FineTile moved_to(const Window& core, FineTile fine) const {
-    const int64_t f = settings_.factor;
-    const Window place{core.x * f, core.y * f, core.w * f, core.h * f};
-    fine.result.window = place;
-    if (fine.bicubic) fine.bicubic->window = place;
-    return fine;
-  }
-
-  const Model* model_;
-  const SceneSettings& settings_;
-  bool with_bicubic_;
-  std::list<std::pair<Key, FineTile>> kept_;  // the last used first
+ private:
+  BoundedQueue<FineTile> computed_;
+  Turns turns_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace
 
+TilesInFlight tiles_in_flight(size_t gpus) {
+  const int threads = gpus == 0 ? 1 : kThreadsPerGpu * static_cast<int>(gpus);
+  const int handed_over = gpus == 0 ? 0 : 1;  // from the GPUs' threads to the caller's
+  return {2 + threads, 2 + threads + handed_over + threads * kUniformTiles};
+}
+
 void upscale(const Model* model, const SceneSettings& settings, const TileGrid& grid, bool with_bicubic,
-             const UpscaleStreams& streams) {
+             const UpscaleStreams& streams, const std::vector<int>& gpus) {
   BoundedQueue<ReadTile> ahead(1);
   BoundedQueue<FineTile> behind(1);
   Failure failure;
-  const auto close_all = [&] {
-    ahead.close();
-    behind.close();
-  };
   std::thread reader([&] {
     try {
       for (int64_t i = 0; i < grid.size(); ++i)
-        if (const Tile tile = grid[i]; !ahead.push({tile, streams.read(tile.read)})) break;
-      ahead.close();
+        if (const Tile tile = grid[i]; !ahead.push({i, tile, streams.read(tile.read)})) break;
     } catch (...) {
       failure.capture();
-      close_all();
+      behind.close();
     }
+    ahead.close();
   });
   std::thread writer([&] {
     try {
       while (std::optional<FineTile> fine = behind.pop()) streams.write(std::move(*fine));
     } catch (...) {
       failure.capture();
-      close_all();
+      ahead.close();
+      behind.close();
     }
   });
+  int64_t tiles = 0, pixels = 0;
+  // False if there is nobody who takes it.
+  const auto hand_on = [&](FineTile fine) {
+    if (!behind.push(std::move(fine))) return false;
+    streams.progress(pixels += grid[tiles++].core.pixels());
+    return true;
+  };
   try {
-    TileComputer compute(model, settings, with_bicubic);
-    int64_t done = 0;
-    while (std::optional<ReadTile> next = ahead.pop()) {
-      const int64_t pixels = next->tile.core.pixels();
-      if (!behind.push(compute(*next))) break;
-      streams.progress(done += pixels);
+    if (gpus.empty()) {
+      TileComputer compute(model, settings, with_bicubic);
+      while (std::optional<ReadTile> next = ahead.pop())
+        if (!hand_on(compute(next->window, next->tile))) break;
+    } else {
+      GpuThreads threads(model, settings, with_bicubic, gpus, ahead, failure);
+      try {
+        while (tiles < grid.size()) {
+          std::optional<FineTile> fine = threads.pop();
+          if (!fine || !hand_on(std::move(*fine))) break;
+        }
+      } catch (...) {
+        failure.capture();
+      }
+      ahead.close();
+      threads.close();
     }
   } catch (...) {
     failure.capture();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "idn/upscale_tile.h"
 
@@ -16,14 +17,20 @@ struct UpscaleStreams {
   std::function<void(int64_t pixels_done)> progress = [](int64_t) {};
 };
 
-/// Runs all tiles through upscale_tile, those of the same pixel all over only once. An exception of any stage
-/// ends the others and comes out here.
+/// Runs all tiles through upscale_tile, those of the same pixel all over only once; on the processor, or
+/// shared out among GPUs by their numbers. An exception of any stage ends the others and comes out here.
 void upscale(const Model* model, const SceneSettings& settings, const TileGrid& grid, bool with_bicubic,
-             const UpscaleStreams& streams);
+             const UpscaleStreams& streams, const std::vector<int>& gpus = {});
 
-/// Read windows that are in memory at once: one being read, one waiting, one being computed; fine tiles
-/// likewise, and the last uniform ones: in a row of tiles the first, those between and the last differ.
-constexpr int kWindowsInFlight = 3;
-constexpr int kUniformTiles = 3;
+/// Threads that compute tiles on one GPU, each with a stream of its own: while one computes, another's
+/// numbers come and go.
+constexpr int kThreadsPerGpu = 2;
+
+/// Tiles that are in memory at once: read windows (being read, waiting, being computed) and fine tiles
+/// likewise, uniform ones that are kept included.
+struct TilesInFlight {
+  int windows, fine;
+};
+TilesInFlight tiles_in_flight(size_t gpus);
 
 }  // namespace sr

@@ -28,19 +28,6 @@ ColourMode default_mode(const TiffInfo& info, int colour_bands, int nchan) {
   return rgb8 ? ColourMode::luma : ColourMode::per_band;
 }
 
-// Samples on the network's scale: (value - low) / (high - low).
-Tensor normalized(const Raster& raster, const ValueRange& range) {
-  Tensor values(Shape{1, raster.window.h, raster.window.w, raster.bands});
-  const double scale = 1 / (range.high - range.low);
-  with_sample_type(raster.type, [&](auto zero) {
-    const auto* samples = raster.data<decltype(zero)>();
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < values.shape().size(); ++i)
-      values.data()[i] = static_cast<float>((static_cast<double>(samples[i]) - range.low) * scale);
-  });
-  return values;
-}
-
 Tensor cropped(const Tensor& x, const Window& window) {
   Tensor y(Shape{1, window.h, window.w, x.shape().c});
   const int64_t row = window.w * x.shape().c;
@@ -74,7 +61,8 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile) {
     const float limited = std::clamp(input.data()[i], kLowestInput, kHighestInput);
     input.data()[i] = limited - static_cast<float>(means.down[static_cast<size_t>(i % c)]);
   }
-  Tensor y = cropped(model.residual(std::move(input)), scaled(relative(tile.core, tile.read), model.factor()));
+  Tensor y =
+      cropped(model.residual(std::move(input)), scaled(relative(tile.core, tile.read), model.factor()));
   for (int64_t i = 0; i < y.shape().size(); ++i) {
     const auto k = static_cast<size_t>(i % c);
     y.data()[i] += static_cast<float>(means.gt[k] - means.bic_up[k]);
@@ -151,6 +139,18 @@ Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& wind
 
 }  // namespace
 
+Tensor normalized(const Raster& raster, const ValueRange& range) {
+  Tensor values(Shape{1, raster.window.h, raster.window.w, raster.bands});
+  const double scale = 1 / (range.high - range.low);
+  with_sample_type(raster.type, [&](auto zero) {
+    const auto* samples = raster.data<decltype(zero)>();
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < values.shape().size(); ++i)
+      values.data()[i] = static_cast<float>((static_cast<double>(samples[i]) - range.low) * scale);
+  });
+  return values;
+}
+
 std::vector<int> SceneSettings::colour_bands() const {
   std::vector<int> list;
   for (int b = 0; b < bands; ++b)
@@ -202,7 +202,7 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
     return out;
   }
   Tensor values = normalized(window, s.range);
-  if (holes) fill_invalid(values, invalid, 0.5f);
+  if (holes) fill_invalid(values, invalid, kFillBeyond);
   Tensor fine = bicubic_core(values, tile, s.factor);
   const auto finished = [&] {
     Raster raster = to_samples(fine, s, fine_window, window.type);

@@ -56,6 +56,11 @@ struct FineTile {
 FineTile upscale_tile(const Model* model, const SceneSettings& settings, const Raster& window,
                       const Tile& tile, bool with_bicubic);
 
+/// Samples on the network's scale, (sample - low) / (high - low), as [1, h, w, bands].
+Tensor normalized(const Raster& raster, const ValueRange& range);
+/// What holes become that are deeper than filling reaches.
+constexpr float kFillBeyond = 0.5f;
+
 /// Bytes that upscale_tile needs at most beside the samples that go in and out.
 int64_t working_bytes(const Model* model, const SceneSettings& settings, const Tile& tile);
 

@@ -1,3 +1,6 @@
+#include <array>
+#include <utility>
+
 #include "tensor/conv2d_cuda.h"
 #include "tensor/device_cuda.h"
 #include "tensor/error.h"
@@ -30,11 +33,20 @@ ConvDevice device() {
   return {q.stream, q.blocks / 8};
 }
 
-Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+Tensor pack(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
   Tensor packed(Shape{1, 1, 1, (conv2d_workspace(op, d, types) + 3) / 4}, DType::f32, Device::cuda);
   const Tensor whole = weight.is_contiguous() ? weight : weight.clone();
   conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), device());
   return packed;
+}
+
+PackedWeights*& kept_weights() {
+  thread_local PackedWeights* kept = nullptr;
+  return kept;
+}
+
+Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+  return kept_weights() ? (*kept_weights())(op, d, types, weight) : pack(op, d, types, weight);
 }
 
 const float* bias_of(const Tensor& bias) {
@@ -43,12 +55,35 @@ const float* bias_of(const Tensor& bias) {
 
 }  // namespace
 
+KeepPacked::KeepPacked(PackedWeights& packed) : before_(std::exchange(kept_weights(), &packed)) {}
+
+KeepPacked::~KeepPacked() {
+  kept_weights() = before_;
+}
+
+Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+  const int64_t numbers = (static_cast<int64_t>(types.x) * 4 + static_cast<int64_t>(types.y)) * 4 +
+                          static_cast<int64_t>(types.math);
+  const std::array<int64_t, 8> key{reinterpret_cast<int64_t>(weight.address()),
+                                   static_cast<int64_t>(op),
+                                   static_cast<int64_t>(conv2d_kernel(op, d, types)),
+                                   d.stride,
+                                   d.groups,
+                                   d.pad_h,
+                                   numbers,
+                                   conv2d_workspace(op, d, types)};
+  auto entry = packed_.find(key);
+  if (entry == packed_.end())
+    entry = packed_.emplace(key, std::pair(weight, pack(op, d, types, weight))).first;
+  return entry->second.second;
+}
+
 DType conv2d_storage(const Tensor& x, int64_t channels) {
   return channels < kImageChannels && x.shape().c < kImageChannels ? DType::f32 : storage(precision());
 }
 
-void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
-                 const std::vector<Tensor>& added) {
+void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Conv2dOptions& options, const std::vector<Tensor>& added) {
   ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
   const ConvTypes types{x.dtype(), y.dtype(), math()};
@@ -58,8 +93,8 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   epilogue.leak = options.leak;
   for (size_t i = 0; i < added.size(); ++i) {
     if (added[i].dtype() != y.dtype())
-      throw Error(Error::Kind::usage, "conv2d: an added tensor is stored as ", added[i].dtype(), ", the result as ",
-                  y.dtype());
+      throw Error(Error::Kind::usage, "conv2d: an added tensor is stored as ", added[i].dtype(),
+                  ", the result as ", y.dtype());
     epilogue.added[i] = {added[i].address(), added[i].pitch(), added[i].shape().c};
   }
   conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device());
@@ -78,14 +113,16 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   return dx;
 }
 
-Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight, const Conv2dOptions& options) {
+Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
+                          const Conv2dOptions& options) {
   ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
   const ConvTypes types{x.dtype(), dy.dtype(), math()};
   Tensor dw(weight, DType::f32, Device::cuda);
-  Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types) + 3) / 4}, DType::f32, Device::cuda);
-  conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(), static_cast<float*>(dw.address()),
-                     device());
+  Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types) + 3) / 4}, DType::f32,
+                 Device::cuda);
+  conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),
+                     static_cast<float*>(dw.address()), device());
   return dw;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tensor/cuda_error.h"
+#include "tensor/device_pool_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -29,13 +30,15 @@ int counted_devices() {
     throw Error(Error::Kind::device, "cuda: the driver is for CUDA ", version(driver), ", this build wants ",
                 version(runtime), "; update the driver, or use --device cpu");
   if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0))
-    throw Error(Error::Kind::device, "cuda: there is no device that can be used (CUDA_VISIBLE_DEVICES hides some); ",
+    throw Error(Error::Kind::device,
+                "cuda: there is no device that can be used (CUDA_VISIBLE_DEVICES hides some); ",
                 "use --device cpu");
   check(status, "cuda: counting the devices");
   return count;
 }
 
-// Streams outlive the threads that use them: memory that a thread leaves behind is freed in its stream's order.
+// Streams outlive the threads that use them: memory that a thread leaves behind is freed in its stream's
+// order.
 class Streams {
  public:
   cudaStream_t take(int device) {
@@ -63,7 +66,8 @@ class Streams {
 };
 
 Streams& streams() {
-  static Streams* all = new Streams;  // never destroyed: tensors in static objects may outlive any order of exit
+  static Streams* all =
+      new Streams;  // never destroyed: tensors in static objects may outlive any order of exit
   return *all;
 }
 
@@ -93,7 +97,8 @@ struct Place {
                   " device", count == 1 ? "" : "s", "; their numbers start at 0");
     leave();
     check(cudaSetDevice(index), "cuda: choosing the device");
-    check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, index), "cuda: the device");
+    check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, index),
+          "cuda: the device");
     keep_freed_memory(index);
     stream = streams().take(index);
     device = index;
@@ -109,6 +114,25 @@ Place& place() {
   Place& here = thread_place();
   if (!here.stream) here.enter(here.device);
   return here;
+}
+
+std::shared_ptr<DevicePool>& thread_pool() {
+  thread_local std::shared_ptr<DevicePool> pool;
+  return pool;
+}
+
+void* device_memory(int64_t bytes, cudaStream_t stream) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free_bytes = 0, total = 0;
+    check(cudaMemGetInfo(&free_bytes, &total), "cuda: the device's memory");
+    throw Error(Error::Kind::limit, "cuda: ", bytes, " bytes do not fit into the device's memory, of which ",
+                free_bytes, " of ", total, " are free");
+  }
+  check(status, "cuda: memory");
+  return memory;
 }
 
 constexpr const char* kPrecisionNames[] = {"fp32", "tf32", "bf16", "fp16"};
@@ -146,6 +170,10 @@ void use_device(int index) {
   if (!here.stream || here.device != index) here.enter(index);
 }
 
+int device_index() {
+  return place().device;
+}
+
 Queue queue() {
   const Place& here = place();
   return {here.stream, 8 * here.multiprocessors};
@@ -155,19 +183,36 @@ void synchronize() {
   check(cudaStreamSynchronize(place().stream), "cuda: waiting for the device");
 }
 
+DevicePool::~DevicePool() {
+  for (const auto& [bytes, block] : free_) cudaFreeAsync(block, stream_);
+}
+
+void* DevicePool::take(int64_t bytes, CUstream_st* stream) {
+  stream_ = stream;
+  if (const auto block = free_.find(bytes); block != free_.end()) {
+    void* memory = block->second;
+    free_.erase(block);
+    return memory;
+  }
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &status), "cuda: recording");
+  if (status != cudaStreamCaptureStatusNone)
+    throw Error(Error::Kind::usage,
+                "cuda: what is recorded asks for other memory than when it was run before");
+  return device_memory(bytes, stream);
+}
+
+UsePool::UsePool(std::shared_ptr<DevicePool> pool) : before_(std::exchange(thread_pool(), std::move(pool))) {}
+
+UsePool::~UsePool() {
+  thread_pool() = std::move(before_);
+}
+
 std::shared_ptr<void> allocate(int64_t bytes) {
   cudaStream_t stream = place().stream;
-  void* memory = nullptr;
-  const cudaError_t status = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    size_t free_bytes = 0, total = 0;
-    check(cudaMemGetInfo(&free_bytes, &total), "cuda: the device's memory");
-    throw Error(Error::Kind::limit, "cuda: ", bytes, " bytes do not fit into the device's memory, of which ",
-                free_bytes, " of ", total, " are free");
-  }
-  check(status, "cuda: memory");
-  return {memory, [stream](void* block) { cudaFreeAsync(block, stream); }};
+  if (const std::shared_ptr<DevicePool> pool = thread_pool())
+    return {pool->take(bytes, stream), [pool, bytes](void* block) { pool->give_back(block, bytes); }};
+  return {device_memory(bytes, stream), [stream](void* block) { cudaFreeAsync(block, stream); }};
 }
 
 void copy_to_device(void* device, const void* host, int64_t bytes) {
@@ -192,6 +237,30 @@ Precision precision_named(const std::string& name) {
   for (const Precision p : {Precision::fp32, Precision::tf32, Precision::bf16, Precision::fp16})
     if (name == name_of(p)) return p;
   throw Error(Error::Kind::usage, "precision '", name, "'; want fp32, tf32, bf16 or fp16");
+}
+
+PinnedMemory::~PinnedMemory() {
+  cudaFreeHost(data_);
+}
+
+void* PinnedMemory::reserve(int64_t bytes) {
+  if (bytes <= bytes_) return data_;
+  place();  // on the thread's device
+  cudaFreeHost(std::exchange(data_, nullptr));
+  bytes_ = 0;
+  check(cudaMallocHost(&data_, static_cast<size_t>(bytes)), "cuda: pinned memory of the host");
+  bytes_ = bytes;
+  return data_;
+}
+
+void start_copy_to_device(void* device, const void* pinned, int64_t bytes) {
+  check(cudaMemcpyAsync(device, pinned, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, place().stream),
+        "cuda: a copy to the device");
+}
+
+void start_copy_to_host(void* pinned, const void* device, int64_t bytes) {
+  check(cudaMemcpyAsync(pinned, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, place().stream),
+        "cuda: a copy from the device");
 }
 
 void set_precision(Precision precision) {

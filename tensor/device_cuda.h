@@ -1,5 +1,5 @@
-// The GPUs of this machine: which there are, a stream for each thread, their memory. Only a build with CUDA has it;
-// elsewhere tensor.h's Device::cuda is refused.
+// The GPUs of this machine: which there are, a stream for each thread, their memory. Only a build with CUDA
+// has it; elsewhere tensor.h's Device::cuda is refused.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,19 @@ struct DeviceProperties {
   int64_t total_bytes = 0, free_bytes = 0;
 };
 
-/// At least 1. Errors: device (no driver, one that is older than this build's runtime, or no device; what to do).
+/// At least 1. Errors: device (no driver, one that is older than this build's runtime, or no device; what to
+/// do).
 int device_count();
 
 /// Of device `index`. Errors: device (there is none of this number; how many there are).
 DeviceProperties device_properties(int index);
 
-/// Makes `index` the device of the calling thread; a thread that never called it has device 0. Tensors belong to the
-/// device of the thread that made them. Errors: device.
+/// Makes `index` the device of the calling thread; a thread that never called it has device 0. Tensors belong
+/// to the device of the thread that made them. Errors: device.
 void use_device(int index);
+
+/// The number of the calling thread's device.
+int device_index();
 
 /// The calling thread's stream on its device. What one thread asks for is done in order.
 Queue queue();
@@ -33,14 +37,36 @@ Queue queue();
 /// Waits for everything that the calling thread has asked for. Errors: device (a kernel failed).
 void synchronize();
 
-/// Memory of the thread's device, in the order of its stream; freed memory stays with the process for the next tensors.
-/// Errors: limit (with what is free), device.
+/// Memory of the thread's device, in the order of its stream; freed memory stays with the process for the
+/// next tensors. Errors: limit (with what is free), device.
 std::shared_ptr<void> allocate(int64_t bytes);
 
-/// Copies to and from the device, in order with the thread's kernels. Both return when the host's memory may be changed
-/// or read. Errors: device.
+/// Copies to and from the device, in order with the thread's kernels. Both return when the host's memory may
+/// be changed or read. Errors: device.
 void copy_to_device(void* device, const void* host, int64_t bytes);
 void copy_to_host(void* host, const void* device, int64_t bytes);
+
+/// Memory of the host that copies to and from the device reach by themselves, while the processor does other
+/// things.
+class PinnedMemory {
+ public:
+  PinnedMemory() = default;
+  ~PinnedMemory();
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
+
+  /// At least so many bytes; what was there before is lost if it must grow. Errors: limit, device.
+  void* reserve(int64_t bytes);
+
+ private:
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+/// Copies in the order of the thread's stream; the host's memory must be pinned, and left alone until
+/// synchronize().
+void start_copy_to_device(void* device, const void* pinned, int64_t bytes);
+void start_copy_to_host(void* pinned, const void* device, int64_t bytes);
 
 /// How convolutions on a device compute, and what their results are stored as.
 enum class Precision {

@@ -1,8 +1,11 @@
-// What the operations of this folder do when their tensors lie in the memory of a CUDA device: after the checks, which are
-// the same for all devices, they call the function of the same name here. Results and workspaces are allocated here; the
-// numbers are computed in *_cuda.cu.
+// What the operations of this folder do when their tensors lie in the memory of a CUDA device: after the
+// checks, which are the same for all devices, they call the function of the same name here. Results and
+// workspaces are allocated here; the numbers are computed in *_cuda.cu.
 #pragma once
 
+#include <array>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "tensor/conv2d.h"
@@ -17,6 +20,10 @@ inline constexpr bool kBuilt = true;
 #else
 inline constexpr bool kBuilt = false;
 #endif
+
+enum class ConvOp;
+struct ConvDims;
+struct ConvTypes;
 
 Tensor clone(const Tensor& x);
 Tensor convert(const Tensor& x, DType dtype);
@@ -39,13 +46,37 @@ double ssim(const Tensor& a, const Tensor& b, double peak);
 Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak);
 
 /// y has conv2d_shape() and may be a view.
-void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
-                 const std::vector<Tensor>& added);
-/// A transposed convolution if there is a bias. The result is float32 where it has few channels (an image), else stored
-/// as dy is.
+void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Conv2dOptions& options, const std::vector<Tensor>& added);
+/// A transposed convolution if there is a bias. The result is float32 where it has few channels (an image),
+/// else stored as dy is.
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
                          const Conv2dOptions& options);
-Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight, const Conv2dOptions& options);
+Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
+                          const Conv2dOptions& options);
+
+/// Weights in the order that kernels read, by the weight as it was given.
+class PackedWeights {
+ public:
+  /// Errors: those of the kernels.
+  Tensor operator()(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
+
+ private:
+  std::map<std::array<int64_t, 8>, std::pair<Tensor, Tensor>> packed_;
+};
+
+/// While one lives, convolutions of the calling thread take their weights from `packed`, where each is
+/// brought into order once: no weight may change.
+class KeepPacked {
+ public:
+  explicit KeepPacked(PackedWeights& packed);
+  ~KeepPacked();
+  KeepPacked(const KeepPacked&) = delete;
+  KeepPacked& operator=(const KeepPacked&) = delete;
+
+ private:
+  PackedWeights* before_;
+};
 
 /// What the result of conv2d from x with `channels` outputs is stored as.
 DType conv2d_storage(const Tensor& x, int64_t channels);

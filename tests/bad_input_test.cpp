@@ -196,9 +196,9 @@ TEST_F(BadInput, AnInterruptedRunLeavesNothing) {
   EXPECT_TRUE(results().empty()) << results()[0];
 }
 
-TEST_F(BadInput, CudaIsRefusedByABuildWithoutIt) {
+TEST_F(BadInput, AGpuThatIsNotThereIsRefused) {
   add_scene("a.tif");
-  expect_refusal(eval({"--device", "cuda"}), 1, {"cuda"});
+  expect_refusal(eval({"--device", "cuda:99"}), 1, {"cuda"});
 }
 
 // Every odd or hostile file ends with a result or one line, soon, and within the memory it was given.

@@ -38,7 +38,7 @@ double loss_on_device(const cuda::Queue& queue, Loss loss, DType dtype, Shape s,
                       const DeviceTensor& target) {
   DeviceArray<double> result(1), workspace(static_cast<size_t>(cuda::loss_workspace(s.pixels(), s.c)));
   loss(queue, dtype, s.pixels(), s.c, x.view(), target.view(), result.data(), workspace.data());
-  return result.get()[0];
+  return result.to_vector()[0];
 }
 
 TEST(CudaLoss, ValuesAreTheCpusToTheLastBitsOfDoubleForEveryGrid) {

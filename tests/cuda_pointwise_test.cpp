@@ -78,7 +78,7 @@ TEST(CudaPointwise, LeakyReluGradsAreTheCpusAndTheirSumIsExactToTheLastBits) {
         cuda::leaky_relu_grads(queue, dtype, pixels, channels, d_dy.view(), d_y.view(), 0.05f, dz.view(),
                                dbias.data(), workspace.data());
         EXPECT_TRUE(same_bits(dz.values(), stored_as(expected.dz, dtype))) << c.shape << ' ' << dtype;
-        const std::vector<float> sums = dbias.get();
+        const std::vector<float> sums = dbias.to_vector();
         for (size_t k = 0; k < sums.size(); ++k)  // both are sums in double, rounded to float32
           EXPECT_NEAR(sums[k], expected.dbias.data()[k], 2e-7 * std::abs(sums[k]) + 1e-12)
               << c.shape << ' ' << dtype;
@@ -99,7 +99,7 @@ TEST(CudaPointwise, LeakyReluGradsHaveTheSameBitsForAViewAndForACopy) {
     DeviceArray<double> workspace(static_cast<size_t>(cuda::leaky_relu_grads_workspace(s.pixels(), s.c)));
     cuda::leaky_relu_grads({}, DType::f32, s.pixels(), s.c, d_dy.view(), d_y.view(), 0.05f, dz.view(),
                            dbias.data(), workspace.data());
-    sums[odd] = dbias.get();
+    sums[odd] = dbias.to_vector();
   }
   EXPECT_EQ(sums[0], sums[1]);
 }
@@ -154,7 +154,7 @@ TEST(CudaPointwise, NothingIsDoneForNoPixels) {
   cuda::scale({}, DType::f32, 0, 3, {}, 2, {});
   cuda::channels_grad({}, DType::f32, 0, {}, 1, 0, 3, {});
   cuda::leaky_relu_grads({}, DType::f32, 0, 3, {}, {}, 0.05f, {}, dbias.data(), nullptr);
-  EXPECT_EQ(dbias.get(), std::vector<float>(3, 0.0f));
+  EXPECT_EQ(dbias.to_vector(), std::vector<float>(3, 0.0f));
 }
 
 }  // namespace

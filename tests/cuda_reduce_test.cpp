@@ -36,7 +36,7 @@ TEST(CudaReduce, SumsPerChannelAreTheCpusForEveryGrid) {
         DeviceArray<float> y(static_cast<size_t>(shape.c));
         DeviceArray<double> workspace(static_cast<size_t>(cuda::sum_workspace(shape.pixels(), shape.c)));
         cuda::sum_per_channel(queue, dtype, shape.pixels(), shape.c, dx.view(), y.data(), workspace.data());
-        const std::vector<float> sums = y.get();
+        const std::vector<float> sums = y.to_vector();
         for (size_t k = 0; k < sums.size(); ++k)
           EXPECT_NEAR(sums[k], expected[k], 1e-7 * std::abs(expected[k]) + 1e-12) << shape << ' ' << dtype;
         if (first.empty()) first = sums;
@@ -56,9 +56,9 @@ TEST(CudaReduce, TheSumIsTheCpusToTheLastBitsOfDoubleForEveryGrid) {
         DeviceArray<double> result(1);
         DeviceArray<double> workspace(static_cast<size_t>(cuda::sum_workspace(shape.pixels(), shape.c)));
         cuda::sum(queue, dtype, shape.pixels(), shape.c, dx.view(), result.data(), workspace.data());
-        EXPECT_NEAR(result.get()[0], sum(x), 1e-14 * size_of_terms(x)) << shape << ' ' << dtype;
-        if (first.empty()) first = result.get();
-        EXPECT_EQ(result.get(), first) << shape << ' ' << dtype;
+        EXPECT_NEAR(result.to_vector()[0], sum(x), 1e-14 * size_of_terms(x)) << shape << ' ' << dtype;
+        if (first.empty()) first = result.to_vector();
+        EXPECT_EQ(result.to_vector(), first) << shape << ' ' << dtype;
       });
     }
 }
@@ -71,7 +71,7 @@ TEST(CudaReduce, OnesBesideAValueThatFloatCannotAddThemToAreCounted) {
   const DeviceTensor dx(x, DType::f32, {});
   DeviceArray<double> result(1), workspace(static_cast<size_t>(cuda::sum_workspace(1000, 1)));
   cuda::sum({}, DType::f32, 1000, 1, dx.view(), result.data(), workspace.data());
-  EXPECT_EQ(result.get()[0], 0x1p25 + 999);
+  EXPECT_EQ(result.to_vector()[0], 0x1p25 + 999);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ TEST(CudaSsim, TheMeanIsTheCpusToTheLastBitsOfDouble) {
       on_every_queue([&](const cuda::Queue& queue) {
         const DeviceArray<double> result(1), workspace(static_cast<size_t>(cuda::ssim_workspace(s)));
         cuda::ssim(queue, s, da.view(), db.view(), 1, result.data(), workspace.data());
-        means.push_back(result.get()[0]);
+        means.push_back(result.to_vector()[0]);
       });
       for (const double mean : means) {
         EXPECT_NEAR(mean, ssim(a, b, 1), 1e-14) << s;
@@ -54,7 +54,7 @@ TEST(CudaSsim, TheGradientHasTheCpusBits) {
         cuda::ssim_grad(queue, s, da.view(), db.view(), peak, result.data(),
                         static_cast<float*>(dx.view().data), workspace.data());
         EXPECT_TRUE(same_bits(dx.values(), expected)) << s;
-        EXPECT_NEAR(result.get()[0], ssim(a, b, peak), 1e-14) << s;
+        EXPECT_NEAR(result.to_vector()[0], ssim(a, b, peak), 1e-14) << s;
       });
     }
 }
@@ -64,7 +64,7 @@ TEST(CudaSsim, EqualImagesHaveOne) {
   const DeviceTensor a(image(s, 1, 0.1), DType::f32, {});
   const DeviceArray<double> result(1), workspace(static_cast<size_t>(cuda::ssim_workspace(s)));
   cuda::ssim({}, s, a.view(), a.view(), 1, result.data(), workspace.data());
-  EXPECT_NEAR(result.get()[0], 1, 1e-12);
+  EXPECT_NEAR(result.to_vector()[0], 1, 1e-12);
 }
 
 }  // namespace

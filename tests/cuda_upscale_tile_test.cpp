@@ -64,7 +64,7 @@ class DeviceTile {
     const DeviceArray<std::byte> fine(result.samples.size());
     cuda::finish_samples(queue_, tile.read, tile.core, f, weights.data(), values.data(), r, form,
                          fine.data());
-    result.samples = fine.get();
+    result.samples = fine.to_vector();
     return result;
   }
 
@@ -160,7 +160,7 @@ TEST(CudaUpscaleTile, WithoutResidualTheResultIsTheBicubicPart) {
   cuda::FinishedSamples form;
   form.bands = 3;
   cuda::finish_samples({}, read, core, 3, weights.data(), values.data(), {}, form, fine.data());
-  EXPECT_EQ(fine.get(), upscale_tile(nullptr, s, window, {core, read}, true).bicubic->samples);
+  EXPECT_EQ(fine.to_vector(), upscale_tile(nullptr, s, window, {core, read}, true).bicubic->samples);
 }
 
 TEST(CudaUpscaleTile, SamplesWithoutAlignmentAreReadOneByOne) {
@@ -171,8 +171,8 @@ TEST(CudaUpscaleTile, SamplesWithoutAlignmentAreReadOneByOne) {
   const DeviceArray<float> a(245), b(245);
   cuda::normalize_samples({}, SampleType::u16, 245, aligned.data(), {3, 1000}, a.data());
   cuda::normalize_samples({}, SampleType::u16, 245, odd.data() + 2, {3, 1000}, b.data());
-  EXPECT_EQ(a.get(), b.get());
-  EXPECT_EQ(a.get()[244], static_cast<float>((double{static_cast<double>(window.data<uint16_t>()[244])} - 3) *
+  EXPECT_EQ(a.to_vector(), b.to_vector());
+  EXPECT_EQ(a.to_vector()[244], static_cast<float>((double{static_cast<double>(window.data<uint16_t>()[244])} - 3) *
                                              (1.0 / 997)));
 }
 

@@ -325,7 +325,7 @@ TEST_F(ScoreProgram, StatusSaysWhatWasWrong) {
   EXPECT_EQ(run("--data_path images"), 2) << output_;
   EXPECT_EQ(run("--data_path images --pretrained_path . --upsampling_factor 5"), 2);
   EXPECT_EQ(run("--data_path images --pretrained_path . --device gpu"), 2);
-  EXPECT_EQ(run("--data_path images --pretrained_path . --device cuda"), 1);
+  EXPECT_EQ(run("--data_path images --pretrained_path . --device cuda:99"), 1);
   EXPECT_EQ(run("--data_path missing --pretrained_path ."), 1);
   EXPECT_NE(output_.find("missing"), std::string::npos);
   EXPECT_EQ(run("--data_path images --pretrained_path . --upsampling_factor 3"), 1);

@@ -147,6 +147,7 @@ void process(const fs::path& image, const fs::path& folder, const Model* model, 
 int run(Options& o) {
   settle(o);
   o.common.apply();
+  o.scene.gpus = o.common.gpus();
   const std::vector<fs::path> images = find_images(o.data_path, {o.img_ext});
   std::optional<Model> model;
   if (!o.bicubic_only) {

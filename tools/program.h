@@ -14,6 +14,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tensor/device_cuda.h"
 #include "tensor/error.h"
@@ -64,22 +65,34 @@ struct CommonOptions {
     automatic_ = automatic;
   }
 
-  /// Sets the number of threads, and the device for the calling thread where the program has --precision. Errors: device
-  /// (the one asked for cannot be used, and why).
+  /// Sets the number of threads, and the device for the calling thread where the program has --precision.
+  /// Errors: device (the one asked for cannot be used, and why).
   void apply() {
     if (threads > 0) omp_set_num_threads(threads);
     if (device == "cpu") return;
     if (automatic_.empty()) {
       if (device != "auto")
-        throw Error(Error::Kind::device, "--device ", device, ": this program computes on the processor; use --device cpu");
+        throw Error(Error::Kind::device, "--device ", device,
+                    ": this program computes on the processor; use --device cpu");
     } else if constexpr (cuda::kBuilt) {
       use_gpu();
     } else if (device != "auto") {
-      throw Error(Error::Kind::device, "--device ", device, ": this build has no CUDA; build where nvcc is, or use --device cpu");
+      throw Error(Error::Kind::device, "--device ", device,
+                  ": this build has no CUDA; build where nvcc is, or use --device cpu");
     }
   }
 
   Device target() const { return target_; }
+  /// The GPUs that the network may run on; none: it runs on the processor.
+  std::vector<int> gpus() const {
+    std::vector<int> list;
+    if constexpr (cuda::kBuilt) {
+      if (target_ != Device::cuda) return list;
+      if (device != "auto" && device != "cuda") return {gpu_number(device)};
+      for (int i = 0; i < cuda::device_count(); ++i) list.push_back(i);
+    }
+    return list;
+  }
 
   void say(const std::string& text) const {
     if (!quiet) std::printf("%s\n", text.c_str());
@@ -88,9 +101,13 @@ struct CommonOptions {
   /// "computing on the cpu with avx512, 2 threads"
   std::string description() const {
     if constexpr (cuda::kBuilt) {
-      if (target_ == Device::cuda)
-        return "computing on cuda:" + std::to_string(gpu_number(device)) + ", " +
-               cuda::device_properties(gpu_number(device)).name + ", in " + cuda::name_of(cuda::precision());
+      if (target_ == Device::cuda) {
+        std::string text = std::string("computing in ") + cuda::name_of(cuda::precision());
+        for (const int gpu : gpus())
+          text += (gpu == gpus()[0] ? " on cuda:" : ", cuda:") + std::to_string(gpu) + " (" +
+                  cuda::device_properties(gpu).name + ")";
+        return text;
+      }
     }
     return std::string("computing on the cpu with ") + name_of(active_simd()) + ", " +
            std::to_string(omp_get_max_threads()) + " threads";

@@ -99,7 +99,8 @@ Model load_luma_model(const Options& o) {
 int run(Options& o) {
   o.common.apply();
   const std::vector<fs::path> images = find_images(o.data_path, extensions(o));
-  const Model model = load_luma_model(o);
+  Model model = load_luma_model(o);
+  model.to(o.common.target());
   o.common.say(o.common.description());
   o.common.say("image                     bicubic PSNR / SSIM     IDN PSNR / SSIM");
   std::vector<NamedScore> scores;

@@ -30,7 +30,7 @@ struct Options {
   size_t device_memory = size_t{1} << 30;   ///< of all allocations together
 };
 
-/// Holds from the next call on.
+/// Holds from the next call on. A program begins with so many devices as the environment's SR_EMULATED_GPUS says, else none.
 Options& options();
 
 /// What went wrong in the launches since the last call, a line each (at most 100), and forgets it. A launch

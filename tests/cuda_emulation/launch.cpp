@@ -1,6 +1,7 @@
 // From a launch to blocks on threads of the system.
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -87,7 +88,12 @@ cudaError_t run_and_judge(Launch launch, const std::function<void()>& kernel) {
 }  // namespace
 
 Options& options() {
-  static Options the_options;
+  static Options the_options = [] {
+    Options o;
+    const char* const gpus = std::getenv("SR_EMULATED_GPUS");
+    o.devices = gpus ? std::atoi(gpus) : 0;
+    return o;
+  }();
   return the_options;
 }
 

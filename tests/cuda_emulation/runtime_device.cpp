@@ -17,6 +17,7 @@ constexpr int kThreadsPerMultiprocessor = 2048;
 constexpr size_t kReservedPerBlock = 1024;  // of shared memory, by the device
 
 thread_local cudaError_t t_last_error = cudaSuccess;
+thread_local int t_device = 0;  // all devices are the same memory and processors
 
 struct Failure {
   std::string call;
@@ -119,11 +120,13 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaSetDevice(int device) {
   const cudaError_t status = begin("cudaSetDevice");
   if (status != cudaSuccess) return keep(status);
-  return keep(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (device < 0 || device >= options().devices) return keep(cudaErrorInvalidDevice);
+  t_device = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = t_device;
   return keep(begin("cudaGetDevice"));
 }
 

@@ -159,7 +159,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
   static CUmemPoolHandle_st the_pool;
   *pool = &the_pool;
-  return keep(device == 0 && options().devices > 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  return keep(device >= 0 && device < options().devices ? cudaSuccess : cudaErrorInvalidDevice);
 }
 
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {

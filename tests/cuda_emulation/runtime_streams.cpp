@@ -41,6 +41,7 @@ struct CUevent_st {
 
 struct CUgraph_st {
   std::vector<sr::emulation::Work> work;
+  int* captures = nullptr;  // where it is counted while it is being captured
 };
 
 struct CUgraphExec_st {
@@ -56,13 +57,15 @@ struct Streams {
   std::recursive_mutex mutex;
   CUstream_st standard;  // what null stands for
   std::vector<std::unique_ptr<CUstream_st>> others;
-  int captures = 0;
+  int captures = 0;                 // that keep every thread from waiting
   cudaError_t error = cudaSuccess;  // of work, not told yet
 };
 Streams& streams() {
   static Streams& all = *new Streams;
   return all;
 }
+
+thread_local int t_captures = 0;  // that keep this thread from it
 
 CUstream_st* stream_of(cudaStream_t stream) {
   return stream == nullptr || stream == cudaStreamLegacy ? &streams().standard : stream;
@@ -150,7 +153,7 @@ cudaError_t start(const char* call, cudaStream_t stream, Work work) {
     s->capture->work.push_back(std::move(work));
     return cudaSuccess;
   }
-  if (streams().captures > 0 && s == &streams().standard) return keep(cudaErrorStreamCaptureUnsupported);
+  if (capturing() && s == &streams().standard) return keep(cudaErrorStreamCaptureUnsupported);
   push(s, std::move(work), before(s));
   if (options().late) return cudaSuccess;
   run(all_of(s));
@@ -172,7 +175,7 @@ cudaError_t finish_all() {
 
 bool capturing() {
   const std::lock_guard lock(streams().mutex);
-  return streams().captures > 0;
+  return streams().captures + t_captures > 0;
 }
 
 }  // namespace sr::emulation
@@ -301,14 +304,14 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEven
 
 // ---- Graphs: of the work of one stream ----
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   const std::lock_guard lock(streams().mutex);
   const cudaError_t status = begin("cudaStreamBeginCapture", stream);
   if (status != cudaSuccess) return keep(status);
   CUstream_st* const s = stream_of(stream);
   if (s == &streams().standard || s->capture != nullptr) return keep(cudaErrorStreamCaptureUnsupported);
-  s->capture = new CUgraph_st;
-  ++streams().captures;
+  s->capture = new CUgraph_st{{}, mode == cudaStreamCaptureModeGlobal ? &streams().captures : &t_captures};
+  ++*s->capture->captures;
   return cudaSuccess;
 }
 
@@ -318,7 +321,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   CUstream_st* const s = stream_of(stream);
   if (s->capture == nullptr) return keep(cudaErrorInvalidValue);
   *graph = std::exchange(s->capture, nullptr);
-  --streams().captures;
+  --*(*graph)->captures;
   return keep(injected_error("cudaStreamEndCapture"));
 }
 
