@@ -30,11 +30,7 @@ Var add_joined(const Var& y, const std::vector<Var>& parts) {
   });
 }
 
-Tensor single(double value) {
-  const auto rounded = static_cast<float>(value);
-  return Tensor::from({1, 1, 1, 1}, {&rounded, 1});
-}
-
+// The factor that a loss's gradient comes with; it is given by the processor.
 float value_of(const Tensor& single) {
   return *single.data();
 }
@@ -91,21 +87,21 @@ Var add(const Var& a, const Var& b) {
 
 Var l1_loss(const Var& x, const Tensor& target) {
   const Tensor value = x.value();
-  return Var(single(l1_loss(value, target)), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+  return Var(l1_loss_value(value, target), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     return {scale(l1_loss_grad(value, target), value_of(dy))};
   });
 }
 
 Var l2_loss(const Var& x, const Tensor& target) {
   const Tensor value = x.value();
-  return Var(single(l2_loss(value, target)), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+  return Var(l2_loss_value(value, target), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     return {scale(l2_loss_grad(value, target), value_of(dy))};
   });
 }
 
 Var ssim_loss(const Var& x, const Tensor& target, double peak) {
   const Tensor value = x.value();
-  return Var(single(-ssim(value, target, peak)), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+  return Var(scale(ssim_value(value, target, peak), -1), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     return {scale(ssim_grad(value, target, peak), -value_of(dy))};
   });
 }

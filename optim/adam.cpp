@@ -41,8 +41,8 @@ const AdamOptions& checked(const AdamOptions& o) {
 
 Adam::Adam(Params& params, const AdamOptions& options) : params_(params), options_(checked(options)) {
   for (const Parameter& p : params.list()) {
-    m_.push_back(Tensor::zeros(p.var.shape()));
-    v_.push_back(Tensor::zeros(p.var.shape()));
+    m_.push_back(Tensor::zeros(p.var.shape(), p.var.value().device()));
+    v_.push_back(Tensor::zeros(p.var.shape(), p.var.value().device()));
   }
 }
 
@@ -93,8 +93,9 @@ void Adam::restore(const std::vector<std::pair<std::string, Tensor>>& moments, i
   };
   std::vector<Tensor> m, v;
   for (const Parameter& p : params_.list()) {
-    m.push_back(found("m/" + p.name, p.var.shape()));
-    v.push_back(found("v/" + p.name, p.var.shape()));
+    const Device device = p.var.value().device();
+    m.push_back(found("m/" + p.name, p.var.shape()).to(device));
+    v.push_back(found("v/" + p.name, p.var.shape()).to(device));
   }
   m_ = std::move(m), v_ = std::move(v), steps_ = steps;
 }

@@ -33,6 +33,9 @@ class Adam {
   /// The multiplier is the parameter's own (Parameter::rate) if use_multipliers.
   void step(double rate, double gradient_scale = 1, bool use_multipliers = false);
 
+  /// For a step that was taken elsewhere (adam_cuda.h).
+  void count_step() { ++steps_; }
+
   const AdamOptions& options() const { return options_; }
   int64_t steps() const { return steps_; }
 

@@ -49,14 +49,15 @@ GPU_FN bool is_finite(double x) {
 
 // ptxas: finish_norm_kernel registers<=40 shared<=2048
 __global__ void __launch_bounds__(kThreads)
-    finish_norm_kernel(int64_t pieces, const double* sums, double clip_norm, const double* loss,
-                       StepState* state) {
+    finish_norm_kernel(int64_t pieces, const double* sums, double unscale, double clip_norm,
+                       const float* loss, StepState* state) {
   GPU_SHARED(double, shared, kThreads);
-  const double norm = sqrt(block_sum_of<kThreads>(pieces, sums, shared));
+  const double norm = unscale * sqrt(block_sum_of<kThreads>(pieces, sums, shared));
   if (threadIdx.x > 0) return;
   state->norm = norm;
-  state->gradient_scale = clip_norm > 0 && norm > clip_norm ? static_cast<float>(clip_norm / norm) : 1.0f;
-  if (!is_finite(norm) || (loss != nullptr && !is_finite(*loss))) state->stopped = 1;
+  state->gradient_scale =
+      static_cast<float>(unscale * (clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1));
+  if (!is_finite(norm) || (loss != nullptr && !is_finite(static_cast<double>(*loss)))) state->stopped = 1;
 }
 
 // Names as in the CPU's loop.
@@ -179,12 +180,12 @@ AdamStep adam_step(const AdamOptions& options, int64_t t, double rate, double em
   return step;
 }
 
-void gradient_norm(const Queue& queue, const AdamTable& table, double clip_norm, const double* loss,
-                   StepState* state, double* workspace) {
+void gradient_norm(const Queue& queue, const AdamTable& table, double unscale, double clip_norm,
+                   const float* loss, StepState* state, double* workspace) {
   if (table.pieces > 0)
     gpu::launch(gradient_norm_kernel, grid_of(queue, table.pieces), dim3(kThreads), 0, queue.stream,
                 table.tensors, table.count, table.pieces, workspace);
-  gpu::launch(finish_norm_kernel, dim3(1), dim3(kThreads), 0, queue.stream, table.pieces, workspace,
+  gpu::launch(finish_norm_kernel, dim3(1), dim3(kThreads), 0, queue.stream, table.pieces, workspace, unscale,
               clip_norm, loss, state);
 }
 

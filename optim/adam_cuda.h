@@ -52,9 +52,10 @@ struct AdamTable {
 };
 
 /// state->norm = the Euclidean norm of all gradients together, in double, in an order that depends on the
-/// table alone; gradient_scale shortens them to clip_norm if that is positive and less. `loss` (or null) is a
-/// device's double that must be finite too. `workspace` holds table.pieces doubles.
-void gradient_norm(const Queue&, const AdamTable& table, double clip_norm, const double* loss,
+/// table alone, after each was multiplied by `unscale` (1 / what the loss was multiplied by). gradient_scale
+/// does that and shortens them to clip_norm if that is positive and less. `loss` (or null) is a device's
+/// number that must be finite too. `workspace` holds table.pieces doubles.
+void gradient_norm(const Queue&, const AdamTable& table, double unscale, double clip_norm, const float* loss,
                    StepState* state, double* workspace);
 
 /// One step of Adam::step and Ema::update for every tensor of the table, with their bits. Nothing if

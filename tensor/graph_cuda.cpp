@@ -11,6 +11,7 @@ namespace sr::cuda {
 Graph::Graph(const std::function<void()>& work) : pool_(std::make_shared<DevicePool>()) {
   const UsePool use(pool_);
   work();
+  synchronize();  // what it copies from the host's memory may now be written anew
   cudaStream_t stream = queue().stream;
   gpu::check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cuda: recording");
   cudaGraph_t recorded = nullptr;

@@ -15,6 +15,11 @@ double checked_size(const char* what, const Tensor& x, const Tensor& target) {
   return static_cast<double>(x.shape().size());
 }
 
+Tensor single(double value) {
+  const auto rounded = static_cast<float>(value);
+  return Tensor::from({1, 1, 1, 1}, {&rounded, 1});
+}
+
 }  // namespace
 
 double l1_loss(const Tensor& x, const Tensor& target) {
@@ -55,6 +60,22 @@ Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
     if (x.device() == Device::cuda) return cuda::l2_loss_grad(x, target);
   }
   return map_pairs(x, target, [each](float a, float b) { return each * (a - b); });
+}
+
+Tensor l1_loss_value(const Tensor& x, const Tensor& target) {
+  checked_size("l1_loss", x, target);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::l1_loss_value(x, target);
+  }
+  return single(l1_loss(x, target));
+}
+
+Tensor l2_loss_value(const Tensor& x, const Tensor& target) {
+  checked_size("l2_loss", x, target);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::l2_loss_value(x, target);
+  }
+  return single(l2_loss(x, target));
 }
 
 }  // namespace sr

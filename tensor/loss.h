@@ -16,4 +16,8 @@ double l2_loss(const Tensor& x, const Tensor& target);
 /// Its gradient for x: 2 (x - target) / size.
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target);
 
+/// Both as a float32 [1, 1, 1, 1] where x lies; of a GPU nothing is waited for.
+Tensor l1_loss_value(const Tensor& x, const Tensor& target);
+Tensor l2_loss_value(const Tensor& x, const Tensor& target);
+
 }  // namespace sr

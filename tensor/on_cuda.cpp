@@ -26,15 +26,42 @@ class Doubles {
  public:
   explicit Doubles(int64_t count) : memory_(allocate(8 * count)) {}
   double* data() const { return static_cast<double*>(memory_.get()); }
-  double first() const {
-    double value = 0;
-    copy_to_host(&value, memory_.get(), 8);
-    return value;
-  }
 
  private:
   std::shared_ptr<void> memory_;
 };
+
+double first(const Doubles& x) {
+  double value = 0;
+  copy_to_host(&value, x.data(), 8);
+  return value;
+}
+
+Tensor rounded_first(const Doubles& x) {
+  Tensor y(Shape{1, 1, 1, 1}, DType::f32, Device::cuda);
+  round_to_float(queue(), x.data(), static_cast<float*>(y.address()));
+  return y;
+}
+
+Doubles l1_of(const Tensor& x, const Tensor& target) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Doubles workspace(loss_workspace(pixels, c)), result(1);
+  l1_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
+  return result;
+}
+
+Doubles l2_of(const Tensor& x, const Tensor& target) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Doubles workspace(loss_workspace(pixels, c)), result(1);
+  l2_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
+  return result;
+}
+
+Doubles ssim_of(const Tensor& a, const Tensor& b, double peak) {
+  const Doubles workspace(ssim_workspace(a.shape())), result(1);
+  ssim(queue(), a.shape(), view(a), view(b), peak, result.data(), workspace.data());
+  return result;
+}
 
 }  // namespace
 
@@ -99,14 +126,15 @@ double sum(const Tensor& x) {
   const int64_t pixels = x.shape().pixels(), c = x.shape().c;
   const Doubles workspace(sum_workspace(pixels, c)), result(1);
   sum(queue(), x.dtype(), pixels, c, view(x), result.data(), workspace.data());
-  return result.first();
+  return first(result);
 }
 
 double l1_loss(const Tensor& x, const Tensor& target) {
-  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
-  const Doubles workspace(loss_workspace(pixels, c)), result(1);
-  l1_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
-  return result.first();
+  return first(l1_of(x, target));
+}
+
+Tensor l1_loss_value(const Tensor& x, const Tensor& target) {
+  return rounded_first(l1_of(x, target));
 }
 
 Tensor l1_loss_grad(const Tensor& x, const Tensor& target) {
@@ -116,10 +144,11 @@ Tensor l1_loss_grad(const Tensor& x, const Tensor& target) {
 }
 
 double l2_loss(const Tensor& x, const Tensor& target) {
-  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
-  const Doubles workspace(loss_workspace(pixels, c)), result(1);
-  l2_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
-  return result.first();
+  return first(l2_of(x, target));
+}
+
+Tensor l2_loss_value(const Tensor& x, const Tensor& target) {
+  return rounded_first(l2_of(x, target));
 }
 
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
@@ -129,9 +158,11 @@ Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
 }
 
 double ssim(const Tensor& a, const Tensor& b, double peak) {
-  const Doubles workspace(ssim_workspace(a.shape())), result(1);
-  ssim(queue(), a.shape(), view(a), view(b), peak, result.data(), workspace.data());
-  return result.first();
+  return first(ssim_of(a, b, peak));
+}
+
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak) {
+  return rounded_first(ssim_of(a, b, peak));
 }
 
 Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {

@@ -38,11 +38,14 @@ Tensor sum_per_channel(const Tensor& x);
 double sum(const Tensor& x);
 
 double l1_loss(const Tensor& x, const Tensor& target);
+Tensor l1_loss_value(const Tensor& x, const Tensor& target);
 Tensor l1_loss_grad(const Tensor& x, const Tensor& target);
 double l2_loss(const Tensor& x, const Tensor& target);
+Tensor l2_loss_value(const Tensor& x, const Tensor& target);
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target);
 
 double ssim(const Tensor& a, const Tensor& b, double peak);
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak);
 Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak);
 
 /// y has conv2d_shape() and may be a view.

@@ -57,6 +57,11 @@ void sum_pieces_of(const Queue& queue, DType dtype, int64_t pixels, int64_t c, C
   });
 }
 
+// ptxas: round_to_float_kernel registers<=16 shared<=0
+__global__ void round_to_float_kernel(const double* from, float* to) {
+  if (threadIdx.x == 0) *to = static_cast<float>(*from);
+}
+
 }  // namespace
 
 void add_pieces(const Queue& queue, int64_t pieces, int64_t c, const double* sums, float* y) {
@@ -83,6 +88,10 @@ void sum(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x
          double* workspace) {
   sum_pieces_of(queue, dtype, pixels, c, x, workspace);
   add_all(queue, sum_pieces(pixels) * c, workspace, 1, result);
+}
+
+void round_to_float(const Queue& queue, const double* from, float* to) {
+  gpu::launch(round_to_float_kernel, dim3(1), dim3(32), 0, queue.stream, from, to);
 }
 
 }  // namespace sr::cuda

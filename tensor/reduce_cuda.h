@@ -16,4 +16,7 @@ void sum_per_channel(const Queue&, DType, int64_t pixels, int64_t c, ConstView x
 /// result[0] = sum of all elements.
 void sum(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, double* result, double* workspace);
 
+/// to[0] = from[0], rounded.
+void round_to_float(const Queue&, const double* from, float* to);
+
 }  // namespace sr::cuda

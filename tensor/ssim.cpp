@@ -165,6 +165,17 @@ double ssim(const Tensor& a, const Tensor& b, double peak) {
   return sum / win.count();
 }
 
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak) {
+  if constexpr (cuda::kBuilt) {
+    if (a.device() == Device::cuda) {
+      const Windows checked(a, b, peak);
+      return cuda::ssim_value(a, b, peak);
+    }
+  }
+  const auto rounded = static_cast<float>(ssim(a, b, peak));
+  return Tensor::from({1, 1, 1, 1}, {&rounded, 1});
+}
+
 Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
   const Windows win(a, b, peak);
   if constexpr (cuda::kBuilt) {

@@ -13,6 +13,8 @@ namespace sr {
 /// number of threads. Both may be channel views. Errors: shape (they differ, or are smaller than 11 x 11),
 /// usage (peak is not positive).
 double ssim(const Tensor& a, const Tensor& b, double peak);
+/// The same as a float32 [1, 1, 1, 1] where a lies; of a GPU nothing is waited for.
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak);
 
 /// Its gradient for a. Written with moments, var_a = E[a^2] - m_a^2 and cov_ab = E[ab] - m_a m_b, so that
 /// with

@@ -71,11 +71,11 @@ class DeviceAdam {
   }
 
   void step(const cuda::Queue& queue, int64_t t, double rate, double clip_norm,
-            const double* loss = nullptr) {
+            const float* loss = nullptr) {
     const DeviceArray<double> workspace(static_cast<size_t>(pieces_));
     const DeviceArray<cuda::AdamStep> factors(
         std::vector<cuda::AdamStep>{cuda::adam_step(options_, t, rate, kEmaDecay)});
-    cuda::gradient_norm(queue, table(), clip_norm, loss, state.data(), workspace.data());
+    cuda::gradient_norm(queue, table(), 1, clip_norm, loss, state.data(), workspace.data());
     cuda::adam(queue, table(), options_, copy_type_, factors.data(), state.data());
   }
 
@@ -170,7 +170,7 @@ TEST(CudaAdam, WorksWithoutAverageAndCopy) {
 
 TEST(CudaAdam, AStepThatIsNotFiniteIsNotTakenNorAnyAfterIt) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const double infinite = std::numeric_limits<double>::infinity();
+  const float infinite = std::numeric_limits<float>::infinity();
   for (const bool bad_loss : {false, true}) {
     Params params;
     create_parameters(params);
@@ -178,7 +178,7 @@ TEST(CudaAdam, AStepThatIsNotFiniteIsNotTakenNorAnyAfterIt) {
     Random random{5};
     set_gradients(params, random);
     device.set_gradients(params, 0);
-    const DeviceArray<double> loss(std::vector<double>{bad_loss ? infinite : 0.1});
+    const DeviceArray<float> loss(std::vector<float>{bad_loss ? infinite : 0.1f});
     Tensor gradient = params.list()[2].var.grad();
     const float good = gradient.data()[77];
     if (!bad_loss) gradient.data()[77] = nan;
@@ -206,7 +206,7 @@ TEST(CudaAdam, TheNormHasTheSameBitsForEveryGrid) {
   std::vector<double> norms;
   on_every_queue([&](const cuda::Queue& queue) {
     const DeviceArray<double> workspace(static_cast<size_t>(device.table().pieces));
-    cuda::gradient_norm(queue, device.table(), 0, nullptr, device.state.data(), workspace.data());
+    cuda::gradient_norm(queue, device.table(), 1, 0, nullptr, device.state.data(), workspace.data());
     norms.push_back(device.state.to_vector()[0].norm);
   });
   for (const double norm : norms) EXPECT_EQ(norm, norms[0]);

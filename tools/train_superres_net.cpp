@@ -164,6 +164,7 @@ int run(Options& o, const CLI::App& app) {
   t.trainer.schedule.kind = schedule_kind(o.schedule);
   t.shuffle = !o.no_shuffle;
   if (o.restore) t.restore_path = o.pretrained_path.empty() ? t.out_path : o.pretrained_path;
+  t.trainer.device = o.common.target();
   t.told = told(app);
   o.common.say(o.common.description());
   TrainingLine line;

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "training/manifest.h"
 #include "idn/upscale_tile.h"
+#include "training/manifest.h"
 
 namespace sr {
 

@@ -9,9 +9,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "training/manifest.h"
 #include "io/records.h"
 #include "tensor/tensor.h"
+#include "training/manifest.h"
 
 namespace sr {
 

@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "idn/bounded_queue.h"
-#include "training/symmetry.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
+#include "training/symmetry.h"
 
 namespace sr {
 namespace {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "training/dataset.h"
 #include "tensor/tensor.h"
+#include "training/dataset.h"
 
 namespace sr {
 

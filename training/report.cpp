@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <limits>
 
-#include "training/line_chart.h"
-#include "training/residual_picture.h"
 #include "io/output_file.h"
 #include "io/picture.h"
+#include "training/line_chart.h"
+#include "training/residual_picture.h"
 
 namespace sr {
 namespace {

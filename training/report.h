@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "training/training_history.h"
 #include "io/raster.h"
+#include "training/training_history.h"
 
 namespace sr {
 

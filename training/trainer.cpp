@@ -5,6 +5,8 @@
 
 #include "autograd/functions.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
+#include "training/step_on_cuda.h"
 
 namespace sr {
 namespace {
@@ -41,6 +43,17 @@ std::unique_ptr<Model> twin(const Model& model) {
   return std::make_unique<Model>(Model::from_checkpoint(model.to_checkpoint(), "the model"));
 }
 
+Var loss_of(Loss loss, const Var& result, const Tensor& gt) {
+  switch (loss) {
+    case Loss::l2:
+      return l2_loss(result, gt);
+    case Loss::ssim:
+      return ssim_loss(result, gt, 1);
+    default:
+      return l1_loss(result, gt);
+  }
+}
+
 void set_values(Params& params, const std::map<std::string, Tensor>& values, const std::string& name) {
   for (Parameter& p : params.list()) {
     const auto entry = values.find(p.name);
@@ -59,45 +72,66 @@ const char* name_of(Loss loss) {
 }
 
 Trainer::Trainer(Model model, const TrainerOptions& options)
-    : options_(options),
-      model_(std::make_unique<Model>(std::move(model))),
-      adam_(std::make_unique<Adam>(*model_->params, options.adam)) {
-  if (options.ema_decay == 0) return;
-  average_ = twin(*model_);
-  ema_.emplace(*model_->params, *average_->params, options.ema_decay);
-}
-
-Var Trainer::loss_of(const TrainingBatch& batch, const Var& result) const {
-  switch (options_.loss) {
-    case Loss::l2:
-      return l2_loss(result, batch.gt);
-    case Loss::ssim:
-      return ssim_loss(result, batch.gt, 1);
-    default:
-      return l1_loss(result, batch.gt);
+    : options_(options), model_(std::make_unique<Model>(std::move(model))) {
+  model_->to(options.device);
+  adam_ = std::make_unique<Adam>(*model_->params, options.adam);
+  if (options.ema_decay > 0) {
+    average_ = twin(*model_);
+    average_->to(options.device);
+    ema_.emplace(*model_->params, *average_->params, options.ema_decay);
   }
 }
 
+Trainer::Trainer(Trainer&&) = default;
+Trainer::~Trainer() = default;
+
 StepResult Trainer::step(const TrainingBatch& batch, double progress) {
+  const double rate = learning_rate(options_.schedule, steps(), progress);
+  const StepResult result =
+      options_.device == Device::cuda ? step_on_cuda(batch, rate) : step_on_cpu(batch, rate);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm))
+    throw Error(Error::Kind::limit, "training: at step ", steps(), " the loss is ", result.loss,
+                " and its gradient's norm ", result.gradient_norm,
+                "; use a smaller --learning_rate, --warmup_steps or --clip_norm");
+  return result;
+}
+
+Trainer::Inputs Trainer::inputs(const TrainingBatch& batch) const {
   const MeanValues& means = model_->means;
-  const Var residual = (*model_->network)(Var(shifted(batch.down, negative(means.down))));
-  const Var base(shifted(batch.bic_up, difference(means.gt, means.bic_up)));
-  const Var loss = loss_of(batch, add(residual, base));
+  return {shifted(batch.down, negative(means.down)),
+          shifted(batch.bic_up, difference(means.gt, means.bic_up))};
+}
+
+StepResult Trainer::step_on_cuda(const TrainingBatch& batch, double rate) {
+  if constexpr (cuda::kBuilt) {
+    if (!on_cuda_)  // only now are weights and moments where they stay
+      on_cuda_ = std::make_unique<cuda::StepOnCuda>(
+          *model_, average_.get(), *adam_,
+          [loss = options_.loss](const Var& result, const Tensor& gt) { return loss_of(loss, result, gt); },
+          cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers});
+    const auto [down, base] = inputs(batch);
+    const cuda::StepOnCuda::Result r = (*on_cuda_)(down, base, batch.gt, rate);
+    return {r.loss, r.gradient_norm, rate};
+  }
+  return {};
+}
+
+StepResult Trainer::step_on_cpu(const TrainingBatch& batch, double rate) {
+  const auto [down, base] = inputs(batch);
+  const Var loss = loss_of(options_.loss, add((*model_->network)(Var(down)), Var(base)), batch.gt);
   StepResult result;
+  result.rate = rate;
   result.loss = double{loss.value().data()[0]};
   const float one = 1;
   loss.backward(Tensor::from({1, 1, 1, 1}, {&one, 1}));
   result.gradient_norm = gradient_norm(*model_->params);
-  result.rate = learning_rate(options_.schedule, steps(), progress);
   if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) {
     for (Parameter& p : model_->params->list()) p.var.clear_grad();
-    throw Error(Error::Kind::limit, "training: at step ", steps(), " the loss is ", result.loss,
-                " and its gradient's norm ", result.gradient_norm,
-                "; use a smaller --learning_rate, --warmup_steps or --clip_norm");
+    return result;
   }
   const double longest = options_.clip_norm;
   const bool clip = longest > 0 && result.gradient_norm > longest;
-  adam_->step(result.rate, clip ? longest / result.gradient_norm : 1, options_.rate_multipliers);
+  adam_->step(rate, clip ? longest / result.gradient_norm : 1, options_.rate_multipliers);
   if (ema_) ema_->update(steps() - 1);
   return result;
 }
@@ -110,9 +144,9 @@ void Trainer::save(const std::string& path, const std::string& notes) const {
   checkpoint.meta = meta.dump();
   if (average_)
     for (const Parameter& p : model_->params->list())
-      checkpoint.tensors.emplace_back(kRawPrefix + p.name, p.var.value());
+      checkpoint.tensors.emplace_back(kRawPrefix + p.name, p.var.value().to(Device::cpu));
   for (const auto& [name, tensor] : adam_->moments())
-    checkpoint.tensors.emplace_back(kMomentPrefix + name, tensor);
+    checkpoint.tensors.emplace_back(kMomentPrefix + name, tensor.to(Device::cpu));
   save_checkpoint(path, checkpoint);
 }
 
@@ -139,7 +173,8 @@ Trainer Trainer::restore(const std::string& path, const TrainerOptions& options,
     Trainer trainer(std::move(used), options);
     if (trainer.average_ && average)
       for (size_t i = 0; i < average->params->list().size(); ++i)
-        trainer.average_->params->list()[i].var.set_value(average->params->list()[i].var.value());
+        trainer.average_->params->list()[i].var.set_value(
+            average->params->list()[i].var.value().to(options.device));
     trainer.adam_->restore(moments, steps);
     notes = state.at("notes").dump();
     return trainer;

@@ -1,6 +1,7 @@
 // One network being trained: steps, the average of its weights, and its whole state in a checkpoint.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,10 @@
 #include "optim/schedule.h"
 
 namespace sr {
+
+namespace cuda {
+class StepOnCuda;
+}
 
 enum class Loss { l1, l2, ssim };
 /// "l1", "l2" or "ssim".
@@ -21,6 +26,7 @@ struct TrainerOptions {
   AdamOptions adam = {};
   double clip_norm = 0;           ///< gradients are shortened to this Euclidean norm; 0 = never
   double ema_decay = 0;           ///< of the weights' average, which is then what is used; 0 = no average
+  Device device = Device::cpu;    ///< cuda: the calling thread's GPU, in cuda::precision()
   bool rate_multipliers = false;  ///< the authors' solver: biases and upsampler at a tenth of the rate
 };
 
@@ -37,6 +43,9 @@ struct StepResult {
 
 class Trainer {
  public:
+  Trainer(Trainer&&);
+  ~Trainer();
+
   /// Starts at step 0 with the model's weights.
   Trainer(Model model, const TrainerOptions& options);
 
@@ -60,12 +69,18 @@ class Trainer {
   static Trainer restore(const std::string& path, const TrainerOptions& options, std::string& notes);
 
  private:
-  Var loss_of(const TrainingBatch& batch, const Var& result) const;
+  struct Inputs {
+    Tensor down, base;  // what the network sees, and what is added to its result
+  };
+  Inputs inputs(const TrainingBatch& batch) const;
+  StepResult step_on_cpu(const TrainingBatch& batch, double rate);
+  StepResult step_on_cuda(const TrainingBatch& batch, double rate);
 
   TrainerOptions options_;
   std::unique_ptr<Model> model_, average_;
   std::unique_ptr<Adam> adam_;
   std::optional<Ema> ema_;
+  std::unique_ptr<cuda::StepOnCuda> on_cuda_;
 };
 
 /// Takes over every parameter of `from` that `to` has under the same name with the same shape, the upsampler

@@ -8,13 +8,13 @@
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
+#include "io/event_log.h"
+#include "tensor/error.h"
 #include "training/patch_stream.h"
 #include "training/report.h"
 #include "training/residual_picture.h"
 #include "training/training_history.h"
 #include "training/validation.h"
-#include "io/event_log.h"
-#include "tensor/error.h"
 
 namespace sr {
 namespace {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "idn/value_range.h"
 #include "io/image_source.h"
 #include "training/training_tile.h"
-#include "idn/value_range.h"
 
 namespace sr {
 

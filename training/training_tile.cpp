@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "idn/luma.h"
-#include "training/symmetry.h"
 #include "tensor/resize.h"
+#include "training/symmetry.h"
 
 namespace sr {
 namespace {

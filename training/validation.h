@@ -3,9 +3,9 @@
 
 #include <functional>
 
-#include "training/dataset.h"
 #include "idn/model.h"
 #include "idn/score.h"
+#include "training/dataset.h"
 #include "training/trainer.h"
 
 namespace sr {

@@ -1,0 +1,164 @@
+// Training steps on a GPU against the same steps on the processor.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tensor/device_cuda.h"
+#include "tensor/random.h"
+#include "tests/expect_error.h"
+#include "tests/run_program.h"
+#include "training/trainer.h"
+
+namespace sr {
+namespace {
+
+using cuda::Precision;
+
+Model small_model() {
+  NetworkOptions o;
+  o.num_FB_layers = 1, o.num_Dist_blocks = 1;
+  Model model(o, 5);
+  model.means = {{0.4}, {0.41}, {0.39}};
+  return model;
+}
+
+// Pictures around the middle of the range; gt is bic_up with something added, as in life.
+TrainingBatch batch_of(uint64_t seed, int64_t n = 2) {
+  Random random{seed};
+  TrainingBatch batch{random_normal({n, 16, 16, 1}, 0.03, random), random_normal({n, 8, 8, 1}, 0.1, random),
+                      random_normal({n, 16, 16, 1}, 0.1, random)};
+  for (int64_t i = 0; i < batch.bic_up.shape().size(); ++i) {
+    batch.bic_up.data()[i] += 0.5f;
+    batch.gt.data()[i] += batch.bic_up.data()[i];
+  }
+  for (int64_t i = 0; i < batch.down.shape().size(); ++i) batch.down.data()[i] += 0.5f;
+  return batch;
+}
+
+TrainerOptions options(Device device) {
+  TrainerOptions o;
+  o.schedule = {.kind = ScheduleKind::cosine, .rate = 1e-3, .warmup_steps = 2};
+  o.ema_decay = 0.99;
+  o.device = device;
+  return o;
+}
+
+StepResult step(Trainer& trainer) {
+  const auto t = static_cast<uint64_t>(trainer.steps());
+  return trainer.step(batch_of(t), static_cast<double>(t) / 100);
+}
+
+std::string bytes_of(const Trainer& trainer) {
+  const TestFolder folder;
+  trainer.save(folder / "c.sr", R"({"best": 1.5})");
+  return text_of_file(folder / "c.sr");
+}
+
+// Root mean square of the difference of all weights, relative to that of their steps from where they began.
+double difference(const Model& a, const Model& b) {
+  const Model start = small_model();
+  double off = 0, steps = 0;
+  for (size_t i = 0; i < a.params->list().size(); ++i) {
+    const auto values = [&](const Model& m) {
+      return m.params->list()[i].var.value().to(Device::cpu).to_vector();
+    };
+    const std::vector<float> va = values(a), vb = values(b), vs = values(start);
+    for (size_t k = 0; k < va.size(); ++k) {
+      off += std::pow(double{va[k]} - double{vb[k]}, 2);
+      steps += std::pow(double{va[k]} - double{vs[k]}, 2);
+    }
+  }
+  return std::sqrt(off / steps);
+}
+
+class TrainingOnGpu : public testing::Test {
+ protected:
+  ~TrainingOnGpu() override { cuda::set_precision(Precision::fp32); }
+};
+
+TEST_F(TrainingOnGpu, StepsAreTheProcessorsForEveryLossAndPrecision) {
+  struct Case {
+    Precision precision;
+    Loss loss;
+    double loss_bound, weights_bound;
+  };
+  for (const Case& c : {Case{Precision::fp32, Loss::l1, 1e-5, 0.02},
+                        {Precision::fp32, Loss::ssim, 1e-5, 0.02},
+                        {Precision::tf32, Loss::l1, 1e-3, 0.2},
+                        {Precision::bf16, Loss::l2, 2e-2, 0.5},
+                        {Precision::fp16, Loss::l1, 1e-3, 0.2}}) {
+    cuda::set_precision(c.precision);
+    TrainerOptions o = options(Device::cpu);
+    o.loss = c.loss;
+    o.clip_norm = c.loss == Loss::l2 ? 0.05 : 0;
+    o.rate_multipliers = c.loss == Loss::ssim;
+    Trainer here(small_model(), o);
+    o.device = Device::cuda;
+    Trainer there(small_model(), o);
+    for (int i = 0; i < 3; ++i) {
+      const StepResult a = step(here), b = step(there);
+      EXPECT_NEAR(b.loss, a.loss, c.loss_bound * std::abs(a.loss)) << cuda::name_of(c.precision) << i;
+      EXPECT_NEAR(b.gradient_norm, a.gradient_norm, 10 * c.loss_bound * a.gradient_norm)
+          << cuda::name_of(c.precision) << i;
+      EXPECT_EQ(b.rate, a.rate);
+    }
+    EXPECT_LT(difference(there.model(), here.model()), c.weights_bound) << cuda::name_of(c.precision);
+  }
+}
+
+TEST_F(TrainingOnGpu, GoesOnBitByBitWhereItWasSaved) {
+  cuda::set_precision(Precision::tf32);
+  Trainer whole(small_model(), options(Device::cuda));
+  for (int i = 0; i < 4; ++i) step(whole);
+  Trainer first(small_model(), options(Device::cuda));
+  for (int i = 0; i < 2; ++i) step(first);
+  const TestFolder folder;
+  first.save(folder / "c.sr", "{}");
+  std::string notes;
+  Trainer second = Trainer::restore(folder / "c.sr", options(Device::cuda), notes);
+  for (int i = 0; i < 2; ++i) step(second);
+  EXPECT_EQ(second.steps(), 4);
+  EXPECT_EQ(bytes_of(second), bytes_of(whole));
+}
+
+TEST_F(TrainingOnGpu, BatchesOfAnotherSizeAreTakenToo) {
+  Trainer trainer(small_model(), options(Device::cuda)), other(small_model(), options(Device::cpu));
+  for (const int64_t n : {2, 1, 2}) {
+    const double there = trainer.step(batch_of(9, n), 0).loss, here = other.step(batch_of(9, n), 0).loss;
+    EXPECT_NEAR(there, here, 1e-5 * here) << n;
+  }
+}
+
+TEST_F(TrainingOnGpu, AStepThatIsNotFiniteIsNotTaken) {
+  Trainer trainer(small_model(), options(Device::cuda));
+  step(trainer);
+  const std::string before = bytes_of(trainer);
+  TrainingBatch bad = batch_of(3);
+  bad.gt.data()[7] = std::numeric_limits<float>::quiet_NaN();
+  expect_error(Error::Kind::limit, "the loss is", [&] { trainer.step(bad, 0); });
+  EXPECT_EQ(bytes_of(trainer), before);
+  EXPECT_TRUE(std::isfinite(step(trainer).loss));
+}
+
+// Gradients of 1 / 512 for each pixel would be lost in fp16's smallest numbers on their way through small
+// weights.
+TEST_F(TrainingOnGpu, HalfPrecisionDoesNotLoseSmallGradients) {
+  cuda::set_precision(Precision::fp16);
+  const auto shrunk = [] {
+    Model model = small_model();
+    for (Parameter& p : model.params->list()) {
+      Tensor w = p.var.value();
+      if (p.name == "upsample.weight")
+        for (int64_t i = 0; i < w.shape().size(); ++i) w.data()[i] *= 1e-4f;
+    }
+    return model;
+  };
+  Trainer here(shrunk(), options(Device::cpu)), there(shrunk(), options(Device::cuda));
+  const TrainingBatch batch = batch_of(1);
+  const double expected = here.step(batch, 0).gradient_norm;
+  EXPECT_NEAR(there.step(batch, 0).gradient_norm, expected, 1e-2 * expected);
+}
+
+}  // namespace
+}  // namespace sr
