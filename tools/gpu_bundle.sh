@@ -46,7 +46,7 @@ else
   echo "gpu_bundle.sh: no cuDNN or cuBLAS here: the archive has no cuda_bench" >&2
 fi
 # What builds is wanted even if something else does not. Programs of an earlier run would hide that one was not built.
-rm -rf "$build/bin"
+rm -rf "${build:?}/bin"
 cmake --build "$build" -j "${SR_JOBS:-$(nproc)}" --target "${programs[@]}" "${tests[@]}" -- -k 0 >>"$log" 2>&1 || true
 
 rm -rf "$stage" "$archive"
