@@ -87,6 +87,14 @@ Counted as three forward passes, as direct sums; Winograd's transforms need fewe
 ## Bicubic enlargement: 10^6 input pixels a second
 
 {table(works, "bicubic_enlarge/", lambda e: f"{e['mpix_s']:.0f}")}
+
+## On a GPU
+
+Predicted figures beside columns for the measured ones: `NOTES_CUDA.md`, `NOTES_CUDA_POINTWISE.md`. To measure, where nvcc is:
+`tools/gpu_bundle.sh FOLDER_OF_IMAGES`; then on a machine with a GPU, nothing else installed, unpack
+`build/gpu/superres-gpu.tar.xz` and run `superres-gpu/gpu_check.sh OUTPUT_FOLDER` (8 minutes; in a build tree
+`tools/gpu_check.sh`). It writes `gpu_check.json` and `gpu_check.md`. `cuda_bench --help` tells how to measure single layers
+for longer: cuDNN then has more time to look for its best plan.
 """)
 
 

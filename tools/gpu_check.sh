@@ -1,0 +1,286 @@
+#!/usr/bin/env bash
+# All that needs a GPU, in one go and under 8 minutes: device tests, compute-sanitizer, PSNR of every precision, a scene,
+# the network's speed, PyTorch's, and each layer beside cuDNN. From an unpacked archive of tools/gpu_bundle.sh, or a build tree.
+#   gpu_check.sh [OUTPUT_FOLDER]
+# Writes gpu_check.json, gpu_check.md and gpu_check.log into OUTPUT_FOLDER (default: $OUT, else ./gpu_check). Fails if a test
+# failed or was not there, if the sanitizer found an error, or if a precision is further from the processor than it may be.
+# What is not there (compute-sanitizer, PyTorch, cuDNN) is said and does not count as a failure.
+#   SR_PARTS    some of "tests sanitizer precision scene network peers layers" (default: all)
+#   SR_SECONDS  what all of it may take (default: 460); the layers get what the others leave
+#   SR_IMAGES   folder of ground-truth images, SR_BIN of programs, instead of those beside this script
+set -uo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+if [ -f "$here/tests.txt" ]; then
+  root=$here bin=$here/bin images=$here/images
+  mapfile -t tests <"$here/tests.txt"
+  commit=$(cat "$here/commit.txt")
+else
+  root=$(dirname "$here") bin=$root/build/release/bin images=$root/../shared/data/benchmark/Set5
+  tests=()
+  for source in "$root"/tests/cuda_*_test.cpp; do
+    name=$(basename "$source" .cpp)
+    [[ $name == cuda_emulation* ]] || tests+=("$name")
+  done
+  commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
+fi
+images=${SR_IMAGES:-$images} bin=${SR_BIN:-$bin} parts=${SR_PARTS:-tests sanitizer precision scene network peers layers}
+most_seconds=${SR_SECONDS:-460}
+out=${1:-${OUT:-gpu_check}}
+
+fail() { echo "gpu_check.sh: error: $*" >&2; exit 1; }
+[ $# -le 1 ] || { echo "gpu_check.sh: error: want at most an output folder, not $# arguments" >&2; exit 2; }
+for part in $parts; do
+  [[ " tests sanitizer precision scene network peers layers " == *" $part "* ]] ||
+    { echo "gpu_check.sh: error: SR_PARTS: there is no part '$part'" >&2; exit 2; }
+done
+[[ $most_seconds =~ ^[0-9]+$ ]] || { echo "gpu_check.sh: error: SR_SECONDS is '$most_seconds'; want a number" >&2; exit 2; }
+[ -x "$bin/cuda_network_bench" ] || fail "$bin/cuda_network_bench is not there; build it where nvcc is, or unpack an archive of gpu_bundle.sh"
+work=$(mktemp -d) || fail "no folder for temporary files"
+trap 'rm -rf "$work"' EXIT
+machine=$("$bin/cuda_network_bench" --machine 2>"$work/machine.err") ||
+  fail "no GPU that can be used: $(tail -n 1 "$work/machine.err" | sed 's/^cuda_network_bench: error: //')"
+mkdir -p "$out" || fail "$out cannot be made"
+out=$(cd "$out" && pwd)
+failures=()
+
+wanted() { [[ " $parts " == *" $1 "* ]]; }
+left() { echo $((most_seconds - SECONDS)); }
+at_most() { local rest; rest=$(left); echo $((rest < $1 ? (rest > 1 ? rest : 1) : $1)); }
+say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
+quoted() { printf '"%s"' "$(printf '%s' "$1" | tr -d '\000-\037' | sed 's/["\\]/\\&/g')"; }
+# boxed SECONDS NAME COMMAND...: its output in $work/NAME.out; 124 or 137 if it was cut off.
+boxed() {
+  local box=$1 name=$2
+  shift 2
+  timeout -k 5 "$box" "$@" >"$work/$name.out" 2>&1 </dev/null
+}
+cut_off() { [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; }
+# joined FILE...: their lines, each a JSON value, as one array.
+joined() { printf '['; cat "$@" 2>/dev/null | paste -sd, - | tr -d '\n'; printf ']'; }
+section() { printf '\n## %s\n\n' "$1" >>"$work/table"; cat >>"$work/table"; }
+
+# ---- Device tests: a line of JSON and a row of the table for each program ----
+
+run_test() {
+  local name=$1 box=$2 status=0 state passed failed skipped start=$SECONDS
+  if [ -x "$bin/$name" ]; then
+    boxed "$box" "$name" "$bin/$name" || status=$?
+  else
+    echo "there is no $bin/$name" >"$work/$name.out"
+    status=127
+  fi
+  passed=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
+  failed=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
+  skipped=$(sed -n 's/^\[  SKIPPED \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
+  if [ $status -eq 127 ]; then state="not built"
+  elif cut_off $status; then state="cut off after $box s"
+  elif [ $status -ne 0 ]; then state=failed
+  elif [ "${passed:-0}" -eq 0 ]; then state="ran nothing"
+  else state=passed; fi
+  printf '{"name": "%s", "state": "%s", "passed": %d, "failed": %d, "skipped": %d, "seconds": %d}\n' \
+    "$name" "$state" "${passed:-0}" "${failed:-0}" "${skipped:-0}" $((SECONDS - start)) >"$work/$name.test"
+  echo "| $name | $state | ${passed:-0} | ${failed:-0} | ${skipped:-0} | $((SECONDS - start)) |" >"$work/$name.row"
+  [ "$state" = passed ] || echo "$name: $state" >>"$work/failed_tests"
+}
+
+device_tests() {
+  local at_once=4 box name
+  box=$(at_most 100)
+  export OMP_NUM_THREADS=$((($(nproc) + at_once - 1) / at_once))
+  for name in "${tests[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge $at_once ]; do wait -n; done
+    run_test "$name" "$box" &
+  done
+  wait
+  unset OMP_NUM_THREADS
+  [ ! -f "$work/failed_tests" ] || mapfile -t -O ${#failures[@]} failures <"$work/failed_tests"
+  { printf '| program | state | passed | failed | skipped | s |\n|---|---|---|---|---|---|\n'
+    cat "$work"/*.row; } | section "Device tests"
+}
+
+# ---- compute-sanitizer on small tests ----
+
+sanitized=(cuda_tensor_core_test: cuda_reduce_test: cuda_pointwise_test: cuda_adam_test:
+           "cuda_conv2d_test:*SeveralImages*:*ImageLayer*" "cuda_network_test:*ResultIsTheProcessors/fp16_x2")
+
+run_sanitizer() {
+  local tool=$1 name=$2 filter=$3 box=$4 status=0 state log=$1.$2
+  boxed "$box" "$log" "$sanitizer" --tool "$tool" --error-exitcode 86 "$bin/$name" --gtest_filter="${filter:-*}" || status=$?
+  if grep -qiE 'device not supported|unable to find|internal sanitizer error' "$work/$log.out"; then state="cannot be used here"
+  elif [ $status -eq 86 ] || grep '^=========' "$work/$log.out" | grep -qvE 'COMPUTE-SANITIZER|SUMMARY: 0 |0 hazards|^========= *$'; then state="found errors"
+  elif cut_off $status; then state="cut off after $box s, nothing found until then"
+  elif [ $status -ne 0 ]; then state="the test failed"
+  else state=clean; fi
+  printf '{"tool": "%s", "test": "%s", "state": "%s"}\n' "$tool" "$name" "$state" >"$work/$log.sanitizer"
+  echo "| $tool | $name | $state |" >"$work/$log.sanitizer_row"
+  [[ $state == "found errors" || $state == "the test failed" ]] && echo "compute-sanitizer $tool, $name: $state" >>"$work/failed_sanitizer"
+}
+
+sanitizer_checks() {
+  local entry tool end
+  sanitizer=$(command -v compute-sanitizer || find /usr/local/cuda*/bin /usr/local/cuda*/compute-sanitizer -maxdepth 1 -name compute-sanitizer 2>/dev/null | head -n 1)
+  if [ -z "$sanitizer" ]; then
+    say "no compute-sanitizer here"
+    echo "compute-sanitizer is not on this machine." | section "compute-sanitizer"
+    return
+  fi
+  end=$((SECONDS + $(at_most 75)))
+  for entry in "${sanitized[@]}"; do
+    [ -x "$bin/${entry%%:*}" ] || continue
+    for tool in memcheck racecheck synccheck; do
+      if [ $SECONDS -ge $end ]; then
+        echo "| $tool | ${entry%%:*} | no time was left |" >"$work/$tool.${entry%%:*}.sanitizer_row"
+        continue
+      fi
+      run_sanitizer "$tool" "${entry%%:*}" "${entry#*:}" $((end - SECONDS > 25 ? 25 : end - SECONDS)) &
+    done
+    wait
+  done
+  [ ! -f "$work/failed_sanitizer" ] || mapfile -t -O ${#failures[@]} failures <"$work/failed_sanitizer"
+  { printf '| tool | test | state |\n|---|---|---|\n'; cat "$work"/*.sanitizer_row; } | section "compute-sanitizer"
+}
+
+# ---- PSNR of every precision, and how far it is from the processor's ----
+
+score() {
+  local factor=$1 kind=$2 options=(--device cuda --precision "$2")
+  [ "$kind" != cpu ] || options=(--device cpu)
+  boxed "$(at_most 60)" "score_${factor}_$kind" "$bin/score_superres_net" --data_path "$images" \
+    --pretrained_path "$root/pretrained" --upsampling_factor "$factor" "${options[@]}" || return 0
+  awk '/^mean of/ {print $7}' "$work/score_${factor}_$kind.out" >"$work/psnr_${factor}_$kind"
+}
+
+precision_table() {
+  local factor kind psnr cpu row
+  if [ -z "$(find "$images" -maxdepth 1 -type f 2>/dev/null | head -n 1)" ]; then
+    say "no images for the table of precisions ($images)"
+    echo "No images: give gpu_bundle.sh a folder, or set SR_IMAGES." | section "Precision"
+    return
+  fi
+  for factor in 2 3 4; do
+    for kind in cpu fp32 tf32 bf16 fp16; do score $factor $kind & done
+    wait
+    cpu=$(cat "$work/psnr_${factor}_cpu" 2>/dev/null)
+    row="| x$factor | ${cpu:-failed} |"
+    for kind in fp32:0.001 tf32:0.001 bf16:0.03 fp16:0.01; do
+      psnr=$(cat "$work/psnr_${factor}_${kind%:*}" 2>/dev/null)
+      if [ -z "$psnr" ] || [ -z "$cpu" ]; then
+        row+=" failed |"
+        failures+=("PSNR x$factor ${kind%:*}: $(tail -n 1 "$work/score_${factor}_${kind%:*}.out")")
+        continue
+      fi
+      row+=$(awk -v a="$psnr" -v b="$cpu" 'BEGIN {printf " %.4f (%+.4f) |", a, a - b}')
+      printf '{"factor": %d, "precision": "%s", "psnr": %s, "cpu_psnr": %s}\n' "$factor" "${kind%:*}" "$psnr" "$cpu" >>"$work/precision"
+      awk -v a="$psnr" -v b="$cpu" -v most="${kind#*:}" 'BEGIN {d = a - b; exit !(d <= most && d >= -most)}' ||
+        failures+=("PSNR x$factor ${kind%:*}: $psnr dB, the processor's is $cpu; at most ${kind#*:} apart")
+    done
+    echo "$row" >>"$work/precision_rows"
+  done
+  { printf '| | cpu | fp32 | tf32 | bf16 | fp16 |\n|---|---|---|---|---|---|\n'; cat "$work/precision_rows"; } |
+    section "PSNR of luma in dB (difference from the processor's float32)"
+}
+
+# ---- A scene from file to file ----
+
+scene() {
+  local side=3000 status=0
+  boxed "$(at_most 40)" make_scene "$bin/make_scene" --quiet --out "$work/scene.tif" --width $side --height $side --seed 1 --samples 4 ||
+    { say "no scene: $(tail -n 1 "$work/make_scene.out")"; return; }
+  boxed "$(at_most 60)" scene "$bin/eval_superres_net" --data_path "$work/scene.tif" --pretrained_path "$root/pretrained" \
+    --out_path "$work/scene_x2" --device cuda --compress none --verify 4 || status=$?
+  [ $status -eq 0 ] || failures+=("a scene of $side x $side: $(tail -n 1 "$work/scene.out")")
+  { echo '```'; cat "$work/scene.out"; echo '```'; } | section "A scene of $side x $side, x2, uncompressed"
+  printf '{"side": %d, "factor": 2, "status": %d, "said": %s}\n' $side $status "$(quoted "$(grep -E 'wrote' "$work/scene.out" | tail -n 1 | sed "s|$work/||")")" >"$work/scene.json"
+  rm -rf "$work/scene.tif" "$work/scene_x2"
+}
+
+# ---- Speed ----
+
+network() {
+  local box status=0
+  box=$(at_most 70)
+  boxed "$box" network "$bin/cuda_network_bench" --commit "$commit" --json "$work/network.json" || status=$?
+  if cut_off $status; then echo "cut off after $box s" >>"$work/network.out"
+  elif [ $status -ne 0 ]; then failures+=("cuda_network_bench: $(tail -n 1 "$work/network.out")"); fi
+  section "The network, x2 to x4" <"$work/network.out"
+}
+
+peers() {
+  local box status=0 ours=()
+  if ! boxed 30 torch python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+    say "no PyTorch with a GPU here"
+    echo "PyTorch with CUDA is not on this machine." | section "PyTorch"
+    return
+  fi
+  [ ! -f "$work/network.json" ] || ours=(--ours "$work/network.json")
+  box=$(at_most 130)
+  boxed "$box" peers python3 "$root/bench/cuda_peers.py" "${ours[@]}" --commit "$commit" --json "$work/peers.json" --seconds $((box * 2 / 3)) || status=$?
+  ! cut_off $status || echo "cut off after $box s" >>"$work/peers.out"
+  grep -vE '^(forward|training): |Warning|^ *warn' "$work/peers.out" | section "PyTorch"
+}
+
+# Folders of cuDNN, cuBLAS and NVRTC that are not where the loader looks: those of Python's packages and of the toolkit.
+library_path() {
+  local folder path=$root/lib
+  while read -r folder; do path+=:$folder; done < <(
+    python3 -c 'import glob, site, sys
+for place in dict.fromkeys(sys.path + site.getsitepackages()):
+    print("\n".join(glob.glob(place + "/nvidia/*/lib")))' 2>/dev/null | sed '/^$/d'
+    ls -d /usr/local/cuda*/lib64 /usr/local/cuda*/lib 2>/dev/null)
+  echo "$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+}
+
+layers() {
+  local box status=0 path lacking
+  if [ ! -x "$bin/cuda_bench" ]; then
+    say "no cuda_bench here: it was built without cuDNN"
+    echo "cuda_bench was built without cuDNN." | section "Layers"
+    return
+  fi
+  path=$(library_path)
+  lacking=$(LD_LIBRARY_PATH=$path ldd "$bin/cuda_bench" | awk '/not found/ {print $1}' | paste -sd' ' -)
+  if [ -n "$lacking" ]; then
+    say "layers not measured: not found here: $lacking"
+    echo "Not found on this machine: $lacking; set LD_LIBRARY_PATH." | section "Layers"
+    return
+  fi
+  box=$(left)
+  [ "$box" -ge 40 ] || { say "layers not measured: no time was left"; return; }
+  LD_LIBRARY_PATH=$path boxed "$box" layers "$bin/cuda_bench" --commit "$commit" --json "$work/layers.json" --seconds $((box - 25)) || status=$?
+  if cut_off $status; then echo "cut off after $box s" >>"$work/layers.out"
+  elif [ $status -ne 0 ]; then failures+=("cuda_bench: $(tail -n 1 "$work/layers.out")"); fi
+  section "Layers beside cuDNN" <"$work/layers.out"
+}
+
+# ---- All of it ----
+
+device=$(sed -n 's/^ *"device": "\(.*\)",*$/\1/p' <<<"$machine")
+say "$device, commit $commit"
+: >"$work/table"
+wanted tests && { device_tests; say "tests: ${#tests[@]} programs, ${#failures[@]} not passed"; }
+wanted sanitizer && { sanitizer_checks; say "compute-sanitizer: done"; }
+wanted precision && { precision_table; say "precisions: done"; }
+wanted scene && { scene; say "scene: done"; }
+wanted network && { network; say "network: done"; }
+wanted peers && { peers; say "PyTorch: done"; }
+wanted layers && { layers; say "layers: done"; }
+
+value() { if [ -s "$1" ]; then cat "$1"; else echo null; fi; }
+{
+  printf '{"commit": %s, "date": "%s", "seconds": %d,\n"machine": %s,\n' "$(quoted "$commit")" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" $SECONDS "$machine"
+  printf '"failures": %s,\n' "$(for f in "${failures[@]}"; do quoted "$f"; echo; done | joined -)"
+  printf '"tests": %s,\n"sanitizer": %s,\n"precision": %s,\n' "$(joined "$work"/*.test)" "$(joined "$work"/*.sanitizer)" "$(joined "$work/precision")"
+  for part in scene network peers layers; do
+    printf '"%s": %s%s\n' $part "$(value "$work/$part.json")" "$([ $part = layers ] || echo ,)"
+  done
+  echo '}'
+} >"$out/gpu_check.json"
+{
+  printf '# %s\n\nCommit %s, %s; %d s. ' "$device" "$commit" "$(date -u +%Y-%m-%d)" $SECONDS
+  if [ ${#failures[@]} -eq 0 ]; then echo "Nothing failed."; else printf 'Failed:\n\n'; printf '* %s\n' "${failures[@]}"; fi
+  cat "$work/table"
+} >"$out/gpu_check.md"
+for log in "$work"/*.out; do printf '\n==== %s\n' "$(basename "$log" .out)"; tail -c 200000 "$log"; done >"$out/gpu_check.log"
+say "wrote $out/gpu_check.json, gpu_check.md, gpu_check.log"
+[ ${#failures[@]} -eq 0 ] || { printf 'failed: %s\n' "${failures[@]}" >&2; exit 1; }
