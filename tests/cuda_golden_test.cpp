@@ -39,17 +39,14 @@ class GoldenOnGpu : public Golden {
 TEST_P(GoldenOnGpu, HalfPrecisionAgrees) {
   expect_golden(Precision::fp16);
 }
-TEST_P(GoldenOnGpu, Bfloat16Agrees) {
-  expect_golden(Precision::bf16);
-}
-TEST_P(GoldenOnGpu, Tf32Agrees) {
-  expect_golden(Precision::tf32);
-}
-TEST_P(GoldenOnGpu, Float32Agrees) {
-  expect_golden(Precision::fp32);
-}
-
 INSTANTIATE_TEST_SUITE_P(Factor, GoldenOnGpu, golden_factors(), golden_name);
+
+class GoldenX2OnGpu : public GoldenOnGpu {};
+TEST_P(GoldenX2OnGpu, EveryOtherPrecisionAgrees) {
+  for (const Precision precision : {Precision::bf16, Precision::tf32, Precision::fp32})
+    expect_golden(precision);
+}
+INSTANTIATE_TEST_SUITE_P(Factor, GoldenX2OnGpu, testing::Values(2), golden_name);
 
 }  // namespace
 }  // namespace sr

@@ -83,11 +83,11 @@ TEST_F(ProgramsOnGpu, AutoTakesTheGpuAndADeviceThatIsNotThereIsNamed) {
 TEST_F(ProgramsOnGpu, TrainingAndScoresRunThere) {
   fs::create_directory(folder_ / "images");
   const ProgramRun made = run_program(
-      "make_scene", {"--out", folder_ / "images/a.tif", "--width", "96", "--height", "96", "--quiet"});
+      "make_scene", {"--out", folder_ / "images/a.tif", "--width", "64", "--height", "64", "--quiet"});
   ASSERT_EQ(made.status, 0) << made.err;
   ASSERT_EQ(run_program("create_training_dataset",
                         {"--data_path", folder_ / "images", "--out_path", folder_ / "data", "--tile_size_w",
-                         "48", "--tile_size_h", "48", "--quiet"})
+                         "32", "--tile_size_h", "32", "--quiet"})
                 .status,
             0);
   for (const char* device : {"cpu", "cuda"}) {

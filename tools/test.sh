@@ -30,7 +30,7 @@ say_and_run() {
 "$root/tools/setup.sh" --tests
 
 launcher=()
-command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 failed=0
 for preset in release sanitize; do
   bench=ON
