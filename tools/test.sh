@@ -42,6 +42,16 @@ for preset in release sanitize; do
   say_and_run "$preset tests" ctest --preset "$preset" -j "$jobs" --no-tests=error || failed=1
 done
 
+# The build of a machine without the CUDA toolkit: it computes on the processor, and refuses a GPU in one line.
+without_cuda() {
+  cmake -S . -B build/no_cuda -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DSR_CUDA=off \
+    -DSR_BENCH=OFF "${launcher[@]}" &&
+    cmake --build build/no_cuda -j "$jobs" --target make_scene eval_superres_net tensor_test eval_test bad_input_test &&
+    ctest --test-dir build/no_cuda -j "$jobs" --no-tests=error --output-on-failure \
+      -R '^(tensor_test|eval_test)\.|AGpuThatIsNotThereIsRefused'
+}
+say_and_run "without CUDA" without_cuda || failed=1
+
 # What was skipped is said; it does not count as passed. In the release build the tests of CUDA kernels need a GPU, but for
 # those that search for races on the host.
 for preset in release sanitize; do
