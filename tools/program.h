@@ -68,20 +68,14 @@ struct CommonOptions {
   }
 
   /// Sets the number of threads, and the device for the calling thread where the program runs the network.
-  /// Errors: device (the one asked for cannot be used, and why).
+  /// Errors: device (the one asked for cannot be used, and why), usage (a precision that the processor does
+  /// not have).
   void apply() {
     if (threads > 0) omp_set_num_threads(threads);
-    if (device == "cpu") return;
-    if (automatic_.empty()) {
-      if (device != "auto")
-        throw Error(Error::Kind::device, "--device ", device,
-                    ": this program computes on the processor; use --device cpu");
-    } else if constexpr (cuda::kBuilt) {
-      use_gpu();
-    } else if (device != "auto") {
-      throw Error(Error::Kind::device, "--device ", device,
-                  ": this build has no CUDA; build where nvcc is, or use --device cpu");
-    }
+    if (device != "cpu") choose_gpu();
+    if (target_ == Device::cpu && precision != "auto" && precision != "fp32")
+      throw Error(Error::Kind::usage, "--precision ", precision,
+                  ": there is no GPU in use, and the processor computes in fp32; leave --precision away");
   }
 
   Device target() const { return target_; }
@@ -116,15 +110,24 @@ struct CommonOptions {
   }
 
  private:
-  void use_gpu() {
-    try {
-      cuda::use_device(gpu_number(device));
-    } catch (const Error&) {
-      if (device != "auto") throw;
-      return;
+  void choose_gpu() {
+    if (automatic_.empty()) {
+      if (device != "auto")
+        throw Error(Error::Kind::device, "--device ", device,
+                    ": this program computes on the processor; use --device cpu");
+    } else if constexpr (cuda::kBuilt) {
+      try {
+        cuda::use_device(gpu_number(device));
+      } catch (const Error&) {
+        if (device != "auto") throw;
+        return;
+      }
+      cuda::set_precision(cuda::precision_named(precision == "auto" ? automatic_ : precision));
+      target_ = Device::cuda;
+    } else if (device != "auto") {
+      throw Error(Error::Kind::device, "--device ", device,
+                  ": this build has no CUDA; build where nvcc is, or use --device cpu");
     }
-    cuda::set_precision(cuda::precision_named(precision == "auto" ? automatic_ : precision));
-    target_ = Device::cuda;
   }
 
   std::string automatic_;  // what --precision auto is; empty: the program does not run the network
