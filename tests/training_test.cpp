@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "idn/checkpoint_files.h"
+#include "tests/instrumented.h"
 #include "tests/run_program.h"
 #include "training/training_history.h"
 
@@ -133,23 +134,26 @@ int end_by_signal(std::vector<std::string> arguments, const std::string& ckpts, 
   return status;
 }
 
+// Epochs of a training that is still under way when it is stopped after its first.
+constexpr const char* kLong = kInstrumented ? "6" : "20";
+
 TEST_F(TrainProgram, CtrlCSavesAndARestoredRunEndsAsOneThatWasNotStopped) {
-  const std::vector<std::string> epochs{"--nepochs", "20", "--quiet"};
+  const std::vector<std::string> epochs{"--nepochs", kLong, "--quiet"};
   const int status = end_by_signal(options("stopped", epochs), folder_ / "stopped/x2/ckpts", SIGINT);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
   EXPECT_NE(text_of_file(folder_ / "stopped/x2/report.html").find("stopped"), std::string::npos);
-  ASSERT_EQ(train_into("stopped", {"--nepochs", "20", "--restore"}).status, 0);
+  ASSERT_EQ(train_into("stopped", {"--nepochs", kLong, "--restore"}).status, 0);
   ASSERT_EQ(train_into("straight", epochs).status, 0);
   EXPECT_EQ(text_of_file(newest("stopped")), text_of_file(newest("straight")));
 }
 
 TEST_F(TrainProgram, AKilledRunGoesOnFromItsLastCheckpoint) {
-  const std::vector<std::string> epochs{"--nepochs", "20", "--quiet"};
+  const std::vector<std::string> epochs{"--nepochs", kLong, "--quiet"};
   const int status = end_by_signal(options("killed", epochs), folder_ / "killed/x2/ckpts", SIGKILL);
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_FALSE(fs::exists(folder_ / "killed/x2/report.html")) << "it was killed before its end";
-  ASSERT_EQ(train_into("killed", {"--nepochs", "20", "--restore"}).status, 0);
+  ASSERT_EQ(train_into("killed", {"--nepochs", kLong, "--restore"}).status, 0);
   ASSERT_EQ(train_into("straight", epochs).status, 0);
   EXPECT_EQ(text_of_file(newest("killed")), text_of_file(newest("straight")));
 }
