@@ -54,11 +54,13 @@ void check_added(const std::vector<Tensor>& added, Device device, const Shape& y
   for (const Tensor& a : added) {
     check_result(a, Shape{y.n, y.h, y.w, a.shape().c}, "an added tensor");
     if (a.device() != device)
-      throw Error(Error::Kind::device, "conv2d: an added tensor is on ", a.device(), ", the input on ", device);
+      throw Error(Error::Kind::device, "conv2d: an added tensor is on ", a.device(), ", the input on ",
+                  device);
     channels += a.shape().c;
   }
   if (channels != y.c)
-    throw Error(Error::Kind::shape, "conv2d: the added tensors have ", channels, " channels together, want ", y.c);
+    throw Error(Error::Kind::shape, "conv2d: the added tensors have ", channels, " channels together, want ",
+                y.c);
 }
 
 Tensor contiguous(const Tensor& t) {

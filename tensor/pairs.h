@@ -15,8 +15,8 @@ inline void check_same_shape(const char* what, const Tensor& a, const Tensor& b)
     throw Error(Error::Kind::device, what, ": one tensor is on ", a.device(), ", the other on ", b.device(),
                 "; to() copies");
   if (a.device() != Device::cpu && a.dtype() != b.dtype())
-    throw Error(Error::Kind::usage, what, ": one tensor is stored as ", a.dtype(), ", the other as ", b.dtype(),
-                "; convert() one");
+    throw Error(Error::Kind::usage, what, ": one tensor is stored as ", a.dtype(), ", the other as ",
+                b.dtype(), "; convert() one");
   if (!(a.shape() == b.shape()))
     throw Error(Error::Kind::shape, what, ": shapes ", a.shape(), " and ", b.shape(), " differ");
 }

@@ -64,7 +64,8 @@ Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts) {
       throw Error(Error::Kind::shape, "add_concat: shapes ", x.shape(), " and ", part.shape(),
                   " differ in more than channels");
     if (part.device() != x.device())
-      throw Error(Error::Kind::device, "add_concat: one tensor is on ", x.device(), ", the other on ", part.device());
+      throw Error(Error::Kind::device, "add_concat: one tensor is on ", x.device(), ", the other on ",
+                  part.device());
     left.c -= part.shape().c;
   }
   if (left.c != 0)

@@ -67,7 +67,8 @@ namespace {
 
 void check_on_cpu(Device device) {
   if (device != Device::cpu)
-    throw Error(Error::Kind::device, "tensor: its numbers are on ", device, ", on cpu was asked for; to(cpu) copies");
+    throw Error(Error::Kind::device, "tensor: its numbers are on ", device,
+                ", on cpu was asked for; to(cpu) copies");
 }
 
 }  // namespace

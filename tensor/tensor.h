@@ -66,8 +66,8 @@ class Tensor {
   Tensor channels(int64_t begin, int64_t end) const;
   /// A deep copy; contiguous.
   Tensor clone() const;
-  /// The same numbers on `device`, contiguous; itself if it is there. The device is that of the calling thread. Errors:
-  /// device, limit.
+  /// The same numbers on `device`, contiguous; itself if it is there. The device is that of the calling
+  /// thread. Errors: device, limit.
   Tensor to(Device device) const;
   /// The numbers in NHWC order. Errors: usage (dtype is not f32), device.
   std::vector<float> to_vector() const;

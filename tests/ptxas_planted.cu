@@ -43,7 +43,9 @@ __global__ void too_much_shared(float* p) {
   p[threadIdx.x] = s[31 - threadIdx.x];
 }
 
-__global__ void nothing_said(float* p) { p[threadIdx.x] = 0; }
+__global__ void nothing_said(float* p) {
+  p[threadIdx.x] = 0;
+}
 
 // ptxas: no_such_kernel registers<=8
 

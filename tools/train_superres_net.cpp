@@ -1,8 +1,8 @@
 // Trains the network on a data set that create_training_dataset wrote.
 #include <cinttypes>
 
-#include "training/training.h"
 #include "tools/program.h"
+#include "training/training.h"
 
 namespace sr {
 namespace {
