@@ -2,9 +2,11 @@
 
 #include "tensor/convert_cuda.h"
 #include "tensor/device_cuda.h"
+#include "tensor/error.h"
 #include "tensor/loss_cuda.h"
 #include "tensor/pointwise_cuda.h"
 #include "tensor/reduce_cuda.h"
+#include "tensor/resize_cuda.h"
 #include "tensor/ssim_cuda.h"
 
 namespace sr::cuda {
@@ -61,6 +63,14 @@ Doubles ssim_of(const Tensor& a, const Tensor& b, double peak) {
   const Doubles workspace(ssim_workspace(a.shape())), result(1);
   ssim(queue(), a.shape(), view(a), view(b), peak, result.data(), workspace.data());
   return result;
+}
+
+template <class T>
+std::shared_ptr<void> on_device(const std::vector<T>& values) {
+  const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
+  std::shared_ptr<void> memory = allocate(bytes);
+  copy_to_device(memory.get(), values.data(), bytes);
+  return memory;
 }
 
 }  // namespace
@@ -171,6 +181,26 @@ Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
   ssim_grad(queue(), a.shape(), view(a), view(b), peak, result.data(), static_cast<float*>(dx.address()),
             workspace.data());
   return dx;
+}
+
+Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w) {
+  if (x.dtype() != DType::f32)
+    throw Error(Error::Kind::usage, "bicubic resize: the tensor is stored as ", x.dtype(),
+                "; convert() it to f32");
+  const Shape& s = x.shape();
+  Tensor y(Shape{s.n, h, w, s.c}, DType::f32, Device::cuda),
+      lines(Shape{s.n, s.h, w, s.c}, DType::f32, Device::cuda);
+  const Phases across(s.w, w), down(s.h, h);
+  const std::shared_ptr<void> across_first = on_device(across.first),
+                              across_weight = on_device(across.weight), down_first = on_device(down.first),
+                              down_weight = on_device(down.weight);
+  bicubic_resize(
+      queue(), s, view(x), h, w,
+      {across, static_cast<const int64_t*>(across_first.get()),
+       static_cast<const float*>(across_weight.get())},
+      {down, static_cast<const int64_t*>(down_first.get()), static_cast<const float*>(down_weight.get())},
+      static_cast<float*>(lines.address()), static_cast<float*>(y.address()));
+  return y;
 }
 
 }  // namespace sr::cuda

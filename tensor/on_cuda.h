@@ -48,6 +48,8 @@ double ssim(const Tensor& a, const Tensor& b, double peak);
 Tensor ssim_value(const Tensor& a, const Tensor& b, double peak);
 Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak);
 
+Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w);
+
 /// y has conv2d_shape() and may be a view.
 void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Conv2dOptions& options, const std::vector<Tensor>& added);

@@ -7,6 +7,7 @@
 
 #include "tensor/bicubic_phases.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 
 namespace sr {
 namespace {
@@ -138,7 +139,10 @@ Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w) {
   if (std::max({h, w, s.h, s.w}) > kMaxSide)
     throw Error(Error::Kind::limit, "bicubic resize of ", s, " to ", h, " x ", w,
                 ": a side is longer than 2^30");
-  Tensor y({s.n, h, w, s.c});
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda && s.n * s.c > 0) return cuda::bicubic_resize(x, h, w);
+  }
+  Tensor y({s.n, h, w, s.c}, DType::f32, x.device());
   if (y.shape().size() == 0) return y;
   const Phases across(s.w, w), down(s.h, h);
   const int64_t rows = s.n * h;

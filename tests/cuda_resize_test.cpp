@@ -52,5 +52,12 @@ TEST(CudaResize, AnyRatioHasTheCpusBits) {
   }
 }
 
+TEST(CudaResize, TensorsOnAGpuAreResizedThere) {
+  Random random{3};
+  const Tensor x = random_normal(Shape{2, 7, 11, 3}, 1, random);
+  EXPECT_TRUE(same_bits(bicubic_enlarge(x.to(Device::cuda), 2).to(Device::cpu), bicubic_enlarge(x, 2)));
+  EXPECT_TRUE(same_bits(bicubic_resize(x.to(Device::cuda), 3, 5).to(Device::cpu), bicubic_resize(x, 3, 5)));
+}
+
 }  // namespace
 }  // namespace sr

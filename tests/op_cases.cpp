@@ -104,7 +104,7 @@ OpCase loss_case(const char* name, const Shape& shape, Loss loss, Loops loops) {
   const Tensor target = random_normal(shape, 1, random);
   return {name,
           {{shape}},
-          [=](const std::vector<Var>& v) { return loss(v[0], target); },
+          [=](const std::vector<Var>& v) { return loss(v[0], target.to(v[0].value().device())); },
           [=, t = Array(target)](const std::vector<Array>& a) {
             Array y(Shape{1, 1, 1, 1});
             y.values[0] = loops(a[0], t);
