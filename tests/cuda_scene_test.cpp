@@ -14,6 +14,7 @@
 #include "tensor/random.h"
 #include "tests/cuda_schedules.h"
 #include "tests/expect_error.h"
+#include "tests/raster_parts.h"
 
 namespace sr {
 namespace {
@@ -38,23 +39,6 @@ Scene random_scene(int64_t width, int64_t height, int bands, SampleType type, ui
       scene.raster.data<T>()[i] = static_cast<T>(random.uniform() * scene.range.high);
   });
   return scene;
-}
-
-Raster cut(const Raster& whole, const Window& w) {
-  Raster part(w, whole.bands, whole.type);
-  const int64_t pixel = whole.bands * bytes_of(whole.type);
-  for (int64_t y = 0; y < w.h; ++y)
-    std::copy_n(whole.samples.data() + ((w.y + y) * whole.window.w + w.x) * pixel, w.w * pixel,
-                part.samples.data() + y * w.w * pixel);
-  return part;
-}
-
-void paste(Raster& whole, const Raster& part) {
-  const int64_t pixel = whole.bands * bytes_of(whole.type);
-  const Window& w = part.window;
-  for (int64_t y = 0; y < w.h; ++y)
-    std::copy_n(part.samples.data() + y * w.w * pixel, w.w * pixel,
-                whole.samples.data() + ((w.y + y) * whole.window.w + w.x) * pixel);
 }
 
 // Its residual is about a tenth of the range, so that a wrong one shows.

@@ -15,6 +15,7 @@
 #include "tensor/random.h"
 #include "tensor/simd.h"
 #include "tests/instrumented.h"
+#include "tests/raster_parts.h"
 
 namespace sr {
 namespace {
@@ -41,23 +42,6 @@ Scene random_scene(int64_t width, int64_t height, int bands, SampleType type, Ra
   if (type == SampleType::u8) scene.range = {0, 255};
   if (type == SampleType::u16) scene.range = {0, 3000};
   return scene;
-}
-
-Raster cut(const Raster& whole, const Window& w) {
-  Raster part(w, whole.bands, whole.type);
-  const int64_t pixel = whole.bands * bytes_of(whole.type);
-  for (int64_t y = 0; y < w.h; ++y)
-    std::copy_n(whole.samples.data() + ((w.y + y) * whole.window.w + w.x) * pixel, w.w * pixel,
-                part.samples.data() + y * w.w * pixel);
-  return part;
-}
-
-void paste(Raster& whole, const Raster& part) {
-  const int64_t pixel = whole.bands * bytes_of(whole.type);
-  const Window& w = part.window;
-  for (int64_t y = 0; y < w.h; ++y)
-    std::copy_n(part.samples.data() + y * w.w * pixel, w.w * pixel,
-                whole.samples.data() + ((w.y + y) * whole.window.w + w.x) * pixel);
 }
 
 // Random weights large enough that every input pixel within reach shows in the float32 result.
