@@ -6,7 +6,7 @@
 
 #include "idn/upscale_tile_cuda.h"
 #include "tensor/convert_cuda.h"
-#include "tensor/error.h"
+#include "tensor/device_error.h"
 #include "tensor/resize_cuda.h"
 
 namespace sr::cuda {
@@ -75,7 +75,9 @@ TileOnCuda::TileOnCuda(const Model& model, const SceneSettings& settings)
 
 FineTile TileOnCuda::operator()(const Raster& window, const Tile& tile, bool with_bicubic) {
   try {
-    return computed(window, tile, with_bicubic);
+    const Window& w = tile.read;
+    return telling([&] { return computed(window, tile, with_bicubic); }, "tile of ", w.w, " x ", w.h,
+                   " pixels at ", w.x, ", ", w.y);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::limit) throw;
   }

@@ -3,6 +3,7 @@
 
 #include "tensor/conv2d_cuda.h"
 #include "tensor/device_cuda.h"
+#include "tensor/device_error.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 
@@ -49,17 +50,6 @@ Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, cons
   return kept_weights() ? (*kept_weights())(op, d, types, weight) : pack(op, d, types, weight);
 }
 
-// Runs f; an error of the device is told with the operation and its shapes.
-template <class F>
-void run(const char* operation, const Shape& from, const Shape& weight, F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::device) throw;
-    throw Error(Error::Kind::device, operation, " of ", from, " with weights ", weight, ": ", e.what());
-  }
-}
-
 const float* bias_of(const Tensor& bias) {
   return bias ? static_cast<const float*>(bias.address()) : nullptr;
 }
@@ -98,7 +88,6 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
   const ConvTypes types{x.dtype(), y.dtype(), math()};
-  const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
   ConvEpilogue epilogue;
   epilogue.bias = bias_of(bias);
   epilogue.leak = options.leak;
@@ -108,8 +97,12 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
                   ", the result as ", y.dtype());
     epilogue.added[i] = {added[i].address(), added[i].pitch(), added[i].shape().c};
   }
-  run("conv2d", x.shape(), weight.shape(),
-      [&] { conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device()); });
+  telling(
+      [&] {
+        const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
+        conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device());
+      },
+      "conv2d of ", x.shape(), " with weights ", weight.shape());
 }
 
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
@@ -118,11 +111,14 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   ConvDims d = dims_of(x, weight.shape(), dy.shape(), options);
   d.y_pitch = dy.pitch();
   const ConvTypes types{dx.dtype(), dy.dtype(), math()};
-  const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
   ConvEpilogue epilogue;
   epilogue.bias = bias_of(bias);
-  run("conv2d_grad_input", dy.shape(), weight.shape(),
-      [&] { conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), device()); });
+  telling(
+      [&] {
+        const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
+        conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), device());
+      },
+      "conv2d_grad_input of ", dy.shape(), " with weights ", weight.shape());
   return dx;
 }
 
@@ -134,10 +130,12 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   Tensor dw(weight, DType::f32, Device::cuda);
   Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types) + 3) / 4}, DType::f32,
                  Device::cuda);
-  run("conv2d_grad_weight", x.shape(), weight, [&] {
-    conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),
-                       static_cast<float*>(dw.address()), device());
-  });
+  telling(
+      [&] {
+        conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),
+                           static_cast<float*>(dw.address()), device());
+      },
+      "conv2d_grad_weight of ", x.shape(), " for weights ", weight);
   return dw;
 }
 

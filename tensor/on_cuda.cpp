@@ -2,6 +2,7 @@
 
 #include "tensor/convert_cuda.h"
 #include "tensor/device_cuda.h"
+#include "tensor/device_error.h"
 #include "tensor/error.h"
 #include "tensor/loss_cuda.h"
 #include "tensor/pointwise_cuda.h"
@@ -48,20 +49,25 @@ Tensor rounded_first(const Doubles& x) {
 Doubles l1_of(const Tensor& x, const Tensor& target) {
   const int64_t pixels = x.shape().pixels(), c = x.shape().c;
   const Doubles workspace(loss_workspace(pixels, c)), result(1);
-  l1_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
+  telling(
+      [&] { l1_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data()); },
+      "l1_loss of ", x.shape());
   return result;
 }
 
 Doubles l2_of(const Tensor& x, const Tensor& target) {
   const int64_t pixels = x.shape().pixels(), c = x.shape().c;
   const Doubles workspace(loss_workspace(pixels, c)), result(1);
-  l2_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data());
+  telling(
+      [&] { l2_loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data()); },
+      "l2_loss of ", x.shape());
   return result;
 }
 
 Doubles ssim_of(const Tensor& a, const Tensor& b, double peak) {
   const Doubles workspace(ssim_workspace(a.shape())), result(1);
-  ssim(queue(), a.shape(), view(a), view(b), peak, result.data(), workspace.data());
+  telling([&] { ssim(queue(), a.shape(), view(a), view(b), peak, result.data(), workspace.data()); },
+          "ssim of ", a.shape());
   return result;
 }
 
@@ -77,25 +83,29 @@ std::shared_ptr<void> on_device(const std::vector<T>& values) {
 
 Tensor clone(const Tensor& x) {
   Tensor y = like(x, x.shape());
-  convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), x.dtype(), view(y));
+  telling([&] { convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), x.dtype(), view(y)); },
+          "clone of ", x.shape());
   return y;
 }
 
 Tensor convert(const Tensor& x, DType dtype) {
   Tensor y(x.shape(), dtype, Device::cuda);
-  convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), dtype, view(y));
+  telling([&] { convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), dtype, view(y)); },
+          "convert of ", x.shape());
   return y;
 }
 
 Tensor add(const Tensor& a, const Tensor& b) {
   Tensor y = like(a, a.shape());
-  add(queue(), a.dtype(), a.shape().pixels(), a.shape().c, view(a), view(b), view(y));
+  telling([&] { add(queue(), a.dtype(), a.shape().pixels(), a.shape().c, view(a), view(b), view(y)); },
+          "add of ", a.shape());
   return y;
 }
 
 Tensor scale(const Tensor& x, float factor) {
   Tensor y = like(x, x.shape());
-  scale(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), factor, view(y));
+  telling([&] { scale(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), factor, view(y)); },
+          "scale of ", x.shape());
   return y;
 }
 
@@ -103,8 +113,12 @@ LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
   const int64_t pixels = dy.shape().pixels(), c = dy.shape().c;
   Tensor dz = like(dy, dy.shape()), dbias(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
   const Doubles workspace(leaky_relu_grads_workspace(pixels, c));
-  leaky_relu_grads(queue(), dy.dtype(), pixels, c, view(dy), view(y), leak, view(dz),
-                   static_cast<float*>(dbias.address()), workspace.data());
+  telling(
+      [&] {
+        leaky_relu_grads(queue(), dy.dtype(), pixels, c, view(dy), view(y), leak, view(dz),
+                         static_cast<float*>(dbias.address()), workspace.data());
+      },
+      "leaky_relu_grads of ", dy.shape());
   return {dz, dbias};
 }
 
@@ -112,7 +126,8 @@ Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts) {
   Tensor y = like(x, x.shape());
   std::vector<ConcatPart> views;
   for (const Tensor& part : parts) views.push_back({view(part), part.shape().c});
-  add_concat(queue(), x.dtype(), x.shape().pixels(), view(x), views, view(y));
+  telling([&] { add_concat(queue(), x.dtype(), x.shape().pixels(), view(x), views, view(y)); },
+          "add_concat of ", x.shape());
   return y;
 }
 
@@ -120,7 +135,9 @@ Tensor channels_grad(const Tensor& dy, int64_t begin, int64_t c) {
   Shape shape = dy.shape();
   shape.c = c;
   Tensor dx = like(dy, shape);
-  channels_grad(queue(), dy.dtype(), shape.pixels(), view(dy), dy.shape().c, begin, c, view(dx));
+  telling(
+      [&] { channels_grad(queue(), dy.dtype(), shape.pixels(), view(dy), dy.shape().c, begin, c, view(dx)); },
+      "channels_grad of ", dy.shape());
   return dx;
 }
 
@@ -128,14 +145,20 @@ Tensor sum_per_channel(const Tensor& x) {
   const int64_t pixels = x.shape().pixels(), c = x.shape().c;
   Tensor y(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
   const Doubles workspace(sum_workspace(pixels, c));
-  sum_per_channel(queue(), x.dtype(), pixels, c, view(x), static_cast<float*>(y.address()), workspace.data());
+  telling(
+      [&] {
+        sum_per_channel(queue(), x.dtype(), pixels, c, view(x), static_cast<float*>(y.address()),
+                        workspace.data());
+      },
+      "sum_per_channel of ", x.shape());
   return y;
 }
 
 double sum(const Tensor& x) {
   const int64_t pixels = x.shape().pixels(), c = x.shape().c;
   const Doubles workspace(sum_workspace(pixels, c)), result(1);
-  sum(queue(), x.dtype(), pixels, c, view(x), result.data(), workspace.data());
+  telling([&] { sum(queue(), x.dtype(), pixels, c, view(x), result.data(), workspace.data()); }, "sum of ",
+          x.shape());
   return first(result);
 }
 
@@ -149,7 +172,11 @@ Tensor l1_loss_value(const Tensor& x, const Tensor& target) {
 
 Tensor l1_loss_grad(const Tensor& x, const Tensor& target) {
   Tensor dx = like(x, x.shape());
-  l1_loss_grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx));
+  telling(
+      [&] {
+        l1_loss_grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx));
+      },
+      "l1_loss_grad of ", x.shape());
   return dx;
 }
 
@@ -163,7 +190,11 @@ Tensor l2_loss_value(const Tensor& x, const Tensor& target) {
 
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
   Tensor dx = like(x, x.shape());
-  l2_loss_grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx));
+  telling(
+      [&] {
+        l2_loss_grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx));
+      },
+      "l2_loss_grad of ", x.shape());
   return dx;
 }
 
@@ -178,8 +209,12 @@ Tensor ssim_value(const Tensor& a, const Tensor& b, double peak) {
 Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
   Tensor dx = like(a, a.shape());
   const Doubles workspace(ssim_grad_workspace(a.shape())), result(1);
-  ssim_grad(queue(), a.shape(), view(a), view(b), peak, result.data(), static_cast<float*>(dx.address()),
-            workspace.data());
+  telling(
+      [&] {
+        ssim_grad(queue(), a.shape(), view(a), view(b), peak, result.data(),
+                  static_cast<float*>(dx.address()), workspace.data());
+      },
+      "ssim_grad of ", a.shape());
   return dx;
 }
 
@@ -194,12 +229,16 @@ Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w) {
   const std::shared_ptr<void> across_first = on_device(across.first),
                               across_weight = on_device(across.weight), down_first = on_device(down.first),
                               down_weight = on_device(down.weight);
-  bicubic_resize(
-      queue(), s, view(x), h, w,
-      {across, static_cast<const int64_t*>(across_first.get()),
-       static_cast<const float*>(across_weight.get())},
-      {down, static_cast<const int64_t*>(down_first.get()), static_cast<const float*>(down_weight.get())},
-      static_cast<float*>(lines.address()), static_cast<float*>(y.address()));
+  telling(
+      [&] {
+        bicubic_resize(queue(), s, view(x), h, w,
+                       {across, static_cast<const int64_t*>(across_first.get()),
+                        static_cast<const float*>(across_weight.get())},
+                       {down, static_cast<const int64_t*>(down_first.get()),
+                        static_cast<const float*>(down_weight.get())},
+                       static_cast<float*>(lines.address()), static_cast<float*>(y.address()));
+      },
+      "bicubic_resize of ", s, " to ", h, " x ", w, " pixels");
   return y;
 }
 

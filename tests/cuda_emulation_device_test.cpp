@@ -5,6 +5,7 @@
 
 #include "tensor/conv2d.h"
 #include "tensor/device_cuda.h"
+#include "tensor/pointwise.h"
 #include "tensor/tensor.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/expect_error.h"
@@ -50,10 +51,14 @@ TEST_F(DeviceState, MemoryThatIsUsedUpIsSaidWithWhatIsFree) {
 
 TEST_F(DeviceState, AFailedKernelIsSaidWithOperationAndShapes) {
   const Tensor x = Tensor::zeros({1, 9, 9, 8}, Device::cuda), w = Tensor::zeros({8, 3, 3, 8}, Device::cuda);
-  emulation::fail_next("cudaLaunchKernel", cudaErrorIllegalAddress, 1);  // the first packs the weights
-  expect_error(device, "conv2d of [1, 9, 9, 8] with weights [8, 3, 3, 8]: ", [&] {
-    conv2d(x, w, {}, {.pad_begin = 1, .pad_end = 1});
-  });
+  for (const int launch : {0, 1}) {  // the first packs the weights
+    emulation::fail_next("cudaLaunchKernel", cudaErrorIllegalAddress, launch);
+    expect_error(device, "conv2d of [1, 9, 9, 8] with weights [8, 3, 3, 8]: ", [&] {
+      conv2d(x, w, {}, {.pad_begin = 1, .pad_end = 1});
+    });
+  }
+  emulation::fail_next("cudaLaunchKernel", cudaErrorIllegalAddress);
+  expect_error(device, "add of [1, 9, 9, 8]: ", [&] { add(x, x); });
 }
 
 TEST_F(DeviceState, AFailureThatComesLateTellsHowToFindIt) {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "autograd/functions.h"
-#include "tensor/error.h"
+#include "tensor/device_error.h"
 
 namespace sr::cuda {
 namespace {
@@ -131,11 +131,14 @@ StepOnCuda::Result StepOnCuda::operator()(const Tensor& down, const Tensor& base
   put(pinned_gt_, gt);
   *static_cast<AdamStep*>(pinned_step_.reserve(sizeof(AdamStep))) =
       adam_step(adam_.options(), adam_.steps() + 1, rate, average_ ? options_.ema_decay : 0);
-  Answer answer = run();
+  const auto told_run = [&] {
+    return telling([&] { return run(); }, "training step with ", down.shape(), " to ", gt.shape());
+  };
+  Answer answer = told_run();
   while (answer.state.stopped != 0 && std::isfinite(answer.loss) && loss_scale_ > 1) {
     loss_scale_ /= 2;
     graph_.reset();  // it has the factor in it
-    answer = run();
+    answer = told_run();
   }
   const bool finite = answer.state.stopped == 0;
   if (finite) adam_.count_step();
