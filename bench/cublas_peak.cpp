@@ -4,7 +4,8 @@
 
 #include <memory>
 
-#include "tensor/cuda_error.h"
+#include "tensor/error.h"
+#include "tensor/error_cuda.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
 

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <string>
 
-#include "tensor/cuda_error.h"
 #include "tensor/device_cuda.h"
+#include "tensor/error_cuda.h"
 #include "tensor/tensor.h"
 
 namespace sr::bench {

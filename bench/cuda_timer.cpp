@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "tensor/cuda_error.h"
+#include "tensor/error_cuda.h"
 
 namespace sr::bench {
 namespace {

@@ -6,7 +6,8 @@
 
 #include "bench/cudnn_graph.h"
 #include "bench/cudnn_legacy.h"
-#include "tensor/cuda_error.h"
+#include "tensor/error.h"
+#include "tensor/error_cuda.h"
 
 namespace sr::bench {
 namespace {

@@ -8,7 +8,8 @@
 #include <tuple>
 
 #include "bench/cudnn_descriptor.h"
-#include "tensor/cuda_error.h"
+#include "tensor/error.h"
+#include "tensor/error_cuda.h"
 
 namespace sr::bench {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "tensor/tensor.h"
+#include "tensor/shape.h"
 
 namespace sr::cuda {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "tensor/tensor.h"
+#include "tensor/shape.h"
 
 struct CUstream_st;  // the toolkit's name for a stream; callers need no other word of the toolkit
 

@@ -7,8 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/cuda_error.h"
 #include "tensor/device_pool_cuda.h"
+#include "tensor/error.h"
+#include "tensor/error_cuda.h"
 
 namespace sr::cuda {
 namespace {

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <type_traits>
 
-#include "tensor/cuda_error.h"
+#include "tensor/error_cuda.h"
 #if !defined(__CUDACC__)
 #include <cuda_emulation/device.h>
 #endif

@@ -2,9 +2,9 @@
 
 #include <cuda_runtime_api.h>
 
-#include "tensor/cuda_error.h"
 #include "tensor/device_cuda.h"
 #include "tensor/device_pool_cuda.h"
+#include "tensor/error_cuda.h"
 
 namespace sr::cuda {
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/error.h"
 #include "tensor/random.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/cuda_emulation/faulty_conv3x3.h"

@@ -1,6 +1,7 @@
 // What the emulation says of matrices' rows in shared memory.
 #include <gtest/gtest.h>
 
+#include "tensor/error.h"
 #include "tensor/gpu.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/device_array.h"

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "tensor/cuda_error.h"
+#include "tensor/error_cuda.h"
 
 namespace sr {
 
