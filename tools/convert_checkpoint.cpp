@@ -6,6 +6,7 @@
 
 #include "idn/caffe_import.h"
 #include "idn/checkpoint_files.h"
+#include "tensor/error.h"
 #include "tools/program.h"
 
 namespace sr {

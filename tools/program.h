@@ -1,40 +1,19 @@
 // What all programs share: the common options, exit status, messages, progress, interruption.
 #pragma once
 
-#include <malloc.h>
-#include <omp.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <exception>
-#include <new>
+#include <cstdint>
+#include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "tensor/device_cuda.h"
-#include "tensor/error.h"
-#include "tensor/on_cuda.h"
-#include "tensor/simd.h"
+#include "tensor/tensor.h"
 
 namespace sr {
 
-inline volatile std::sig_atomic_t interrupted = 0;
-
-/// The number in "cuda:N", 0 for "cuda" and "auto", -1 if the text is nothing that --device takes.
-inline int gpu_number(std::string_view device) {
-  if (device == "cuda" || device == "auto") return 0;
-  constexpr std::string_view kPrefix = "cuda:";
-  int number = -1;
-  if (!device.starts_with(kPrefix)) return number;
-  const char* end = device.data() + device.size();
-  const auto [stop, error] = std::from_chars(device.data() + kPrefix.size(), end, number);
-  return error == std::errc() && stop == end ? number : -1;
-}
+extern volatile std::sig_atomic_t interrupted;
 
 /// --device, --precision, --threads, --quiet, --version.
 struct CommonOptions {
@@ -44,91 +23,24 @@ struct CommonOptions {
 
   /// `automatic`: what --precision auto stands for, in a program that runs the network; others compute on the
   /// processor.
-  void add_to(CLI::App& app, const std::string& automatic = "") {
-    automatic_ = automatic;
-    const bool on_gpu = !automatic.empty();
-    app.add_option("--device", device,
-                   on_gpu ? "auto (all GPUs, or the processor if there is none), cpu, cuda (all) or cuda:N"
-                          : "auto or cpu: this program computes on the processor")
-        ->check(CLI::Validator(
-            [](const std::string& text) {
-              return text == "cpu" || gpu_number(text) >= 0 ? "" : text + " is not auto, cpu, cuda or cuda:N";
-            },
-            ""))
-        ->capture_default_str();
-    if (on_gpu)
-      app.add_option("--precision", precision, "of the network on a GPU; auto is " + automatic)
-          ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp16"}))
-          ->capture_default_str();
-    app.add_option("--threads", threads, "threads to compute with (0 = all processors)")
-        ->check(CLI::Range(0, 1024))
-        ->capture_default_str();
-    app.add_flag("--quiet", quiet, "print errors only");
-    app.set_version_flag("--version", std::string(SR_VERSION));
-  }
+  void add_to(CLI::App& app, const std::string& automatic = "");
 
   /// Sets the number of threads, and the device for the calling thread where the program runs the network.
   /// Errors: device (the one asked for cannot be used, and why), usage (a precision that the processor does
   /// not have).
-  void apply() {
-    if (threads > 0) omp_set_num_threads(threads);
-    if (device != "cpu") choose_gpu();
-    if (target_ == Device::cpu && precision != "auto" && precision != "fp32")
-      throw Error(Error::Kind::usage, "--precision ", precision,
-                  ": there is no GPU in use, and the processor computes in fp32; leave --precision away");
-  }
+  void apply();
 
   Device target() const { return target_; }
   /// The GPUs that the network may run on; none: it runs on the processor.
-  std::vector<int> gpus() const {
-    std::vector<int> list;
-    if constexpr (cuda::kBuilt) {
-      if (target_ != Device::cuda) return list;
-      if (device != "auto" && device != "cuda") return {gpu_number(device)};
-      for (int i = 0; i < cuda::device_count(); ++i) list.push_back(i);
-    }
-    return list;
-  }
+  std::vector<int> gpus() const;
 
-  void say(const std::string& text) const {
-    if (!quiet) std::printf("%s\n", text.c_str());
-  }
+  void say(const std::string& text) const;
 
   /// "computing on the cpu with avx512, 2 threads"
-  std::string description() const {
-    if constexpr (cuda::kBuilt) {
-      if (target_ == Device::cuda) {
-        std::string text = std::string("computing in ") + cuda::name_of(cuda::precision());
-        for (const int gpu : gpus())
-          text += (gpu == gpus()[0] ? " on cuda:" : ", cuda:") + std::to_string(gpu) + " (" +
-                  cuda::device_properties(gpu).name + ")";
-        return text;
-      }
-    }
-    return std::string("computing on the cpu with ") + name_of(active_simd()) + ", " +
-           std::to_string(omp_get_max_threads()) + " threads";
-  }
+  std::string description() const;
 
  private:
-  void choose_gpu() {
-    if (automatic_.empty()) {
-      if (device != "auto")
-        throw Error(Error::Kind::device, "--device ", device,
-                    ": this program computes on the processor; use --device cpu");
-    } else if constexpr (cuda::kBuilt) {
-      try {
-        cuda::use_device(gpu_number(device));
-      } catch (const Error&) {
-        if (device != "auto") throw;
-        return;
-      }
-      cuda::set_precision(cuda::precision_named(precision == "auto" ? automatic_ : precision));
-      target_ = Device::cuda;
-    } else if (device != "auto") {
-      throw Error(Error::Kind::device, "--device ", device,
-                  ": this build has no CUDA; build where nvcc is, or use --device cpu");
-    }
-  }
+  void choose_gpu();
 
   std::string automatic_;  // what --precision auto is; empty: the program does not run the network
   Device target_ = Device::cpu;
@@ -137,22 +49,10 @@ struct CommonOptions {
 /// One line that is rewritten on a terminal and printed now and then elsewhere: share, rate, time left.
 class ProgressLine {
  public:
-  explicit ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDOUT_FILENO) != 0) {}
+  explicit ProgressLine(bool quiet);
 
   /// `unit` is what `done` and `all` count, per 10^6. Errors: usage (interrupted).
-  void operator()(int64_t done, int64_t all) {
-    if (interrupted) throw Error(Error::Kind::usage, "interrupted; nothing was left half-written");
-    const double now = seconds();
-    if (quiet_ || done <= 0 || (done < all && now - last_ < (terminal_ ? 0.2 : 10))) return;
-    if (!terminal_ && done == all) return;  // the closing line says it
-    last_ = now;
-    const double rate = static_cast<double>(done) / now;
-    std::printf("%s  %5.1f %%  %.3f Mpixel/s  %.0f s left%s", terminal_ ? "\r" : "",
-                100.0 * static_cast<double>(done) / static_cast<double>(all), rate * 1e-6,
-                static_cast<double>(all - done) / rate,
-                terminal_ ? (done == all ? "\r\033[K" : "\033[K") : "\n");
-    std::fflush(stdout);
-  }
+  void operator()(int64_t done, int64_t all);
 
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
@@ -163,43 +63,10 @@ class ProgressLine {
   double last_ = 0;
 };
 
-/// Windows and tensors return to the system when they are freed. Left to itself, glibc takes them from its
-/// heaps as soon as the first was freed, and sizes that change from tile to tile leave holes there: a large
-/// scene needed half as much again as a small one.
-inline void return_large_blocks_to_the_system() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 18);
-}
-
 /// Prints "NAME: error: TEXT" on the error stream.
-inline void print_error(const char* program, const char* text) {
-  std::fflush(stdout);
-  std::fprintf(stderr, "%s: error: %s\n", program, text);
-}
+void print_error(const char* program, const char* text);
 
 /// Parses the command line and runs `body`, which returns the exit status: 0 done, 1 failed, 2 wrong usage.
-template <class Body>
-int run_program(CLI::App& app, int argc, char** argv, Body body) {
-  const char* name = app.get_name().c_str();
-  return_large_blocks_to_the_system();
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
-  try {
-    app.parse(argc, argv);
-    return body();
-  } catch (const CLI::Success& e) {
-    return app.exit(e);
-  } catch (const CLI::ParseError& e) {
-    print_error(name, (std::string(e.what()) + "; --help lists the options").c_str());
-    return 2;
-  } catch (const Error& e) {
-    print_error(name, e.what());
-    return e.kind() == Error::Kind::usage && !interrupted ? 2 : 1;
-  } catch (const std::bad_alloc&) {
-    print_error(name, "out of memory; use a smaller --max_memory or tiles");
-  } catch (const std::exception& e) {
-    print_error(name, e.what());
-  }
-  return 1;
-}
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
 }  // namespace sr

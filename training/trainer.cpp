@@ -200,4 +200,12 @@ int64_t take_weights(Model& to, const Model& from) {
   return taken;
 }
 
+std::string best_psnr_notes(double best_psnr) {
+  return json{{"best_psnr", best_psnr}}.dump();
+}
+
+double best_psnr_in(const std::string& notes, double otherwise) {
+  return notes.empty() ? otherwise : json::parse(notes).value("best_psnr", otherwise);
+}
+
 }  // namespace sr

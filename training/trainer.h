@@ -88,4 +88,8 @@ class Trainer {
 /// weights.
 int64_t take_weights(Model& to, const Model& from);
 
+/// Notes that hold the best validation PSNR so far, and what they hold; `otherwise` if that is nothing.
+std::string best_psnr_notes(double best_psnr);
+double best_psnr_in(const std::string& notes, double otherwise);
+
 }  // namespace sr

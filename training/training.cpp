@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
@@ -18,8 +17,6 @@
 
 namespace sr {
 namespace {
-
-using nlohmann::json;
 
 constexpr int64_t kHistorySteps = 100;            // between two points of the curves
 constexpr size_t kNewestCheckpoints = 5;          // that are kept
@@ -172,7 +169,7 @@ class Training {
     std::string notes;
     Trainer trainer = Trainer::restore(path, o_.trainer, notes);
     check_against_data(trainer.model(), data_.info(), path);
-    if (!notes.empty()) best_psnr_ = json::parse(notes).value("best_psnr", best_psnr_);
+    best_psnr_ = best_psnr_in(notes, best_psnr_);
     events_.say("restored " + path + ", " + std::to_string(trainer.steps()) + " steps");
     return trainer;
   }
@@ -302,7 +299,7 @@ class Training {
     const bool best = v.idn.psnr > best_psnr_;
     if (best) best_psnr_ = v.idn.psnr;
     save();
-    if (best) trainer_.save(in_folder(o_, "ckpts/best.sr"), notes());
+    if (best) trainer_.save(in_folder(o_, "ckpts/best.sr"), best_psnr_notes(best_psnr_));
     char text[160];
     std::snprintf(text, sizeof text, "step %lld: validation PSNR %.3f (bicubic %.3f), SSIM %.4f (%.4f)%s",
                   static_cast<long long>(trainer_.steps()), v.idn.psnr, v.bicubic.psnr, v.idn.ssim,
@@ -310,11 +307,9 @@ class Training {
     events_.say(text);
   }
 
-  std::string notes() const { return json{{"best_psnr", best_psnr_}}.dump(); }
-
   void save() {
     newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());
-    trainer_.save(newest_, notes());
+    trainer_.save(newest_, best_psnr_notes(best_psnr_));
     remove_old_checkpoints(o_.out_path, o_.factor, kNewestCheckpoints, kSecondsBetweenKept);
   }
 

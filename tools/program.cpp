@@ -1,0 +1,167 @@
+#include "tools/program.h"
+
+#include <malloc.h>
+#include <omp.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string_view>
+
+#include "tensor/device_cuda.h"
+#include "tensor/error.h"
+#include "tensor/on_cuda.h"
+#include "tensor/simd.h"
+
+namespace sr {
+namespace {
+
+// Windows and tensors return to the system when they are freed. Left to itself, glibc takes them from its
+// heaps as soon as the first was freed, and sizes that change from tile to tile leave holes there: a large
+// scene needed half as much again as a small one.
+void return_large_blocks_to_the_system() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 18);
+}
+
+// The number in "cuda:N", 0 for "cuda" and "auto", -1 if the text is nothing that --device takes.
+int gpu_number(std::string_view device) {
+  if (device == "cuda" || device == "auto") return 0;
+  constexpr std::string_view kPrefix = "cuda:";
+  int number = -1;
+  if (!device.starts_with(kPrefix)) return number;
+  const char* end = device.data() + device.size();
+  const auto [stop, error] = std::from_chars(device.data() + kPrefix.size(), end, number);
+  return error == std::errc() && stop == end ? number : -1;
+}
+
+}  // namespace
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void CommonOptions::add_to(CLI::App& app, const std::string& automatic) {
+  automatic_ = automatic;
+  const bool on_gpu = !automatic.empty();
+  app.add_option("--device", device,
+                 on_gpu ? "auto (all GPUs, or the processor if there is none), cpu, cuda (all) or cuda:N"
+                        : "auto or cpu: this program computes on the processor")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return text == "cpu" || gpu_number(text) >= 0 ? "" : text + " is not auto, cpu, cuda or cuda:N";
+          },
+          ""))
+      ->capture_default_str();
+  if (on_gpu)
+    app.add_option("--precision", precision, "of the network on a GPU; auto is " + automatic)
+        ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp16"}))
+        ->capture_default_str();
+  app.add_option("--threads", threads, "threads to compute with (0 = all processors)")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_flag("--quiet", quiet, "print errors only");
+  app.set_version_flag("--version", std::string(SR_VERSION));
+}
+
+void CommonOptions::apply() {
+  if (threads > 0) omp_set_num_threads(threads);
+  if (device != "cpu") choose_gpu();
+  if (target_ == Device::cpu && precision != "auto" && precision != "fp32")
+    throw Error(Error::Kind::usage, "--precision ", precision,
+                ": there is no GPU in use, and the processor computes in fp32; leave --precision away");
+}
+
+std::vector<int> CommonOptions::gpus() const {
+  std::vector<int> list;
+  if constexpr (cuda::kBuilt) {
+    if (target_ != Device::cuda) return list;
+    if (device != "auto" && device != "cuda") return {gpu_number(device)};
+    for (int i = 0; i < cuda::device_count(); ++i) list.push_back(i);
+  }
+  return list;
+}
+
+void CommonOptions::say(const std::string& text) const {
+  if (!quiet) std::printf("%s\n", text.c_str());
+}
+
+std::string CommonOptions::description() const {
+  if constexpr (cuda::kBuilt) {
+    if (target_ == Device::cuda) {
+      std::string text = std::string("computing in ") + cuda::name_of(cuda::precision());
+      for (const int gpu : gpus())
+        text += (gpu == gpus()[0] ? " on cuda:" : ", cuda:") + std::to_string(gpu) + " (" +
+                cuda::device_properties(gpu).name + ")";
+      return text;
+    }
+  }
+  return std::string("computing on the cpu with ") + name_of(active_simd()) + ", " +
+         std::to_string(omp_get_max_threads()) + " threads";
+}
+
+void CommonOptions::choose_gpu() {
+  if (automatic_.empty()) {
+    if (device != "auto")
+      throw Error(Error::Kind::device, "--device ", device,
+                  ": this program computes on the processor; use --device cpu");
+  } else if constexpr (cuda::kBuilt) {
+    try {
+      cuda::use_device(gpu_number(device));
+    } catch (const Error&) {
+      if (device != "auto") throw;
+      return;
+    }
+    cuda::set_precision(cuda::precision_named(precision == "auto" ? automatic_ : precision));
+    target_ = Device::cuda;
+  } else if (device != "auto") {
+    throw Error(Error::Kind::device, "--device ", device,
+                ": this build has no CUDA; build where nvcc is, or use --device cpu");
+  }
+}
+
+ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDOUT_FILENO) != 0) {}
+
+void ProgressLine::operator()(int64_t done, int64_t all) {
+  if (interrupted) throw Error(Error::Kind::usage, "interrupted; nothing was left half-written");
+  const double now = seconds();
+  if (quiet_ || done <= 0 || (done < all && now - last_ < (terminal_ ? 0.2 : 10))) return;
+  if (!terminal_ && done == all) return;  // the closing line says it
+  last_ = now;
+  const double rate = static_cast<double>(done) / now;
+  std::printf("%s  %5.1f %%  %.3f Mpixel/s  %.0f s left%s", terminal_ ? "\r" : "",
+              100.0 * static_cast<double>(done) / static_cast<double>(all), rate * 1e-6,
+              static_cast<double>(all - done) / rate,
+              terminal_ ? (done == all ? "\r\033[K" : "\033[K") : "\n");
+  std::fflush(stdout);
+}
+
+void print_error(const char* program, const char* text) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "%s: error: %s\n", program, text);
+}
+
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  const char* name = app.get_name().c_str();
+  return_large_blocks_to_the_system();
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
+  try {
+    app.parse(argc, argv);
+    return body();
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    print_error(name, (std::string(e.what()) + "; --help lists the options").c_str());
+    return 2;
+  } catch (const Error& e) {
+    print_error(name, e.what());
+    return e.kind() == Error::Kind::usage && !interrupted ? 2 : 1;
+  } catch (const std::bad_alloc&) {
+    print_error(name, "out of memory; use a smaller --max_memory or tiles");
+  } catch (const std::exception& e) {
+    print_error(name, e.what());
+  }
+  return 1;
+}
+
+}  // namespace sr
