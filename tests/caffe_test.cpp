@@ -5,12 +5,12 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <random>
 
 #include "io/output_file.h"
 #include "tensor/error.h"
 #include "tests/caffe_file.h"
+#include "tests/golden.h"
 #include "tests/shared_data.h"
 
 namespace sr {
@@ -129,9 +129,8 @@ TEST(AuthorsCaffemodel, HasTheLayersOfTheNetwork) {
   for (const int factor : {2, 3, 4}) {
     const std::string x = std::to_string(factor);
     const std::string path = shared_data("reference/idn_caffe/IDN_x" + x + ".caffemodel");
-    const std::string index = shared_data("golden/idn_x" + x + "/index.json");
-    if (path.empty() || index.empty()) GTEST_SKIP() << "the authors' weights are not on this machine";
-    const auto expected = nlohmann::json::parse(read_file(index, 1 << 20)).at("parameter_order");
+    const std::string golden = shared_data("golden/idn_x" + x);
+    if (path.empty() || golden.empty()) GTEST_SKIP() << "the authors' weights are not on this machine";
     const auto layers = load_caffemodel(path);
     std::vector<std::string> names;
     size_t count = 0;
@@ -143,7 +142,7 @@ TEST(AuthorsCaffemodel, HasTheLayersOfTheNetwork) {
       EXPECT_EQ(l.type, l.name == "upsample" ? "Deconvolution" : "Convolution");
       EXPECT_EQ(l.stride, l.name == "upsample" ? factor : 1);
     }
-    EXPECT_EQ(names, expected.get<std::vector<std::string>>());
+    EXPECT_EQ(names, golden_words(golden, "parameter_order"));
     EXPECT_EQ(count, 552'769u);
   }
 }

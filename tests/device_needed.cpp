@@ -2,6 +2,9 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include "tests/cuda_schedules.h"
+
+namespace sr {
 namespace {
 
 class DeviceNeeded : public testing::Environment {
@@ -16,3 +19,9 @@ class DeviceNeeded : public testing::Environment {
 const testing::Environment* const device_needed = testing::AddGlobalTestEnvironment(new DeviceNeeded);
 
 }  // namespace
+
+void in_every_schedule(const std::function<void()>& f) {
+  f();
+}
+
+}  // namespace sr

@@ -1,11 +1,25 @@
 // Gives a program an emulated GPU.
 #include "tests/cuda_emulation/emulation.h"
+#include "tests/cuda_schedules.h"
 
+namespace sr {
 namespace {
 
 const bool one_gpu = [] {
-  sr::emulation::options() = {};
+  emulation::options() = {};
   return true;
 }();
 
 }  // namespace
+
+void in_every_schedule(const std::function<void()>& f) {
+  const emulation::Options before = emulation::options();
+  using enum emulation::Schedule;
+  for (const emulation::Schedule schedule : {forward, reverse, random}) {
+    emulation::options().schedule = schedule;
+    f();
+  }
+  emulation::options() = before;
+}
+
+}  // namespace sr

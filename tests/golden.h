@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +14,10 @@
 #include "tests/shared_data.h"
 
 namespace sr {
+
+/// What a folder's index.json has under a name: a number, a list of numbers, a list of words.
+std::vector<double> golden_numbers(const std::string& folder, const std::string& name);
+std::vector<std::string> golden_words(const std::string& folder, const std::string& name);
 
 class Golden : public testing::TestWithParam<int> {
  protected:
@@ -39,9 +42,7 @@ class Golden : public testing::TestWithParam<int> {
   Tensor read(const std::string& name, const Shape& shape) const {
     return channels_last(read(name, shape.size()).data(), shape);
   }
-  double read_number(const char* name) const {
-    return nlohmann::json::parse(std::ifstream(folder_ + "/index.json")).at(name);
-  }
+  double read_number(const char* name) const { return golden_numbers(folder_, name).at(0); }
 
   /// A file in NCHW order; the weights' [o, c, kh, kw] is the same permutation.
   static Tensor channels_last(const float* values, const Shape& s) {

@@ -30,14 +30,11 @@ class GoldenAdam : public Golden {
         for (const float w : p.var.value().to_vector()) squares += double{w} * double{w};
     return kDecay * 0.5 * squares;
   }
-  std::vector<double> losses() const {
-    return nlohmann::json::parse(std::ifstream(folder_ + "/index.json")).at("adam_losses");
-  }
 };
 
 TEST_P(GoldenAdam, FiveStepsFollowTheTrajectory) {
   Adam adam(*model_->params, {.weight_decay = kDecay});
-  const std::vector<double> expected_losses = losses();
+  const std::vector<double> expected_losses = golden_numbers(folder_, "adam_losses");
   ASSERT_EQ(expected_losses.size(), 5u);
   for (const double expected : expected_losses) {
     const Var y = (*model_->network)(Var(lr()));

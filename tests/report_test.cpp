@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <iterator>
 #include <sstream>
 
-#include "training/residual_picture.h"
 #include "io/picture.h"
 #include "tests/expect_error.h"
 #include "tests/run_program.h"
+#include "training/residual_picture.h"
 
 namespace sr {
 namespace {

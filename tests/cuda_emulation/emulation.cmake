@@ -27,8 +27,7 @@ endfunction()
 # before any library, so none of the libraries' own is taken. The search is the emulation's own (races.h): the sanitizer's
 # library is not linked, and AddressSanitizer does not go together with it.
 function(sr_race_test name)
-  sr_test(${name} ${ARGN} $<TARGET_OBJECTS:sr_cuda_emulation> $<TARGET_OBJECTS:sr_race_kernels>)
-  target_link_libraries(${name} PRIVATE sr_cuda_headers)
+  sr_test(${name} ${ARGN} $<TARGET_OBJECTS:sr_emulated_gpu> $<TARGET_OBJECTS:sr_cuda_emulation> $<TARGET_OBJECTS:sr_race_kernels>)
 endfunction()
 # For sources with kernels.
 set(race_options -fsanitize=thread -Wno-tsan -O1 -g1)
