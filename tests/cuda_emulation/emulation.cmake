@@ -11,6 +11,8 @@ target_link_libraries(sr_cuda_headers INTERFACE OpenMP::OpenMP_CXX Threads::Thre
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
 add_library(sr_cuda_emulation OBJECT EXCLUDE_FROM_ALL ${sources})
 target_link_libraries(sr_cuda_emulation PRIVATE sr_cuda_headers)
+add_library(sr_emulated_gpu OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/emulated_gpu.cpp)
+target_link_libraries(sr_emulated_gpu PRIVATE sr_cuda_headers)
 
 # A library with its CUDA back end on the host.
 function(sr_emulate library)
