@@ -35,29 +35,6 @@ Model copied(const Model& model) {
   return copy;
 }
 
-// The parts of a raster that a tile's read window covers.
-Raster cut(const Raster& raster, const Window& window) {
-  Raster part(window, raster.bands, raster.type);
-  const auto pixel = static_cast<int64_t>(raster.bands * bytes_of(raster.type));
-  for (int64_t y = 0; y < window.h; ++y) {
-    const int64_t from = (window.y - raster.window.y + y) * raster.window.w + window.x - raster.window.x;
-    std::copy_n(raster.samples.begin() + from * pixel, window.w * pixel,
-                part.samples.begin() + y * window.w * pixel);
-    if (!raster.mask.empty())
-      part.mask.insert(part.mask.end(), raster.mask.begin() + from, raster.mask.begin() + from + window.w);
-  }
-  return part;
-}
-
-void paste(Raster& to, const Raster& from) {
-  const auto pixel = static_cast<int64_t>(to.bands * bytes_of(to.type));
-  for (int64_t y = 0; y < from.window.h; ++y) {
-    const int64_t at = (from.window.y - to.window.y + y) * to.window.w + from.window.x - to.window.x;
-    std::copy_n(from.samples.begin() + y * from.window.w * pixel, from.window.w * pixel,
-                to.samples.begin() + at * pixel);
-  }
-}
-
 }  // namespace
 
 TileOnCuda::TileOnCuda(const Model& model, const SceneSettings& settings)

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 
 #include "io/picture.h"
 #include "tensor/error.h"
@@ -48,13 +47,7 @@ Raster ImageSource::read(const Window& window) {
       window.h > all.h - window.y)
     throw Error(Error::Kind::usage, "reading ", path_, ": window ", window.x, ",", window.y, " ", window.w,
                 " x ", window.h, " lies outside its ", all.w, " x ", all.h, " pixels");
-  Raster part(window, picture_.bands, picture_.type);
-  const int64_t pixel = picture_.bands * bytes_of(picture_.type);
-  for (int64_t y = 0; y < window.h; ++y)
-    std::memcpy(part.samples.data() + y * window.w * pixel,
-                picture_.samples.data() + ((window.y + y) * all.w + window.x) * pixel,
-                static_cast<size_t>(window.w * pixel));
-  return part;
+  return cut(picture_, window);
 }
 
 }  // namespace sr

@@ -93,4 +93,10 @@ struct Raster {
   }
 };
 
+/// The samples of `window`, which lies within the raster's own, with its mask if there is one.
+Raster cut(const Raster& whole, const Window& window);
+
+/// Puts the samples of a part where they belong. Masks are left alone.
+void paste(Raster& whole, const Raster& part);
+
 }  // namespace sr

@@ -1,7 +1,6 @@
 // create_training_dataset: what a data set holds.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "tests/create_dataset_fixture.h"
 #include "tests/expect_error.h"
@@ -9,16 +8,6 @@
 
 namespace sr {
 namespace {
-
-Raster cut(const Raster& image, const Window& window) {
-  Raster part(window, image.bands, image.type);
-  const int64_t pixel = image.bands * bytes_of(image.type);
-  for (int64_t y = 0; y < window.h; ++y)
-    std::memcpy(part.samples.data() + y * window.w * pixel,
-                image.samples.data() + ((window.y + y) * image.window.w + window.x) * pixel,
-                static_cast<size_t>(window.w * pixel));
-  return part;
-}
 
 TEST_F(CreateDataset, TilesAreTheImagesPixelsWithTheirShrunkAndEnlargedVersions) {
   const std::vector<Raster> images{landscape_image(144, 108, 4, 1, SampleType::u16),

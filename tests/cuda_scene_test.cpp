@@ -14,7 +14,6 @@
 #include "tensor/random.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/expect_error.h"
-#include "tests/raster_parts.h"
 
 namespace sr {
 namespace {

@@ -34,7 +34,7 @@ TEST_F(TiffWriterTest, WindowsOfAnySizeInAnyOrderGiveThePicture) {
     const Raster picture = random_picture(info, static_cast<uint32_t>(round));
     TiffWriter writer(path_, info, {Compression::lzw, 48});
     for (const Window& window : random_windows(info.width, info.height, random)) {
-      writer.write(part_of(picture, window));
+      writer.write(cut(picture, window));
     }
     writer.finish();
     EXPECT_EQ(read_back(path_, info).samples, picture.samples) << info.width << " x " << info.height;
@@ -59,11 +59,11 @@ TEST_F(TiffWriterTest, OnlyBlocksThatWaitForPixelsTakeMemory) {
   const TiffInfo info = make_info(64, 64, 3, SampleType::u8);
   const Raster picture = random_picture(info, 3);
   TiffWriter writer(path_, info, {Compression::deflate, 32});
-  writer.write(part_of(picture, {32, 0, 32, 64}));
+  writer.write(cut(picture, {32, 0, 32, 64}));
   EXPECT_EQ(writer.pending_bytes(), 0);
-  writer.write(part_of(picture, {0, 0, 31, 64}));
+  writer.write(cut(picture, {0, 0, 31, 64}));
   EXPECT_EQ(writer.pending_bytes(), 2 * 32 * 32 * (3 + 1));
-  writer.write(part_of(picture, {31, 0, 1, 64}));
+  writer.write(cut(picture, {31, 0, 1, 64}));
   EXPECT_EQ(writer.pending_bytes(), 0);
   writer.finish();
 }
@@ -87,7 +87,7 @@ TEST_F(TiffWriterTest, PixelsMustComeOnceAndLieInThePicture) {
   const Raster picture = random_picture(info, 1);
   const auto refused = [&](const Window& first, const Window& second, const char* reason) {
     TiffWriter writer(path_, info, {Compression::deflate, 16});
-    writer.write(part_of(picture, first));
+    writer.write(cut(picture, first));
     const auto text =
         error_text([&] { writer.write(Raster(second, 1, SampleType::u8)); }, Error::Kind::usage);
     EXPECT_NE(text.find(path_), std::string::npos) << text;
@@ -116,7 +116,7 @@ TEST_F(TiffWriterTest, MissingPixelsAreAnErrorAtTheEnd) {
   const Raster picture = random_picture(info, 1);
   {
     TiffWriter writer(path_, info, {Compression::deflate, 16});
-    writer.write(part_of(picture, {0, 0, 40, 39}));
+    writer.write(cut(picture, {0, 0, 40, 39}));
     const auto text = error_text([&] { writer.finish(); }, Error::Kind::usage);
     EXPECT_NE(text.find("3 of 9 blocks"), std::string::npos) << text;
     EXPECT_THROW(writer.begin_mask(), Error);
@@ -144,7 +144,7 @@ TEST_F(TiffWriterTest, MaskPageHoldsOneBitAPixel) {
   writer.write(random_picture(info, 4));
   writer.begin_mask();
   EXPECT_THROW(writer.write(random_picture(info, 4)), Error) << "a mask has one band";
-  for (const Window& window : random_windows(50, 37, random)) writer.write(part_of(mask, window));
+  for (const Window& window : random_windows(50, 37, random)) writer.write(cut(mask, window));
   writer.finish();
 
   EXPECT_EQ(read_back(path_, info).samples, random_picture(info, 4).samples);

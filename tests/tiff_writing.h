@@ -48,17 +48,6 @@ inline Raster random_picture(const TiffInfo& info, uint32_t seed) {
   return picture;
 }
 
-inline Raster part_of(const Raster& picture, const Window& window) {
-  Raster part(window, picture.bands, picture.type);
-  const int64_t pixel = picture.bands * bytes_of(picture.type);
-  for (int64_t y = 0; y < window.h; ++y) {
-    std::memcpy(part.samples.data() + y * window.w * pixel,
-                picture.samples.data() + ((window.y + y) * picture.window.w + window.x) * pixel,
-                static_cast<size_t>(window.w * pixel));
-  }
-  return part;
-}
-
 /// Cuts the picture into windows at random columns and rows, in random order.
 inline std::vector<Window> random_windows(int64_t width, int64_t height, std::mt19937& random) {
   const auto cuts = [&](int64_t length) {

@@ -15,7 +15,6 @@
 #include "tensor/random.h"
 #include "tensor/simd.h"
 #include "tests/instrumented.h"
-#include "tests/raster_parts.h"
 
 namespace sr {
 namespace {
