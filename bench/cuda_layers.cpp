@@ -107,7 +107,7 @@ cudnnDataType_t cudnn_type(DType type) {
 
 cuda::ConvDevice device() {
   const cuda::Queue q = cuda::queue();
-  return {q.stream, q.blocks / 8};
+  return {q.stream, q.blocks / 8, cuda::shared_bytes_of_block()};
 }
 
 }  // namespace
@@ -187,7 +187,7 @@ LayerRun::LayerRun(const LayerCase& layer) : layer_(layer) {
   }
   if (!added_.empty())
     reference_added_ = add_concat(convert(Tensor::zeros(result_shape, Device::cuda), storage), added_);
-  const int64_t bytes = cuda::conv2d_workspace(layer_.op, d, layer_.types);
+  const int64_t bytes = cuda::conv2d_workspace(layer_.op, d, layer_.types, device());
   workspace_ = Tensor(Shape{1, 1, 1, (bytes + 3) / 4}, DType::f32, Device::cuda);
   pack();
 }
@@ -222,7 +222,7 @@ void LayerRun::pack() {
 
 const char* LayerRun::kernel() const {
   constexpr const char* kNames[] = {"plain", "image", "tensor", "subpixel"};
-  return kNames[static_cast<int>(cuda::conv2d_kernel(layer_.op, layer_.dims, layer_.types))];
+  return kNames[static_cast<int>(cuda::conv2d_kernel(layer_.op, layer_.dims, layer_.types, device()))];
 }
 
 CudnnProblem LayerRun::problem(DType result_type) const {

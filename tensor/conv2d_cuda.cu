@@ -24,22 +24,24 @@ struct Plan {
 
 /// Makes `plan` that of a tensor-core kernel with operands T if there is one.
 template <class T>
-void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Plan* plan) {
+void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, const ConvDevice& device,
+                        Plan* plan) {
   constexpr DType kOwn = kStorage<T>;
   const bool same = types.x == kOwn && types.y == kOwn;
   if (op == ConvOp::grad_weight) {
     if (same && tensor_grad_weight_bytes<T>(run, &plan->bytes))
       plan->kernel = ConvKernel::tensor;
-    else if (types.x == DType::f32 && types.y == kOwn && strided_grad_weight_bytes<T>(run, &plan->bytes))
+    else if (types.x == DType::f32 && types.y == kOwn &&
+             strided_grad_weight_bytes<T>(run, device.shared_bytes, &plan->bytes))
       plan->kernel = ConvKernel::subpixel;
     return;
   }
   const bool strided = types.x == DType::f32 && types.y == kOwn;
-  if (same && tensor_conv_order<T>(run, &plan->order))
+  if (same && tensor_conv_order<T>(run, device.shared_bytes, &plan->order))
     plan->kernel = ConvKernel::tensor;
   else if (op == ConvOp::grad_input && types.y == kOwn && subpixel_conv_order<T>(run, &plan->order))
     plan->kernel = ConvKernel::subpixel;
-  else if (op == ConvOp::conv2d && strided && strided_conv_order<T>(run, &plan->order))
+  else if (op == ConvOp::conv2d && strided && strided_conv_order<T>(run, device.shared_bytes, &plan->order))
     plan->kernel = ConvKernel::subpixel;
   else
     return;
@@ -54,7 +56,7 @@ void with_operand(Math math, F f) {
   if (math == Math::tf32) f(float());
 }
 
-Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types) {
+Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
   const ConvRun run = conv_run(op, dims);
   const bool x_aligned = dims.x_pitch * bytes_of(types.x) % 16 == 0,
              y_aligned = dims.y_pitch * bytes_of(types.y) % 16 == 0;
@@ -62,7 +64,7 @@ Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types) {
   if (op != ConvOp::grad_input && takes_image_conv(run) && y_aligned) {
     plan.kernel = ConvKernel::image;
   } else if (y_aligned && (x_aligned || dims.stride > 1)) {  // with a stride, x is read or written by values
-    with_operand(types.math, [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, &plan); });
+    with_operand(types.math, [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, &plan); });
   }
   if (plan.bytes > 0) return plan;
   if (op != ConvOp::grad_weight)
@@ -78,7 +80,7 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
   const ConvRun run = conv_run(op, dims);
   const DType read = op == ConvOp::conv2d ? types.x : types.y,
               written = op == ConvOp::conv2d ? types.y : types.x;
-  switch (plan_for(op, dims, types).kernel) {
+  switch (plan_for(op, dims, types, device).kernel) {
     case ConvKernel::plain:
       return plain_conv(run, read, written, from, static_cast<const float*>(packed), epilogue, to,
                         device.stream);
@@ -99,17 +101,17 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
 
 }  // namespace
 
-ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types) {
-  return plan_for(op, dims, types).kernel;
+ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
+  return plan_for(op, dims, types, device).kernel;
 }
 
-int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types) {
-  return plan_for(op, dims, types).bytes;
+int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
+  return plan_for(op, dims, types, device).bytes;
 }
 
 void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
                  const ConvDevice& device) {
-  const Plan plan = plan_for(op, dims, types);
+  const Plan plan = plan_for(op, dims, types, device);
   const ConvRun run = conv_run(op, dims);
   WeightView view = weight_view(op, dims, weight);
   if (plan.kernel == ConvKernel::plain || plan.kernel == ConvKernel::image)
@@ -120,7 +122,8 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
   }
   with_operand(types.math, [&](auto t) {
     using T = decltype(t);
-    pack_fragments<T>(view, run.kw, plan.order, static_cast<T*>(packed), device.stream);
+    pack_fragments<T>(view, run.kw + plan.order.pixels - 1, plan.order, static_cast<T*>(packed),
+                      device.stream);
   });
 }
 
@@ -137,15 +140,14 @@ void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void*
 void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void* x, const void* dy,
                         void* partial, float* dw, const ConvDevice& device) {
   const ConvRun run = conv_run(ConvOp::grad_weight, dims);
-  switch (plan_for(ConvOp::grad_weight, dims, types).kernel) {
+  switch (plan_for(ConvOp::grad_weight, dims, types, device).kernel) {
     case ConvKernel::plain:
       return plain_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
     case ConvKernel::image:
       return image_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
     case ConvKernel::tensor:
-      return with_operand(types.math, [&](auto t) {
-        tensor_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);
-      });
+      return with_operand(types.math,
+                          [&](auto t) { tensor_grad_weight<decltype(t)>(run, x, dy, partial, dw, device); });
     case ConvKernel::subpixel:
       return with_operand(types.math, [&](auto t) {
         strided_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);

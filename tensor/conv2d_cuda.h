@@ -58,14 +58,16 @@ struct ConvEpilogue {
 
 struct ConvDevice {
   cudaStream_t stream = nullptr;
-  int multiprocessors = 132;  ///< decides how many blocks are started, never a bit of the result
+  int multiprocessors = 132;          ///< decides how many blocks are started, never a bit of the result
+  int64_t shared_bytes = 163 * 1024;  ///< that a block may have; sm_80's
 };
 
-/// The kernel that an operation takes. Depends on nothing else, so that packed weights fit.
-ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types);
+/// The kernel that an operation takes. Depends on nothing else (of the device: on its shared memory), so that
+/// packed weights fit.
+ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
 
 /// Bytes that `packed` (conv2d, grad_input) or `partial` (grad_weight) of the operation must hold.
-int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types);
+int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
 
 /// Brings weight [o,kh,kw,c/groups] into the order in which the operation (conv2d or grad_input) reads it.
 void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
@@ -73,8 +75,8 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
 
 // Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tensor`
 // the pitches of added tensors and masks and the channels of the first added one are multiples of 16 bytes.
-// The terms of a value are added in an order that depends on the weights' shape, the types and, for
-// grad_weight, the sizes of x only.
+// The terms of a value are added in an order that depends on the weights' shape, the types, the kernel and,
+// for grad_weight, the sizes of x only.
 
 /// y = conv2d(x).
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,

@@ -159,10 +159,10 @@ int slices_of(const ConvRun& r) {
 }  // namespace
 
 template <class T>
-bool strided_grad_weight_bytes(const ConvRun& r, int64_t* bytes) {
+bool strided_grad_weight_bytes(const ConvRun& r, int64_t most_shared_bytes, int64_t* bytes) {
   if (r.o != kOutputs || r.groups != 1 || r.stride == 1) return false;
   const StridedArgs<T> a = strided_args<T>(r);
-  if (shared_bytes(a) > 163 * 1024) return false;
+  if (shared_bytes(a) > most_shared_bytes) return false;
   *bytes = int64_t{parts_of(a)} * slices_of(r) * kPartElements * 4;
   return true;
 }
@@ -181,9 +181,9 @@ void strided_grad_weight(const ConvRun& run, const void* x, const void* dy, void
               dim3(kSumThreads), 0, stream, a.part, parts, elements, TermFragments{a.terms}, dw);
 }
 
-template bool strided_grad_weight_bytes<float>(const ConvRun&, int64_t*);
-template bool strided_grad_weight_bytes<__nv_bfloat16>(const ConvRun&, int64_t*);
-template bool strided_grad_weight_bytes<__half>(const ConvRun&, int64_t*);
+template bool strided_grad_weight_bytes<float>(const ConvRun&, int64_t, int64_t*);
+template bool strided_grad_weight_bytes<__nv_bfloat16>(const ConvRun&, int64_t, int64_t*);
+template bool strided_grad_weight_bytes<__half>(const ConvRun&, int64_t, int64_t*);
 template void strided_grad_weight<float>(const ConvRun&, const void*, const void*, void*, float*,
                                          cudaStream_t);
 template void strided_grad_weight<__nv_bfloat16>(const ConvRun&, const void*, const void*, void*, float*,

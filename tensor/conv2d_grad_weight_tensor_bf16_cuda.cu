@@ -4,6 +4,6 @@ namespace sr::cuda {
 
 template bool tensor_grad_weight_bytes<__nv_bfloat16>(const ConvRun&, int64_t*);
 template void tensor_grad_weight<__nv_bfloat16>(const ConvRun&, const void*, const void*, void*, float*,
-                                                cudaStream_t);
+                                                const ConvDevice&);
 
 }  // namespace sr::cuda

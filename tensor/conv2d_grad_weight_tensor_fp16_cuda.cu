@@ -4,6 +4,6 @@ namespace sr::cuda {
 
 template bool tensor_grad_weight_bytes<__half>(const ConvRun&, int64_t*);
 template void tensor_grad_weight<__half>(const ConvRun&, const void*, const void*, void*, float*,
-                                         cudaStream_t);
+                                         const ConvDevice&);
 
 }  // namespace sr::cuda

@@ -3,9 +3,9 @@
 //
 // A block answers for one row of taps and every kChunks-th tile of pixels. Its warps share the input channels
 // (16 each) and the tile's k steps among them; a warp keeps the sums of the row's taps in registers. Tiles
-// arrive by cp.async, one ahead. At the end the warps of the same channels add up in turn, the block writes
-// its part as the lanes hold it, and a second kernel adds the parts in order. How pixels are cut depends on
-// the sizes only, so the bits do not depend on the device.
+// arrive by cp.async, one ahead where shared memory holds two. At the end the warps of the same channels add
+// up in turn, the block writes its part as the lanes hold it, and a second kernel adds the parts in order.
+// How pixels are cut depends on the sizes only, so the bits do not depend on the device.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ struct TensorGradWeightArgs {
   const T* x;
   const T* dy;
   float* part;
-  int n, h, w, chunks;
+  int n, h, w, chunks, buffers;
   long long x_pitch, y_pitch;
 };
 
@@ -58,10 +58,14 @@ struct TensorGradWeight {
                        kOutPitch = sizeof(T) == 2 ? odd_units<T>(Outputs) : Outputs + 8;
   static constexpr int kInElements = kTileH * kInW * kInPitch, kOutElements = kTileH * kTileW * kOutPitch;
   static constexpr int kSumElements = kRowTiles * Kernel * kTiles * 128;
-  static constexpr int kSharedBytes =
-      std::max<int>(2 * (kInElements + kOutElements) * sizeof(T), kSumElements * sizeof(float));
+  static constexpr int kBuffer = kInElements + kOutElements;
+  GPU_HD static constexpr int shared_bytes(int buffers) {
+    const int tiles = buffers * kBuffer * static_cast<int>(sizeof(T)),
+              sums = kSumElements * static_cast<int>(sizeof(float));
+    return tiles > sums ? tiles : sums;
+  }
   static_assert(Inputs % 16 == 0 && Outputs % 8 == 0 && kTiles % 2 == 0 && kSteps % kShares == 0);
-  static_assert(kSharedBytes <= 163 * 1024, "sm_80's limit");
+  static_assert(shared_bytes(1) <= kLeastSharedBytes);
 
   using Acc = float[Kernel][kTiles][4];
 };
@@ -158,8 +162,12 @@ template <class T, class C>
 __global__ void __launch_bounds__(C::kThreads, 1)
     conv2d_grad_weight_tensor_kernel(TensorGradWeightArgs<T> a) {
   gpu::Smem shared;
-  T* const memory = shared.get<T>(C::kSharedBytes / static_cast<int>(sizeof(T)));
-  constexpr int kBuffer = C::kInElements + C::kOutElements;
+  const bool ahead = a.buffers == 2;
+  T* const memory = shared.get<T>(C::shared_bytes(a.buffers) / static_cast<int>(sizeof(T)));
+  const auto load = [&](int buffer, int t, int u) {
+    T* const tile = memory + buffer * C::kBuffer;
+    pixel_tiles<C, false>(tile, tile + C::kInElements, a, t, u);
+  };
   const int warp = static_cast<int>(threadIdx.x) / 32, m = warp / C::kShares, share = warp % C::kShares;
   const int first_tile = C::fragments().grid().first(m);
   const int u = static_cast<int>(blockIdx.x) % C::kKernel, chunk = static_cast<int>(blockIdx.x) / C::kKernel;
@@ -167,19 +175,27 @@ __global__ void __launch_bounds__(C::kThreads, 1)
 
   typename C::Acc acc;
   clear(acc);
-  pixel_tiles<C, false>(memory, memory + C::kInElements, a, chunk, u);
+  if (ahead) load(0, chunk, u);
   gpu::cp_commit();
   int buffer = 0;
-  for (int t = chunk; t < tiles; t += a.chunks, buffer ^= 1) {
-    T* const next = memory + (buffer ^ 1) * kBuffer;
-    if (t + a.chunks < tiles) pixel_tiles<C, false>(next, next + C::kInElements, a, t + a.chunks, u);
+  for (int t = chunk; t < tiles; t += a.chunks) {
+    if (!ahead) {
+      load(0, t, u);
+    } else if (t + a.chunks < tiles) {
+      load(buffer ^ 1, t + a.chunks, u);
+    }
     gpu::cp_commit();
-    gpu::cp_wait<1>();
-    T* const tile = memory + buffer * kBuffer;
+    if (ahead) {
+      gpu::cp_wait<1>();
+    } else {
+      gpu::cp_wait<0>();
+    }
+    T* const tile = memory + buffer * C::kBuffer;
     if constexpr (sizeof(T) == 4) pixel_tiles<C, true>(tile, tile + C::kInElements, a, t, u);
     __syncthreads();
     multiply_pixels<C>(acc, tile, tile + C::kInElements, share, 16 * m, first_tile);
-    __syncthreads();  // the tile is read before the next but one takes its place
+    __syncthreads();  // the tile is read before another takes its place
+    if (ahead) buffer ^= 1;
   }
   gpu::cp_wait<0>();
   __syncthreads();
@@ -235,10 +251,11 @@ bool tensor_grad_weight_bytes(const ConvRun& run, int64_t* bytes) {
 
 template <class T>
 void tensor_grad_weight(const ConvRun& run, const void* x, const void* dy, void* partial, float* dw,
-                        cudaStream_t stream) {
+                        const ConvDevice& device) {
   with_tensor_grad_weight<T>(run, [&](auto c) {
     using C = decltype(c);
-    const int chunks = grad_weight_chunks<C>(run);
+    const int chunks = grad_weight_chunks<C>(run),
+              buffers = C::shared_bytes(2) <= device.shared_bytes ? 2 : 1;
     const TensorGradWeightArgs<T> a{static_cast<const T*>(x),
                                     static_cast<const T*>(dy),
                                     static_cast<float*>(partial),
@@ -246,13 +263,14 @@ void tensor_grad_weight(const ConvRun& run, const void* x, const void* dy, void*
                                     run.h,
                                     run.w,
                                     chunks,
+                                    buffers,
                                     run.x_pitch,
                                     run.y_pitch};
     gpu::launch(conv2d_grad_weight_tensor_kernel<T, C>, dim3(static_cast<unsigned>(chunks * C::kKernel)),
-                dim3(C::kThreads), C::kSharedBytes, stream, a);
+                dim3(C::kThreads), static_cast<size_t>(C::shared_bytes(buffers)), device.stream, a);
     constexpr GradFragments kFragments = C::fragments();
     gpu::launch(sum_fragments_kernel, dim3((kFragments.elements() + kSumThreads - 1) / kSumThreads),
-                dim3(kSumThreads), 0, stream, a.part, chunks, kFragments, dw);
+                dim3(kSumThreads), 0, device.stream, a.part, chunks, kFragments, dw);
   });
 }
 

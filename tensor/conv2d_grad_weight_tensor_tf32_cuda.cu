@@ -4,6 +4,6 @@ namespace sr::cuda {
 
 template bool tensor_grad_weight_bytes<float>(const ConvRun&, int64_t*);
 template void tensor_grad_weight<float>(const ConvRun&, const void*, const void*, void*, float*,
-                                        cudaStream_t);
+                                        const ConvDevice&);
 
 }  // namespace sr::cuda

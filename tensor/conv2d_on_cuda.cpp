@@ -31,11 +31,11 @@ ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const Conv
 
 ConvDevice device() {
   const Queue q = queue();
-  return {q.stream, q.blocks / 8};
+  return {q.stream, q.blocks / 8, shared_bytes_of_block()};
 }
 
 Tensor pack(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  Tensor packed(Shape{1, 1, 1, (conv2d_workspace(op, d, types) + 3) / 4}, DType::f32, Device::cuda);
+  Tensor packed(Shape{1, 1, 1, (conv2d_workspace(op, d, types, device()) + 3) / 4}, DType::f32, Device::cuda);
   const Tensor whole = weight.is_contiguous() ? weight : weight.clone();
   conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), device());
   return packed;
@@ -67,12 +67,12 @@ Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& 
                           static_cast<int64_t>(types.math);
   const std::array<int64_t, 8> key{reinterpret_cast<int64_t>(weight.address()),
                                    static_cast<int64_t>(op),
-                                   static_cast<int64_t>(conv2d_kernel(op, d, types)),
+                                   static_cast<int64_t>(conv2d_kernel(op, d, types, device())),
                                    d.stride,
                                    d.groups,
                                    d.pad_h,
                                    numbers,
-                                   conv2d_workspace(op, d, types)};
+                                   conv2d_workspace(op, d, types, device())};
   auto entry = packed_.find(key);
   if (entry == packed_.end())
     entry = packed_.emplace(key, std::pair(weight, pack(op, d, types, weight))).first;
@@ -128,8 +128,8 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
   const ConvTypes types{x.dtype(), dy.dtype(), math()};
   Tensor dw(weight, DType::f32, Device::cuda);
-  Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types) + 3) / 4}, DType::f32,
-                 Device::cuda);
+  Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types, device()) + 3) / 4},
+                 DType::f32, Device::cuda);
   telling(
       [&] {
         conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),

@@ -6,6 +6,10 @@
 
 namespace sr::cuda {
 
+/// Shared memory that a block has on every device that these kernels run on: GPUs for graphics of sm_86,
+/// sm_89 and sm_120 have 99 KiB where sm_80 has 163 and sm_90 227.
+constexpr int kLeastSharedBytes = 99 * 1024;
+
 /// The least pitch for c channels in shared memory that is an odd number of 16-byte units.
 template <class T>
 GPU_HD constexpr int odd_units(int c) {

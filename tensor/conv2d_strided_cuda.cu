@@ -109,10 +109,10 @@ int64_t shared_bytes(const StridedArgs<T>& a) {
 }  // namespace
 
 template <class T>
-bool strided_conv_order(const ConvRun& r, FragmentOrder* order) {
+bool strided_conv_order(const ConvRun& r, int64_t most_shared_bytes, FragmentOrder* order) {
   if (r.o != kOutputs || r.groups != 1 || r.stride == 1 || r.shuffle != 1) return false;
   const StridedArgs<T> a = strided_args<T>(r);
-  if (shared_bytes(a) > 163 * 1024) return false;
+  if (shared_bytes(a) > most_shared_bytes) return false;
   *order = {a.terms, kOutputs, 1, 1, kStep<T>, 1};
   return true;
 }
@@ -130,9 +130,9 @@ void strided_conv(const ConvRun& run, const void* x, const void* packed, const C
               dim3(kThreads), static_cast<size_t>(shared_bytes(a)), device.stream, a);
 }
 
-template bool strided_conv_order<float>(const ConvRun&, FragmentOrder*);
-template bool strided_conv_order<__nv_bfloat16>(const ConvRun&, FragmentOrder*);
-template bool strided_conv_order<__half>(const ConvRun&, FragmentOrder*);
+template bool strided_conv_order<float>(const ConvRun&, int64_t, FragmentOrder*);
+template bool strided_conv_order<__nv_bfloat16>(const ConvRun&, int64_t, FragmentOrder*);
+template bool strided_conv_order<__half>(const ConvRun&, int64_t, FragmentOrder*);
 template void strided_conv<float>(const ConvRun&, const void*, const void*, const ConvEpilogue&, void*,
                                   const ConvDevice&);
 template void strided_conv<__nv_bfloat16>(const ConvRun&, const void*, const void*, const ConvEpilogue&,

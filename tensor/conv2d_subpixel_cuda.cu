@@ -1,5 +1,8 @@
-// The tile and the weights of one k step (32 bytes of channels) at a time, the next k step's on their way. A
-// warp owns two rows of 32 coarse pixels; going down a column of taps it reads each row of pixels once.
+// The tile and the weights of one k step (32 bytes of channels) at a time, the next k step's on their way
+// where shared memory holds both. Going down a column of taps a warp reads each row of pixels once. Four
+// phases would fill half of an mma's eight columns: there two neighbouring pixels are one row of the product,
+// their window one column of taps wider. A pixel's terms come in the same order whether it is the left or the
+// right one: the bits do not depend on where a tile begins.
 #include "tensor/conv2d_subpixel_cuda.h"
 
 #include <algorithm>
@@ -10,18 +13,33 @@
 namespace sr::cuda {
 namespace {
 
-template <class T, int Taps, int Tiles>
+template <class T, int Taps, int Outputs, int Pixels>
 struct SubpixelConv {
-  static constexpr int kWarps = 8, kThreads = 32 * kWarps, kTileH = 2 * kWarps, kTileW = 32;
-  static constexpr int kTaps = Taps, kTiles = Tiles, kInputs = 64;
+  static constexpr int kOutputs = Outputs;  // of a pixel
+  static constexpr int kPixels = Pixels;    // neighbours that are one row of the product
+  static constexpr int kTileH = 16, kTileW = 32, kRowTiles = 4, kHalves = kTileW / (16 * Pixels);
+  static constexpr int kWarpRows = kRowTiles / kHalves, kWarps = kTileH / kWarpRows, kThreads = 32 * kWarps;
+  static constexpr int kTaps = Taps, kTapsW = Taps + Pixels - 1, kInputs = 64;
+  static constexpr int kTiles = (Pixels * Outputs + 7) / 8;
   static constexpr int kInH = kTileH + Taps - 1, kInW = kTileW + Taps - 1;
+  static_assert(kInW % Pixels == 0);
   static constexpr int kStep = 32 / sizeof(T), kUnit = 16 / sizeof(T), kSteps = kInputs / kStep;
-  static constexpr int kPitch = 3 * kUnit;  // an odd number of 16-byte units
-  static constexpr int kTileElements = kInH * kInW * kPitch, kWeights = Taps * Taps * Tiles * 256 / sizeof(T);
-  static constexpr int kSharedBytes = 2 * (kTileElements + kWeights) * sizeof(T);
-  static_assert(kSharedBytes <= 163 * 1024, "sm_80's limit");
+  // A pixel is two 16-byte units, exchanged in every other four: ldmatrix then reads eight of a row without
+  // bank conflicts. Rows begin at multiples of eight, so the exchange depends on the column alone.
+  static constexpr int kPitch = 2 * kUnit, kRowPitch = (kInW + 7) / 8 * 8;
+  GPU_HD static constexpr int unit_at(int place, int unit) { return (unit ^ (place / 4 % 2)) * kUnit; }
+  static constexpr int kTileElements = kInH * kRowPitch * kPitch,
+                       kWeights = Taps * kTapsW * kTiles * 256 / sizeof(T);
+  static constexpr int kBuffer = kTileElements + kWeights;
+  GPU_HD static constexpr int shared_bytes(int buffers) {
+    return buffers * kBuffer * static_cast<int>(sizeof(T));
+  }
+  static_assert(shared_bytes(1) <= kLeastSharedBytes);
 
-  using Acc = float[4][Tiles][4];
+  GPU_HD static constexpr FragmentOrder order() {
+    return {kInputs, Pixels * Outputs, 1, Taps * kTapsW, kStep, 1, Pixels};
+  }
+  using Acc = float[kRowTiles][kTiles][4];
 };
 
 template <class T>
@@ -32,10 +50,11 @@ struct SubpixelArgs {
   DType to;
   ConvRun r;
   ConvEpilogue epilogue;
-  int tile_rows, tile_columns;
+  int tile_rows, tile_columns, buffers;
 };
 
-/// Starts the copies of k step `step` of tile t, or rounds its pixels for TF32.
+/// Starts the copies of k step `step` of tile t, or rounds its pixels for TF32. Within a row the pixels of
+/// even columns come first where two are one row of the product: its rows are then one pixel apart.
 template <class C, bool Round, class T>
 GPU_FN void load_step(T* tile, T* weights, const SubpixelArgs<T>& a, int t, int step) {
   const ConvRun& r = a.r;
@@ -43,21 +62,22 @@ GPU_FN void load_step(T* tile, T* weights, const SubpixelArgs<T>& a, int t, int 
             y0 = t / a.tile_columns % a.tile_rows * C::kTileH - r.pad_h,
             image = t / (a.tile_columns * a.tile_rows);
   for (int i = static_cast<int>(threadIdx.x); i < C::kInH * C::kInW * 2; i += C::kThreads) {
-    const int pixel = i / 2, unit = i % 2 * C::kUnit;
-    T* const to = tile + pixel * C::kPitch + unit;
+    const int pixel = i / 2, tile_row = pixel / C::kInW, place = pixel % C::kInW;
+    constexpr int kNext = C::kInW / C::kPixels;
+    T* const to = tile + (tile_row * C::kRowPitch + place) * C::kPitch + C::unit_at(place, i % 2);
     if constexpr (Round) {
       round_unit(to);
     } else {
-      const int row = y0 + pixel / C::kInW, column = x0 + pixel % C::kInW;
+      const int row = y0 + tile_row, column = x0 + place % kNext * C::kPixels + place / kNext;
       const bool inside = row >= 0 && row < r.h && column >= 0 && column < r.w;
-      const long long from =
-          ((static_cast<long long>(image) * r.h + row) * r.w + column) * r.x_pitch + step * C::kStep + unit;
+      const long long from = ((static_cast<long long>(image) * r.h + row) * r.w + column) * r.x_pitch +
+                             step * C::kStep + i % 2 * C::kUnit;
       gpu::cp_async16(to, a.x + (inside ? from : 0), inside);
     }
   }
   if constexpr (!Round) {
     constexpr int kUnits = C::kTiles * 16;  // of one tap
-    for (int i = static_cast<int>(threadIdx.x); i < C::kTaps * C::kTaps * kUnits; i += C::kThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < C::kTaps * C::kTapsW * kUnits; i += C::kThreads) {
       const int from = (i / kUnits * C::kSteps + step) * kUnits + i % kUnits;
       gpu::cp_async16(weights + i * C::kUnit, a.packed + from * C::kUnit, true);
     }
@@ -68,43 +88,57 @@ GPU_FN void load_step(T* tile, T* weights, const SubpixelArgs<T>& a, int t, int 
 template <class C, class T>
 GPU_FN void multiply_taps(typename C::Acc& acc, const T* tile, const T* weights) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  const T* const from = tile + (2 * warp * C::kInW + lane % 16) * C::kPitch + lane / 16 * C::kUnit;
+  constexpr int kHalves = C::kHalves;
 #pragma unroll 1
-  for (int column = 0; column < C::kTaps; ++column) {
-    uint32_t a[4][4];  // the two rows of pixels that the tap's row meets, each as two halves
-    gpu::ldmatrix_x4(a[2], from + column * C::kPitch);
-    gpu::ldmatrix_x4(a[3], from + (16 + column) * C::kPitch);
+  for (int column = 0; column < C::kTapsW; ++column) {
+    const int place = column % C::kPixels * (C::kInW / C::kPixels) + column / C::kPixels + lane % 16;
+    const T* const top =
+        tile + (warp * C::kWarpRows * C::kRowPitch + place) * C::kPitch + C::unit_at(place, lane / 16);
+    const auto load_row = [&](uint32_t(&a)[C::kRowTiles][4], int tile_of_row, int row) {
+#pragma unroll
+      for (int h = 0; h < kHalves; ++h)
+        gpu::ldmatrix_x4(a[tile_of_row + h], top + (row * C::kRowPitch + 16 * h) * C::kPitch);
+    };
+    uint32_t a[C::kRowTiles][4];  // the rows of pixels that the tap's row meets
+#pragma unroll
+    for (int row = 0; row < C::kWarpRows - 1; ++row) load_row(a, (row + 1) * kHalves, row);
 #pragma unroll
     for (int row = 0; row < C::kTaps; ++row) {
 #pragma unroll
-      for (int k = 0; k < 4; ++k) a[0][k] = a[2][k], a[1][k] = a[3][k];
-      gpu::ldmatrix_x4(a[2], from + ((row + 1) * C::kInW + column) * C::kPitch);
-      gpu::ldmatrix_x4(a[3], from + ((row + 1) * C::kInW + 16 + column) * C::kPitch);
+      for (int i = 0; i < C::kRowTiles - kHalves; ++i) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k) a[i][k] = a[i + kHalves][k];
+      }
+      load_row(a, C::kRowTiles - kHalves, row + C::kWarpRows - 1);
       uint32_t b[C::kTiles][2];
-      load_fragments(b, weights, (row * C::kTaps + column) * C::kTiles, lane);
+      load_fragments(b, weights, (row * C::kTapsW + column) * C::kTiles, lane);
       multiply<T>(acc, 0, a, b);
     }
   }
 }
 
-/// Writes the warp's coarse pixels: output o is phase o / channels.
+/// Writes the warp's coarse pixels: of the outputs of a pixel, o is phase o / channels.
 template <class C, class T>
 GPU_FN void write_phases(const typename C::Acc& acc, const SubpixelArgs<T>& a, int t) {
   const ConvRun& r = a.r;
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  const int x0 = t % a.tile_columns * C::kTileW, y0 = t / a.tile_columns % a.tile_rows * C::kTileH + 2 * warp,
-            image = t / (a.tile_columns * a.tile_rows), channels = r.o / (r.shuffle * r.shuffle);
+  const int x0 = t % a.tile_columns * C::kTileW,
+            y0 = t / a.tile_columns % a.tile_rows * C::kTileH + warp * C::kWarpRows,
+            image = t / (a.tile_columns * a.tile_rows), channels = C::kOutputs / (r.shuffle * r.shuffle);
 #pragma unroll
   for (int j = 0; j < C::kTiles; ++j) {
 #pragma unroll
     for (int k = 0; k < 2; ++k) {
-      const int o = 8 * j + 2 * (lane % 4) + k, phase = o / channels;
+      const int n = 8 * j + 2 * (lane % 4) + k, pixel = n / C::kOutputs, o = n % C::kOutputs,
+                phase = o / channels;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) {  // row tile i / 2, upper or lower half of it
-        const int coarse_row = y0 + i / 4, coarse_column = x0 + i / 2 % 2 * 16 + i % 2 * 8 + lane / 4;
+      for (int i = 0; i < 2 * C::kRowTiles; ++i) {  // row tile i / 2, upper or lower half of it
+        const int coarse_row = y0 + i / 2 / C::kHalves,
+                  coarse_column = x0 + (i / 2 % C::kHalves * 16 + i % 2 * 8 + lane / 4) * C::kPixels + pixel;
         const int row = coarse_row * r.shuffle + phase / r.shuffle,
                   column = coarse_column * r.shuffle + phase % r.shuffle;
-        if (o >= r.o || coarse_row >= r.oh || coarse_column >= r.ow || row >= r.y_h || column >= r.y_w)
+        if (pixel >= C::kPixels || coarse_row >= r.oh || coarse_column >= r.ow || row >= r.y_h ||
+            column >= r.y_w)
           continue;
         finish_value(acc[i / 2][j][i % 2 * 2 + k], a.epilogue, a.y, a.to,
                      (static_cast<long long>(image) * r.y_h + row) * r.y_w + column, r.y_pitch, o % channels);
@@ -115,29 +149,42 @@ GPU_FN void write_phases(const typename C::Acc& acc, const SubpixelArgs<T>& a, i
 
 // ptxas: conv2d_subpixel_kernel registers<=128
 template <class T, class C>
-__global__ void __launch_bounds__(C::kThreads, 1) conv2d_subpixel_kernel(SubpixelArgs<T> a) {
+__global__ void __launch_bounds__(C::kThreads, 2) conv2d_subpixel_kernel(SubpixelArgs<T> a) {
   gpu::Smem shared;
-  T* const memory = shared.get<T>(2 * (C::kTileElements + C::kWeights));
-  const auto tile = [&](int buffer) { return memory + buffer * (C::kTileElements + C::kWeights); };
+  const bool ahead = a.buffers == 2;
+  T* const memory = shared.get<T>(a.buffers * C::kBuffer);
+  const auto load = [&](int buffer, int t, int step) {
+    T* const tile = memory + buffer * C::kBuffer;
+    load_step<C, false>(tile, tile + C::kTileElements, a, t, step);
+  };
   const int tiles = a.r.n * a.tile_rows * a.tile_columns;
   int t = static_cast<int>(blockIdx.x), buffer = 0;
-  load_step<C, false>(tile(0), tile(0) + C::kTileElements, a, t, 0);
+  if (ahead) load(0, t, 0);
   gpu::cp_commit();
   for (; t < tiles; t += static_cast<int>(gridDim.x)) {
     typename C::Acc acc;
     clear(acc);
 #pragma unroll 1
-    for (int step = 0; step < C::kSteps; ++step, buffer ^= 1) {
+    for (int step = 0; step < C::kSteps; ++step) {
       const bool last = step == C::kSteps - 1;
-      const int next_t = last ? t + static_cast<int>(gridDim.x) : t, next_step = last ? 0 : step + 1;
-      T* const next = tile(buffer ^ 1);
-      if (next_t < tiles) load_step<C, false>(next, next + C::kTileElements, a, next_t, next_step);
+      const int next_t = last ? t + static_cast<int>(gridDim.x) : t;
+      if (!ahead) {
+        load(0, t, step);
+      } else if (next_t < tiles) {
+        load(buffer ^ 1, next_t, last ? 0 : step + 1);
+      }
       gpu::cp_commit();
-      gpu::cp_wait<1>();
-      if constexpr (sizeof(T) == 4) load_step<C, true>(tile(buffer), tile(buffer), a, t, step);
+      if (ahead) {
+        gpu::cp_wait<1>();
+      } else {
+        gpu::cp_wait<0>();
+      }
+      T* const tile = memory + buffer * C::kBuffer;
+      if constexpr (sizeof(T) == 4) load_step<C, true>(tile, tile, a, t, step);
       __syncthreads();
-      multiply_taps<C>(acc, tile(buffer), tile(buffer) + C::kTileElements);
-      __syncthreads();  // this k step is read before the next but one takes its place
+      multiply_taps<C>(acc, tile, tile + C::kTileElements);
+      __syncthreads();  // this k step is read before another takes its place
+      if (ahead) buffer ^= 1;
     }
     write_phases<C>(acc, a, t);
   }
@@ -147,10 +194,9 @@ __global__ void __launch_bounds__(C::kThreads, 1) conv2d_subpixel_kernel(Subpixe
 template <class T, class F>
 bool with_subpixel_conv(const ConvRun& r, F f) {
   if (r.shuffle == 1 || r.c != 64 || r.kh != r.kw) return false;
-  const int tiles = (r.o + 7) / 8;
-  if (r.kh == 9 && tiles == 1) return f(SubpixelConv<T, 9, 1>()), true;
-  if (r.kh == 6 && tiles == 2) return f(SubpixelConv<T, 6, 2>()), true;
-  if (r.kh == 5 && tiles == 2) return f(SubpixelConv<T, 5, 2>()), true;
+  if (r.kh == 9 && r.o == 4) return f(SubpixelConv<T, 9, 4, 2>()), true;
+  if (r.kh == 6 && r.o == 9) return f(SubpixelConv<T, 6, 9, 1>()), true;
+  if (r.kh == 5 && r.o == 16) return f(SubpixelConv<T, 5, 16, 1>()), true;
   return false;
 }
 
@@ -158,10 +204,7 @@ bool with_subpixel_conv(const ConvRun& r, F f) {
 
 template <class T>
 bool subpixel_conv_order(const ConvRun& run, FragmentOrder* order) {
-  return with_subpixel_conv<T>(run, [&](auto c) {
-    using C = decltype(c);
-    *order = {C::kInputs, run.o, 1, C::kTaps * C::kTaps, C::kStep, 1};
-  });
+  return with_subpixel_conv<T>(run, [order](auto c) { *order = decltype(c)::order(); });
 }
 
 template <class T>
@@ -169,6 +212,7 @@ void subpixel_conv(const ConvRun& run, DType to, const void* x, const void* pack
                    const ConvEpilogue& epilogue, void* y, const ConvDevice& device) {
   with_subpixel_conv<T>(run, [&](auto c) {
     using C = decltype(c);
+    const int buffers = C::shared_bytes(2) <= device.shared_bytes ? 2 : 1;
     const SubpixelArgs<T> a{static_cast<const T*>(x),
                             static_cast<const T*>(packed),
                             y,
@@ -176,11 +220,12 @@ void subpixel_conv(const ConvRun& run, DType to, const void* x, const void* pack
                             run,
                             epilogue,
                             (run.oh + C::kTileH - 1) / C::kTileH,
-                            (run.ow + C::kTileW - 1) / C::kTileW};
+                            (run.ow + C::kTileW - 1) / C::kTileW,
+                            buffers};
     const int64_t tiles = int64_t{run.n} * a.tile_rows * a.tile_columns;
     gpu::launch(conv2d_subpixel_kernel<T, C>,
-                dim3(static_cast<unsigned>(std::min<int64_t>(tiles, device.multiprocessors))),
-                dim3(C::kThreads), C::kSharedBytes, device.stream, a);
+                dim3(static_cast<unsigned>(std::min<int64_t>(tiles, 2 * device.multiprocessors))),
+                dim3(C::kThreads), static_cast<size_t>(C::shared_bytes(buffers)), device.stream, a);
   });
 }
 

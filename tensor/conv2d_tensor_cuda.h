@@ -8,7 +8,7 @@ namespace sr::cuda {
 
 /// The order of the weights; false if there is no kernel of this shape.
 template <class T>
-bool tensor_conv_order(const ConvRun& run, FragmentOrder* order);
+bool tensor_conv_order(const ConvRun& run, int64_t most_shared_bytes, FragmentOrder* order);
 template <class T>
 void tensor_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
                  const ConvDevice& device);
@@ -17,6 +17,6 @@ template <class T>
 bool tensor_grad_weight_bytes(const ConvRun& run, int64_t* bytes);
 template <class T>
 void tensor_grad_weight(const ConvRun& run, const void* x, const void* dy, void* partial, float* dw,
-                        cudaStream_t stream);
+                        const ConvDevice& device);
 
 }  // namespace sr::cuda

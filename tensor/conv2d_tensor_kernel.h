@@ -207,46 +207,53 @@ void launch_tensor_conv(const ConvRun& run, const void* x, const void* packed, c
               C::kSharedBytes, device.stream, a);
 }
 
-/// Calls f(TensorConv<...>()) for the kernel of this shape; false if there is none. Slices are chosen so that
-/// two blocks share a multiprocessor where they can.
+/// Calls f(TensorConv<...>()) for the kernel of this shape; false if there is none, or if a block cannot have
+/// the shared memory that it wants. Slices are chosen so that two blocks share a multiprocessor where they
+/// can.
 template <class T, class F>
-bool with_tensor_conv(const ConvRun& r, F f) {
+bool with_tensor_conv(const ConvRun& r, int64_t most_shared_bytes, F f) {
   constexpr bool kWide = sizeof(T) == 4;
+  const auto served = [&](auto c) {
+    if (decltype(c)::kSharedBytes > most_shared_bytes) return false;
+    f(c);
+    return true;
+  };
   const auto is = [&r](int c, int o, int groups, int kernel) {
     return r.c == c && r.o == o && r.groups == groups && r.kh == kernel && r.kw == kernel;
   };
   if (r.stride != 1 || r.shuffle != 1 || r.pad_h != r.kh / 2 || r.pad_w != r.kw / 2 || r.oh != r.h ||
       r.ow != r.w)
     return false;
-  if (is(64, 64, 1, 3)) return f(TensorConv<T, 64, 64, 1, 3, 2>()), true;
-  if (is(64, 48, 1, 3)) return f(TensorConv < T, 64, 48, 1, 3, kWide ? 2 : 1 > ()), true;
-  if (is(48, 32, 4, 3)) return f(TensorConv<T, 48, 32, 4, 3, 1>()), true;
-  if (is(32, 64, 1, 3)) return f(TensorConv < T, 32, 64, 1, 3, kWide ? 2 : 1 > ()), true;
-  if (is(48, 64, 1, 3)) return f(TensorConv < T, 48, 64, 1, 3, kWide ? 2 : 1 > ()), true;
-  if (is(64, 48, 4, 3)) return f(TensorConv<T, 64, 48, 4, 3, 1>()), true;
-  if (is(48, 80, 1, 3)) return f(TensorConv<T, 48, 80, 1, 3, 2>()), true;
-  if (is(80, 64, 1, 1)) return f(TensorConv<T, 80, 64, 1, 1, 1>()), true;
+  if (is(64, 64, 1, 3)) return served(TensorConv<T, 64, 64, 1, 3, 2>());
+  if (is(64, 48, 1, 3)) return served(TensorConv<T, 64, 48, 1, 3, 2>());
+  if (is(48, 32, 4, 3)) return served(TensorConv<T, 48, 32, 4, 3, 1>());
+  if (is(32, 64, 1, 3)) return served(TensorConv < T, 32, 64, 1, 3, kWide ? 2 : 1 > ());
+  if (is(48, 64, 1, 3)) return served(TensorConv < T, 48, 64, 1, 3, kWide ? 2 : 1 > ());
+  if (is(64, 48, 4, 3)) return served(TensorConv<T, 64, 48, 4, 3, 1>());
+  if (is(48, 80, 1, 3)) return served(TensorConv<T, 48, 80, 1, 3, 2>());
+  if (is(80, 64, 1, 1)) return served(TensorConv<T, 80, 64, 1, 1, 1>());
   // Gradients of those for their inputs.
-  if (is(32, 48, 4, 3)) return f(TensorConv<T, 32, 48, 4, 3, 1>()), true;
-  if (is(64, 32, 1, 3)) return f(TensorConv < T, 64, 32, 1, 3, kWide ? 2 : 1 > ()), true;
-  if (is(48, 64, 4, 3)) return f(TensorConv<T, 48, 64, 4, 3, 1>()), true;
-  if (is(80, 48, 1, 3)) return f(TensorConv < T, 80, 48, 1, 3, kWide ? 3 : 2 > ()), true;
-  if (is(64, 80, 1, 1)) return f(TensorConv < T, 64, 80, 1, 1, kWide ? 2 : 1 > ()), true;
+  if (is(32, 48, 4, 3)) return served(TensorConv<T, 32, 48, 4, 3, 1>());
+  if (is(64, 32, 1, 3)) return served(TensorConv < T, 64, 32, 1, 3, kWide ? 2 : 1 > ());
+  if (is(48, 64, 4, 3)) return served(TensorConv<T, 48, 64, 4, 3, 1>());
+  if (is(80, 48, 1, 3)) return served(TensorConv < T, 80, 48, 1, 3, kWide ? 3 : 2 > ());
+  if (is(64, 80, 1, 1)) return served(TensorConv < T, 64, 80, 1, 1, kWide ? 2 : 1 > ());
   return false;
 }
 
 }  // namespace
 
 template <class T>
-bool tensor_conv_order(const ConvRun& run, FragmentOrder* order) {
-  return with_tensor_conv<T>(run, [order](auto c) { *order = decltype(c)::order(); });
+bool tensor_conv_order(const ConvRun& run, int64_t most_shared_bytes, FragmentOrder* order) {
+  return with_tensor_conv<T>(run, most_shared_bytes, [order](auto c) { *order = decltype(c)::order(); });
 }
 
 template <class T>
 void tensor_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
                  const ConvDevice& device) {
-  with_tensor_conv<T>(
-      run, [&](auto c) { launch_tensor_conv<T, decltype(c)>(run, x, packed, epilogue, y, device); });
+  with_tensor_conv<T>(run, device.shared_bytes, [&](auto c) {
+    launch_tensor_conv<T, decltype(c)>(run, x, packed, epilogue, y, device);
+  });
 }
 
 }  // namespace sr::cuda

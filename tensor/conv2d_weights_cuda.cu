@@ -36,6 +36,7 @@ __global__ void __launch_bounds__(kThreads)
   while (order.before(kc + 1) <= fragment) ++kc;
   const int j = fragment - order.before(kc), count = order.count(kc);
   const int out = (slice * order.tiles() + order.first(kc) + j) * 8 + lane / 4;
+  const int outputs = order.outputs / order.pixels;  // the next pixel's taps begin a column later
   const bool paired = (j & ~1) + 1 < count;
   const int place = paired ? ((fragment - (j & 1)) * 32 + 2 * lane + (j & 1)) : fragment * 32 + lane;
   T* const to = packed + (static_cast<long long>(slice * order.taps + tap) * per_tap * 32 + place) * kPerLane;
@@ -43,7 +44,8 @@ __global__ void __launch_bounds__(kThreads)
     const int k = sizeof(T) == 2 ? 8 * (r / 2) + 2 * (lane % 4) + r % 2 : 4 * r + lane % 4;
     const int in = order.step * kc + k;
     const bool real = out < order.outputs && in < order.inputs;
-    to[r] = rounded_operand<T>(real ? view.at(out, tap / taps_w, tap % taps_w, in) : 0.0f);
+    to[r] = rounded_operand<T>(real ? view.at(out % outputs, tap / taps_w, tap % taps_w - out / outputs, in)
+                                    : 0.0f);
   }
 }
 

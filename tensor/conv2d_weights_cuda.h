@@ -52,8 +52,9 @@ WeightView weight_view(ConvOp op, const ConvDims& dims, const float* weight);
 /// interleaved so that one 16-byte load brings a lane both, an odd last one by itself. A tile is 256 bytes.
 struct FragmentOrder {
   int inputs, outputs, groups, taps;
-  int step;    // input channels of a k step: 16, or 8 for TF32
-  int slices;  // parts of the outputs that different blocks compute
+  int step;        // input channels of a k step: 16, or 8 for TF32
+  int slices;      // parts of the outputs that different blocks compute
+  int pixels = 1;  // neighbours in a row whose outputs follow one another in `outputs`: a row of the product
 
   GPU_HD constexpr int steps() const { return (inputs + step - 1) / step; }
   GPU_HD constexpr int tiles() const { return (outputs + 8 * slices - 1) / (8 * slices); }

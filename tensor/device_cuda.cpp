@@ -38,6 +38,22 @@ int counted_devices() {
   return count;
 }
 
+int attribute_of(int device, cudaDeviceAttr attribute) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, attribute, device), "cuda: the device");
+  return value;
+}
+
+bool new_enough(int device) {
+  return attribute_of(device, cudaDevAttrComputeCapabilityMajor) >= 8;
+}
+
+[[noreturn]] void refuse_old(int device) {
+  const DeviceProperties p = device_properties(device);
+  throw Error(Error::Kind::device, "cuda:", device, ": ", p.name, " has compute capability ", p.major, '.',
+              p.minor, ", the kernels need 8.0 or later; use --device cpu or another GPU");
+}
+
 // Streams outlive the threads that use them: memory that a thread leaves behind is freed in its stream's
 // order.
 class Streams {
@@ -84,7 +100,7 @@ void keep_freed_memory(int device) {
 struct Place {
   int device = 0;
   cudaStream_t stream = nullptr;
-  int multiprocessors = 0;
+  int multiprocessors = 0, shared_bytes = 0;
 
   ~Place() { leave(); }
   void leave() {
@@ -96,10 +112,11 @@ struct Place {
     if (index < 0 || index >= count)
       throw Error(Error::Kind::device, "cuda:", index, ": there ", count == 1 ? "is " : "are ", count,
                   " device", count == 1 ? "" : "s", "; their numbers start at 0");
+    if (!new_enough(index)) refuse_old(index);
     leave();
     check(cudaSetDevice(index), "cuda: choosing the device");
-    check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, index),
-          "cuda: the device");
+    multiprocessors = attribute_of(index, cudaDevAttrMultiProcessorCount);
+    shared_bytes = attribute_of(index, cudaDevAttrMaxSharedMemoryPerBlockOptin);
     keep_freed_memory(index);
     stream = streams().take(index);
     device = index;
@@ -149,8 +166,13 @@ std::atomic<Precision> the_precision{Precision::fp32};
 
 }  // namespace
 
-int device_count() {
-  return counted_devices();
+std::vector<int> usable_devices() {
+  std::vector<int> usable;
+  for (int i = 0, count = counted_devices(); i < count; ++i)
+    if (new_enough(i) && (usable.empty() || device_properties(i).name == device_properties(usable[0]).name))
+      usable.push_back(i);
+  if (usable.empty()) refuse_old(0);
+  return usable;
 }
 
 DeviceProperties device_properties(int index) {
@@ -185,6 +207,10 @@ int device_index() {
 Queue queue() {
   const Place& here = place();
   return {here.stream, 8 * here.multiprocessors};
+}
+
+int64_t shared_bytes_of_block() {
+  return place().shared_bytes;
 }
 
 void synchronize() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tensor/cuda_view.h"
 
@@ -17,15 +18,17 @@ struct DeviceProperties {
   int64_t total_bytes = 0, free_bytes = 0;
 };
 
-/// At least 1. Errors: device (no driver, one that is older than this build's runtime, or no device; what to
-/// do).
-int device_count();
+/// The numbers of the devices that compute together: the first that has what the kernels need (compute
+/// capability 8.0: Ampere), and all of its kind, so that a tile has the same bits on each. Errors: device (no
+/// driver, one that is older than this build's runtime, no device, none of them new enough; what to do).
+std::vector<int> usable_devices();
 
 /// Of device `index`. Errors: device (there is none of this number; how many there are).
 DeviceProperties device_properties(int index);
 
 /// Makes `index` the device of the calling thread; a thread that never called it has device 0. Tensors belong
-/// to the device of the thread that made them. Errors: device.
+/// to the device of the thread that made them. Errors: device (there is none of this number, or it is too
+/// old).
 void use_device(int index);
 
 /// The number of the calling thread's device.
@@ -33,6 +36,9 @@ int device_index();
 
 /// The calling thread's stream on its device. What one thread asks for is done in order.
 Queue queue();
+
+/// Shared memory that a block of a kernel may have on the calling thread's device.
+int64_t shared_bytes_of_block();
 
 /// Waits for everything that the calling thread has asked for. Errors: device (a kernel failed).
 void synchronize();

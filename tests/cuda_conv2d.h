@@ -63,14 +63,18 @@ inline Margins margins_for(int64_t channels) {
   return channels >= 8 ? Margins{8, 8} : Margins{1, 2};
 }
 
-inline cuda::ConvKernel kernel_of(cuda::ConvOp op, const CudaConv& conv) {
-  return cuda::conv2d_kernel(op, dims_of(conv, conv.x.c, conv.weight.n), conv.types);
+/// Few multiprocessors: blocks then take one tile after the other.
+inline const cuda::ConvDevice kSmallDevice{nullptr, 2};
+
+inline cuda::ConvKernel kernel_of(cuda::ConvOp op, const CudaConv& conv,
+                                  const cuda::ConvDevice& device = kSmallDevice) {
+  return cuda::conv2d_kernel(op, dims_of(conv, conv.x.c, conv.weight.n), conv.types, device);
 }
 
 /// conv2d or grad_input of `input`, all tensors as channel views with NaN beside them.
 inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector<float>& input,
                         const std::vector<float>& weight, const CudaEpilogue& e = {},
-                        int multiprocessors = 2) {
+                        const cuda::ConvDevice& device = kSmallDevice) {
   const bool forward = op == cuda::ConvOp::conv2d;
   const Shape y = conv.y(), &from = forward ? conv.x : y, &to = forward ? y : conv.x;
   const DType from_type = forward ? conv.types.x : conv.types.y,
@@ -104,8 +108,8 @@ inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector
     kept.back()->set(e.mask);
     epilogue.mask = kept.back()->view();
   }
-  const cuda::ConvDevice device{nullptr, multiprocessors};
-  const DeviceArray<unsigned char> packed(static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types)));
+  const DeviceArray<unsigned char> packed(
+      static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types, device)));
   cuda::conv2d_pack(op, dims, conv.types, static_cast<const float*>(w.data()), packed.data(), device);
   (forward ? cuda::conv2d : cuda::conv2d_grad_input)(dims, conv.types, read->data(), packed.data(), epilogue,
                                                      written->data(), device);
@@ -114,7 +118,8 @@ inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector
 }
 
 inline CudaRun run_cuda_grad_weight(const CudaConv& conv, const std::vector<float>& x_values,
-                                    const std::vector<float>& dy_values, int multiprocessors = 2) {
+                                    const std::vector<float>& dy_values,
+                                    const cuda::ConvDevice& device = kSmallDevice) {
   const Shape y = conv.y();
   const Margins mx = margins_for(conv.x.c), my = margins_for(y.c);
   DeviceImage x(conv.types.x, conv.x.pixels(), conv.x.c, conv.x.c + mx.before + mx.after, mx.before);
@@ -123,9 +128,10 @@ inline CudaRun run_cuda_grad_weight(const CudaConv& conv, const std::vector<floa
   x.set(x_values), dy.set(dy_values);
   const cuda::ConvDims dims = dims_of(conv, x.pitch(), dy.pitch());
   const cuda::ConvOp op = cuda::ConvOp::grad_weight;
-  const DeviceArray<unsigned char> partial(static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types)));
+  const DeviceArray<unsigned char> partial(
+      static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types, device)));
   cuda::conv2d_grad_weight(dims, conv.types, x.data(), dy.data(), partial.data(),
-                           static_cast<float*>(dw.data()), {nullptr, multiprocessors});
+                           static_cast<float*>(dw.data()), device);
   gpu::check(cudaStreamSynchronize(nullptr), "test");
   return {dw.values(), true};
 }

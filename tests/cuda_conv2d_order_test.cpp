@@ -120,10 +120,11 @@ TEST(CudaConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
     const std::vector<float> input = normal_values(
                                  2 * 9 * 34 * s.input_scale * s.input_scale * input_channels(s), 1),
                              weight = normal_values(conv.weight.size(), 2, 0.1);
-    const std::vector<float> first = run_cuda(s.op, conv, input, weight, {}, 1).values;
+    const std::vector<float> first = run_cuda(s.op, conv, input, weight, {}, {nullptr, 1}).values;
     int multiprocessors = 132;  // then fewer than tiles
     in_every_schedule([&] {
-      EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, multiprocessors).values))
+      EXPECT_TRUE(
+          same_bits(first, run_cuda(s.op, conv, input, weight, {}, {nullptr, multiprocessors}).values))
           << s.name;
       multiprocessors = 3;
     });
@@ -142,7 +143,7 @@ TEST(CudaConv2d, WeightGradientsHaveTheSameBitsInEverySchedule) {
     int multiprocessors = 1;
     std::vector<float> first;
     in_every_schedule([&] {
-      const std::vector<float> values = run_cuda_grad_weight(conv, x, dy, multiprocessors).values;
+      const std::vector<float> values = run_cuda_grad_weight(conv, x, dy, {nullptr, multiprocessors}).values;
       if (first.empty()) first = values;
       EXPECT_TRUE(same_bits(first, values)) << conv.name;
       multiprocessors = 132;

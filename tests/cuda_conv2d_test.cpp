@@ -21,7 +21,7 @@ std::string describe(ConvOp op, const CudaConv& conv) {
 }
 
 /// The operation with exact inputs, all outputs compared.
-void expect_exact(ConvOp op, const CudaConv& conv) {
+void expect_exact(ConvOp op, const CudaConv& conv, const cuda::ConvDevice& device = kSmallDevice) {
   const std::string what = describe(op, conv);
   const int largest =
       std::min(127, static_cast<int>(std::sqrt(16777216.0 / static_cast<double>(conv.terms(op)))));
@@ -29,9 +29,9 @@ void expect_exact(ConvOp op, const CudaConv& conv) {
   const std::vector<float> x = exact_values(conv.x.size(), largest, 1),
                            dy = exact_values(conv.y().size(), largest, 2),
                            w = exact_values(conv.weight.size(), largest, 3);
-  const CudaRun run = op == ConvOp::conv2d       ? run_cuda(op, conv, x, w)
-                      : op == ConvOp::grad_input ? run_cuda(op, conv, dy, w)
-                                                 : run_cuda_grad_weight(conv, x, dy);
+  const CudaRun run = op == ConvOp::conv2d       ? run_cuda(op, conv, x, w, {}, device)
+                      : op == ConvOp::grad_input ? run_cuda(op, conv, dy, w, {}, device)
+                                                 : run_cuda_grad_weight(conv, x, dy, device);
   const reference::Array expected = op == ConvOp::conv2d       ? reference_of(op, conv, x, w)
                                     : op == ConvOp::grad_input ? reference_of(op, conv, dy, w)
                                                                : reference_of(op, conv, x, dy);
@@ -70,6 +70,25 @@ TEST(CudaConv2d, TensorCoresTakeSeveralImagesAndSizesBelowATile) {
       expect_exact(op, layer_conv(kTensorLayers[3], 2, 1, 1, types));
       expect_exact(op, layer_conv(kTensorLayers[7], 2, 1, 70, types));
     }
+  }
+}
+
+// 99 KiB: one buffer where two do not fit, and plain kernels where TF32's tiles do not.
+TEST(CudaConv2d, AGpuWithLittleSharedMemoryGivesEveryLayerAndGradientExactly) {
+  const cuda::ConvDevice device{nullptr, 2, 99 * 1024};
+  const cuda::ConvTypes bf16 = kTensorTypes[0], fp16 = kTensorTypes[1], tf32 = kTensorTypes[2];
+  for (const ConvOp op : kOps) {
+    for (const CudaLayer& layer : kTensorLayers)
+      EXPECT_EQ(kernel_of(op, layer_conv(layer, 1, 9, 37, bf16), device), ConvKernel::tensor) << layer.name;
+    expect_exact(op, layer_conv(kTensorLayers[0], 1, 9, 37, fp16), device);
+    expect_exact(op, layer_conv(kTensorLayers[7], 1, 9, 37, bf16), device);
+    const CudaConv wide = layer_conv(kTensorLayers[0], 1, 9, 37, tf32);
+    EXPECT_EQ(kernel_of(op, wide, device),
+              op == ConvOp::grad_weight ? ConvKernel::tensor : ConvKernel::plain);
+    expect_exact(op, wide, device);
+    for (const cuda::ConvTypes& types : {cuda::ConvTypes{DType::f32, DType::bf16, Math::bf16},
+                                         cuda::ConvTypes{DType::f32, DType::f32, Math::tf32}})
+      expect_exact(op, upsampler(2, 1, 5, 33, 1, types), device);
   }
 }
 
@@ -135,8 +154,10 @@ TEST(CudaConv2d, ShapesWithoutAKernelOfTheirOwnTakeThePlainOne) {
   unpadded.options.pad_begin = unpadded.options.pad_end = 0;
   EXPECT_EQ(kernel(unpadded), ConvKernel::plain);
   const CudaConv conv = layer_conv(kTensorLayers[0], 1, 9, 9, bf16);
-  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 68, 64), bf16), ConvKernel::plain);
-  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 72, 64), bf16), ConvKernel::tensor);
+  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 68, 64), bf16, kSmallDevice),
+            ConvKernel::plain);
+  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 72, 64), bf16, kSmallDevice),
+            ConvKernel::tensor);
 }
 
 }  // namespace

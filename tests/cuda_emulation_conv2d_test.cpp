@@ -31,6 +31,37 @@ TEST(CudaConv2dCounts, GroupsCostOnlyTheTilesThatTheyTouch) {
   EXPECT_EQ(pairs(ConvOp::conv2d, 2, tf32), 8);  // steps of eight channels meet 1, 2, 1, 1, 2, 1 groups
 }
 
+TEST(CudaConv2dCounts, UpsamplerByTwoMultipliesTwoPixelsAtOnce) {
+  const CudaConv up = upsampler(2, 1, 16, 32, 1, {DType::f32, DType::bf16, Math::bf16});
+  const std::vector<float> dy = exact_values(up.y().size(), 3, 1), w = exact_values(up.weight.size(), 3, 2);
+  emulation::take_statistics();
+  run_cuda(ConvOp::grad_input, up, dy, w);
+  // 9 x 10 taps, 4 k steps, 16 rows of 16 pairs. A pixel at a time it would be 9 x 9 and 32.
+  EXPECT_EQ(emulation::take_statistics().mma, 90u * 4 * 16);
+}
+
+// GPUs of sm_86, sm_89 and sm_120.
+TEST(CudaConv2dSharedMemory, EveryLayerAndGradientFitsABlockOf99KiB) {
+  constexpr int64_t kLimit = 99 * 1024;
+  const emulation::Options before = emulation::options();
+  emulation::options().shared_memory_limit = kLimit;
+  const cuda::ConvDevice device{nullptr, 2, kLimit};
+  const auto run = [&](const CudaConv& conv) {
+    const std::vector<float> x = exact_values(conv.x.size(), 3, 1), dy = exact_values(conv.y().size(), 3, 2),
+                             w = exact_values(conv.weight.size(), 3, 3);
+    run_cuda(ConvOp::conv2d, conv, x, w, {}, device);
+    run_cuda(ConvOp::grad_input, conv, dy, w, {}, device);
+    run_cuda_grad_weight(conv, x, dy, device);
+  };
+  for (const cuda::ConvTypes& types : kTensorTypes) {
+    for (const CudaLayer& layer : kTensorLayers) run(layer_conv(layer, 1, 3, 3, types));
+    for (const int factor : {2, 3, 4}) run(upsampler(factor, 1, 3, 3, 1, {DType::f32, types.y, types.math}));
+    run(first_layer(1, 3, 3, {DType::f32, types.y, types.math}));
+  }
+  EXPECT_EQ(emulation::take_errors(), std::vector<std::string>());
+  emulation::options() = before;
+}
+
 TEST(CudaConv2dCounts, TensorCoreOperandsAreReadWithoutBankConflicts) {
   emulation::take_statistics();
   for (const CudaLayer& layer : kTensorLayers) {
@@ -41,8 +72,10 @@ TEST(CudaConv2dCounts, TensorCoreOperandsAreReadWithoutBankConflicts) {
     run_cuda(ConvOp::grad_input, conv, dy, w);
     run_cuda_grad_weight(conv, x, dy);
   }
-  const CudaConv up = upsampler(2, 1, 8, 32, 1, {DType::f32, DType::bf16, Math::bf16});
-  run_cuda(ConvOp::grad_input, up, exact_values(up.y().size(), 3, 1), exact_values(up.weight.size(), 3, 2));
+  for (const int factor : {2, 3, 4}) {
+    const CudaConv up = upsampler(factor, 1, 8, 32, 1, {DType::f32, DType::bf16, Math::bf16});
+    run_cuda(ConvOp::grad_input, up, exact_values(up.y().size(), 3, 1), exact_values(up.weight.size(), 3, 2));
+  }
   const emulation::Statistics statistics = emulation::take_statistics();
   EXPECT_GT(statistics.ldmatrix, 0u);
   EXPECT_EQ(statistics.ldmatrix_conflicts, 0u);

@@ -37,9 +37,23 @@ TEST_F(DeviceState, AWrongNumberIsSaidWithTheNumberOfDevices) {
 
 TEST_F(DeviceState, AnOldDriverIsSaidWithBothVersions) {
   emulation::fail_next("cudaGetDeviceCount", cudaErrorInsufficientDriver);
-  expect_error(device, "the driver is for CUDA ", [] { cuda::device_count(); });
+  expect_error(device, "the driver is for CUDA ", [] { cuda::usable_devices(); });
   emulation::fail_next("cudaGetDeviceCount", cudaErrorInsufficientDriver);
-  expect_error(device, "update the driver, or use --device cpu", [] { cuda::device_count(); });
+  expect_error(device, "update the driver, or use --device cpu", [] { cuda::usable_devices(); });
+}
+
+TEST_F(DeviceState, AGpuThatIsTooOldIsSaid) {
+  emulation::options().capabilities = {75};
+  const std::string what =
+      "cuda:0: CUDA emulation of sm_75 has compute capability 7.5, the kernels need 8.0 or later";
+  expect_error(device, what, [] { cuda::use_device(0); });
+  expect_error(device, what, [] { cuda::usable_devices(); });
+}
+
+TEST_F(DeviceState, GpusAreUsedTogetherIfTheyAreNewEnoughAndOfOneKind) {
+  emulation::options().devices = 5;
+  emulation::options().capabilities = {75, 80, 89, 80, 75};
+  EXPECT_EQ(cuda::usable_devices(), (std::vector<int>{1, 3}));
 }
 
 TEST_F(DeviceState, MemoryThatIsUsedUpIsSaidWithWhatIsFree) {

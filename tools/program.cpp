@@ -25,15 +25,21 @@ void return_large_blocks_to_the_system() {
   mallopt(M_MMAP_THRESHOLD, 1 << 18);
 }
 
-// The number in "cuda:N", 0 for "cuda" and "auto", -1 if the text is nothing that --device takes.
+// The number in "cuda:N", -1 if the text is anything else.
 int gpu_number(std::string_view device) {
-  if (device == "cuda" || device == "auto") return 0;
   constexpr std::string_view kPrefix = "cuda:";
   int number = -1;
   if (!device.starts_with(kPrefix)) return number;
   const char* end = device.data() + device.size();
   const auto [stop, error] = std::from_chars(device.data() + kPrefix.size(), end, number);
   return error == std::errc() && stop == end ? number : -1;
+}
+
+// All that can be used for "cuda" and "auto".
+std::vector<int> gpus_named(const std::string& device) {
+  if (const int number = gpu_number(device); number >= 0) return {number};
+  if constexpr (cuda::kBuilt) return cuda::usable_devices();
+  return {};
 }
 
 }  // namespace
@@ -48,7 +54,8 @@ void CommonOptions::add_to(CLI::App& app, const std::string& automatic) {
                         : "auto or cpu: this program computes on the processor")
       ->check(CLI::Validator(
           [](const std::string& text) {
-            return text == "cpu" || gpu_number(text) >= 0 ? "" : text + " is not auto, cpu, cuda or cuda:N";
+            const bool known = text == "auto" || text == "cpu" || text == "cuda";
+            return known || gpu_number(text) >= 0 ? "" : text + " is not auto, cpu, cuda or cuda:N";
           },
           ""))
       ->capture_default_str();
@@ -72,13 +79,10 @@ void CommonOptions::apply() {
 }
 
 std::vector<int> CommonOptions::gpus() const {
-  std::vector<int> list;
   if constexpr (cuda::kBuilt) {
-    if (target_ != Device::cuda) return list;
-    if (device != "auto" && device != "cuda") return {gpu_number(device)};
-    for (int i = 0; i < cuda::device_count(); ++i) list.push_back(i);
+    if (target_ == Device::cuda) return gpus_named(device);
   }
-  return list;
+  return {};
 }
 
 void CommonOptions::say(const std::string& text) const {
@@ -106,7 +110,7 @@ void CommonOptions::choose_gpu() {
                   ": this program computes on the processor; use --device cpu");
   } else if constexpr (cuda::kBuilt) {
     try {
-      cuda::use_device(gpu_number(device));
+      cuda::use_device(gpus_named(device)[0]);
     } catch (const Error&) {
       if (device != "auto") throw;
       return;

@@ -23,9 +23,9 @@ struct Options {
   /// of kernels then come from the call that waits. False: work runs within the call that asks for it.
   bool late = false;
 
-  int devices = 1;                          ///< 0: cudaErrorNoDevice
-  int capability = 90;                      ///< 10 major + minor
-  int multiprocessors = 4;                  ///< few: blocks that take tile after tile then take many
+  int devices = 1;                    ///< 0: cudaErrorNoDevice
+  std::vector<int> capabilities{90};  ///< 10 major + minor, of each device; the last one's of all others
+  int multiprocessors = 4;            ///< few: blocks that take tile after tile then take many
   size_t shared_memory_limit = 227 * 1024;  ///< per block, static and dynamic; sm_90 (sm_80: 163 KiB)
   size_t device_memory = size_t{1} << 30;   ///< of all allocations together
 };

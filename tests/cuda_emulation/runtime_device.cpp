@@ -1,5 +1,6 @@
 // The CUDA runtime under its own names, linked in place of libcudart: devices and errors.
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -135,10 +136,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (status != cudaSuccess) return keep(status);
   if (device < 0 || device >= options().devices) return keep(cudaErrorInvalidDevice);
   cudaDeviceProp p{};
-  std::strcpy(p.name, "CUDA emulation");
+  const std::vector<int>& all = options().capabilities;
+  const int capability = all[std::min(static_cast<size_t>(device), all.size() - 1)];
+  std::snprintf(p.name, sizeof(p.name), "CUDA emulation of sm_%d", capability);
   p.totalGlobalMem = options().device_memory;
-  p.major = options().capability / 10;
-  p.minor = options().capability % 10;
+  p.major = capability / 10;
+  p.minor = capability % 10;
   p.multiProcessorCount = options().multiprocessors;
   p.sharedMemPerBlock = 48 * 1024;
   p.sharedMemPerBlockOptin = options().shared_memory_limit;
