@@ -21,8 +21,12 @@ struct Case {
   int factor;
 };
 
-std::string name_of(const testing::TestParamInfo<Case>& info) {
-  return std::string(cuda::name_of(info.param.precision)) + "_x" + std::to_string(info.param.factor);
+std::string name_of(const Case& c) {
+  return std::string(cuda::name_of(c.precision)) + "_x" + std::to_string(c.factor);
+}
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << name_of(c);
 }
 
 std::vector<float> numbers(const Tensor& x) {
@@ -84,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(Precisions, NetworkOnDevice,
                          testing::Values(Case{Precision::fp32, 2}, Case{Precision::tf32, 2},
                                          Case{Precision::bf16, 2}, Case{Precision::fp16, 2},
                                          Case{Precision::fp32, 3}, Case{Precision::fp16, 4}),
-                         name_of);
+                         [](const auto& c) { return name_of(c.param); });
 
 TEST(OnDevice, PixelsFarFromTheEdgesHaveTheBitsOfASmallerImage) {
   cuda::set_precision(Precision::fp16);

@@ -186,6 +186,10 @@ struct TableRow {
   int factor;
   Quality bicubic, idn;
 };
+void PrintTo(const TableRow& row, std::ostream* out) {
+  *out << row.set << " x" << row.factor;
+}
+
 constexpr TableRow kTable[] = {
     {"Set5", 2, {33.66, 0.9299}, {37.83, 0.9600}},  {"Set5", 3, {30.39, 0.8682}, {34.11, 0.9253}},
     {"Set5", 4, {28.42, 0.8104}, {31.81, 0.8902}},  {"Set14", 2, {30.23, 0.8687}, {33.29, 0.9148}},
