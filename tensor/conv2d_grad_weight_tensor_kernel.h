@@ -21,8 +21,7 @@ struct TensorGradWeightArgs {
   const T* x;
   const T* dy;
   float* part;
-  int n, h, w, chunks, buffers;
-  long long x_pitch, y_pitch;
+  int n, h, w, chunks, buffers, x_pitch, y_pitch;
 };
 
 /// Which element of the weight a lane's value is: parts are [row of taps][channels / 16][column of
@@ -70,41 +69,37 @@ struct TensorGradWeight {
   using Acc = float[Kernel][kTiles][4];
 };
 
-/// Starts the copies of the tile `t` (row of taps u), or rounds them for TF32.
+/// Starts the copies of a tile of `Height` x `Width` pixels with its corner at (top, left), or rounds them
+/// for TF32.
+template <class C, bool Round, int Height, int Width, int Channels, class T>
+GPU_FN void copy_pixels(T* tile, int tile_pitch, const T* from, int pitch, const TensorGradWeightArgs<T>& a,
+                        int image, int top, int left) {
+  constexpr int kUnits = Channels / C::kUnit, kAhead = C::kThreads / kUnits;
+  const int thread = static_cast<int>(threadIdx.x), c = thread % kUnits * C::kUnit, row_pitch = a.w * pitch;
+  const long long first =
+      (static_cast<long long>(image) * a.h + top) * row_pitch + static_cast<long long>(left) * pitch + c;
+  if (thread >= kAhead * kUnits) return;
+#pragma unroll 1  // the accumulators leave few registers
+  for (TileWalk<Width, kAhead> at(thread / kUnits); at.pixel < Height * Width; at.step()) {
+    T* const to = tile + at.pixel * tile_pitch + c;
+    if constexpr (Round) {
+      round_unit(to);
+    } else {
+      const bool inside = within(top + at.row, a.h) && within(left + at.column, a.w);
+      gpu::cp_async16(to, from + (inside ? first + at.row * row_pitch + at.column * pitch : 0), inside);
+    }
+  }
+}
+
+/// The same for tile `t` of both tensors: x as the row of taps u meets it, and dy.
 template <class C, bool Round, class T>
 GPU_FN void pixel_tiles(T* x_tile, T* dy_tile, const TensorGradWeightArgs<T>& a, int t, int u) {
   const int columns = (a.w + C::kTileW - 1) / C::kTileW, rows = (a.h + C::kTileH - 1) / C::kTileH;
-  const int x0 = t % columns * C::kTileW, y0 = t / columns % rows * C::kTileH;
-  const long long image = static_cast<long long>(t / (columns * rows)) * a.h * a.w;
-  constexpr int kXUnits = C::kInputs / C::kUnit, kDyUnits = C::kOutputs / C::kUnit;
-#pragma unroll 1  // the accumulators leave few registers
-  for (int i = static_cast<int>(threadIdx.x); i < C::kTileH * C::kInW * kXUnits; i += C::kThreads) {
-    const int pixel = i / kXUnits, c = i % kXUnits * C::kUnit;
-    T* const to = x_tile + pixel * C::kInPitch + c;
-    if constexpr (Round) {
-      round_unit(to);
-    } else {
-      const int row = y0 + pixel / C::kInW + u - C::kPad, column = x0 + pixel % C::kInW - C::kPad;
-      const bool inside = row >= 0 && row < a.h && column >= 0 && column < a.w;
-      gpu::cp_async16(
-          to, a.x + (inside ? (image + static_cast<long long>(row) * a.w + column) * a.x_pitch + c : 0),
-          inside);
-    }
-  }
-#pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < C::kTileH * C::kTileW * kDyUnits; i += C::kThreads) {
-    const int pixel = i / kDyUnits, c = i % kDyUnits * C::kUnit;
-    T* const to = dy_tile + pixel * C::kOutPitch + c;
-    if constexpr (Round) {
-      round_unit(to);
-    } else {
-      const int row = y0 + pixel / C::kTileW, column = x0 + pixel % C::kTileW;
-      const bool inside = row < a.h && column < a.w;
-      gpu::cp_async16(
-          to, a.dy + (inside ? (image + static_cast<long long>(row) * a.w + column) * a.y_pitch + c : 0),
-          inside);
-    }
-  }
+  const int x0 = t % columns * C::kTileW, y0 = t / columns % rows * C::kTileH, image = t / (columns * rows);
+  copy_pixels<C, Round, C::kTileH, C::kInW, C::kInputs>(x_tile, C::kInPitch, a.x, a.x_pitch, a, image,
+                                                        y0 + u - C::kPad, x0 - C::kPad);
+  copy_pixels<C, Round, C::kTileH, C::kTileW, C::kOutputs>(dy_tile, C::kOutPitch, a.dy, a.y_pitch, a, image,
+                                                           y0, x0);
 }
 
 /// The warp's share of a tile's products. first_channel: of x, first_tile: of dy's channels.
@@ -218,7 +213,9 @@ bool with_tensor_grad_weight(const ConvRun& r, F f) {
   const auto is = [&r](int c, int o, int groups, int kernel) {
     return r.c == c && r.o == o && r.groups == groups && r.kh == kernel && r.kw == kernel;
   };
-  if (r.stride != 1 || r.pad_h != r.kh / 2 || r.pad_w != r.kw / 2 || r.oh != r.h || r.ow != r.w) return false;
+  if (!has_short_rows(r) || r.stride != 1 || r.pad_h != r.kh / 2 || r.pad_w != r.kw / 2 || r.oh != r.h ||
+      r.ow != r.w)
+    return false;
   if (is(64, 64, 1, 3)) return f(TensorGradWeight<T, 64, 64, 1, 3>()), true;
   if (is(64, 48, 1, 3)) return f(TensorGradWeight<T, 64, 48, 1, 3>()), true;
   if (is(48, 32, 4, 3)) return f(TensorGradWeight<T, 48, 32, 4, 3>()), true;
@@ -264,8 +261,8 @@ void tensor_grad_weight(const ConvRun& run, const void* x, const void* dy, void*
                                     run.w,
                                     chunks,
                                     buffers,
-                                    run.x_pitch,
-                                    run.y_pitch};
+                                    static_cast<int>(run.x_pitch),
+                                    static_cast<int>(run.y_pitch)};
     gpu::launch(conv2d_grad_weight_tensor_kernel<T, C>, dim3(static_cast<unsigned>(chunks * C::kKernel)),
                 dim3(C::kThreads), static_cast<size_t>(C::shared_bytes(buffers)), device.stream, a);
     constexpr GradFragments kFragments = C::fragments();

@@ -17,6 +17,24 @@ GPU_HD constexpr int odd_units(int c) {
   return (units % 2 == 1 ? units : units + 1) * unit;
 }
 
+/// A thread's way over a tile `Width` pixels wide, `Ahead` pixels a step. Steps are added up: divisions and
+/// products of 64 bits would cost more instructions than the copies they are for.
+template <int Width, int Ahead>
+struct TileWalk {
+  int pixel, row, column;
+
+  GPU_FN explicit TileWalk(int first) : pixel(first), row(first / Width), column(first % Width) {}
+  GPU_FN void step() {
+    pixel += Ahead, row += Ahead / Width, column += Ahead % Width;
+    if (column >= Width) column -= Width, ++row;
+  }
+};
+
+/// Whether 0 <= i < n.
+GPU_FN bool within(int i, int n) {
+  return static_cast<unsigned>(i) < static_cast<unsigned>(n);
+}
+
 template <int M, int N>
 GPU_FN void clear(float (&acc)[M][N][4]) {
 #pragma unroll

@@ -28,6 +28,11 @@ struct SubpixelConv {
   // bank conflicts. Rows begin at multiples of eight, so the exchange depends on the column alone.
   static constexpr int kPitch = 2 * kUnit, kRowPitch = (kInW + 7) / 8 * 8;
   GPU_HD static constexpr int unit_at(int place, int unit) { return (unit ^ (place / 4 % 2)) * kUnit; }
+  // Within a row the pixels of even columns come first where two are one row of the product: its rows are
+  // then one pixel apart.
+  GPU_HD static constexpr int place_of(int column) {
+    return column % Pixels * (kInW / Pixels) + column / Pixels;
+  }
   static constexpr int kTileElements = kInH * kRowPitch * kPitch,
                        kWeights = Taps * kTapsW * kTiles * 256 / sizeof(T);
   static constexpr int kBuffer = kTileElements + kWeights;
@@ -50,29 +55,27 @@ struct SubpixelArgs {
   DType to;
   ConvRun r;
   ConvEpilogue epilogue;
-  int tile_rows, tile_columns, buffers;
+  int tile_rows, tile_columns, buffers, x_pitch, x_row;  // x_row: elements from row to row
 };
 
-/// Starts the copies of k step `step` of tile t, or rounds its pixels for TF32. Within a row the pixels of
-/// even columns come first where two are one row of the product: its rows are then one pixel apart.
+/// Starts the copies of k step `step` of tile t, or rounds its pixels for TF32.
 template <class C, bool Round, class T>
 GPU_FN void load_step(T* tile, T* weights, const SubpixelArgs<T>& a, int t, int step) {
   const ConvRun& r = a.r;
-  const int x0 = t % a.tile_columns * C::kTileW - r.pad_w,
-            y0 = t / a.tile_columns % a.tile_rows * C::kTileH - r.pad_h,
+  const int left = t % a.tile_columns * C::kTileW - r.pad_w,
+            top = t / a.tile_columns % a.tile_rows * C::kTileH - r.pad_h,
             image = t / (a.tile_columns * a.tile_rows);
-  for (int i = static_cast<int>(threadIdx.x); i < C::kInH * C::kInW * 2; i += C::kThreads) {
-    const int pixel = i / 2, tile_row = pixel / C::kInW, place = pixel % C::kInW;
-    constexpr int kNext = C::kInW / C::kPixels;
-    T* const to = tile + (tile_row * C::kRowPitch + place) * C::kPitch + C::unit_at(place, i % 2);
+  const int thread = static_cast<int>(threadIdx.x), unit = thread % 2;
+  const long long first = (static_cast<long long>(image) * r.h + top) * a.x_row +
+                          static_cast<long long>(left) * a.x_pitch + step * C::kStep + unit * C::kUnit;
+  for (TileWalk<C::kInW, C::kThreads / 2> at(thread / 2); at.pixel < C::kInH * C::kInW; at.step()) {
+    const int place = C::place_of(at.column);
+    T* const to = tile + (at.row * C::kRowPitch + place) * C::kPitch + C::unit_at(place, unit);
     if constexpr (Round) {
       round_unit(to);
     } else {
-      const int row = y0 + tile_row, column = x0 + place % kNext * C::kPixels + place / kNext;
-      const bool inside = row >= 0 && row < r.h && column >= 0 && column < r.w;
-      const long long from = ((static_cast<long long>(image) * r.h + row) * r.w + column) * r.x_pitch +
-                             step * C::kStep + i % 2 * C::kUnit;
-      gpu::cp_async16(to, a.x + (inside ? from : 0), inside);
+      const bool inside = within(top + at.row, r.h) && within(left + at.column, r.w);
+      gpu::cp_async16(to, a.x + (inside ? first + at.row * a.x_row + at.column * a.x_pitch : 0), inside);
     }
   }
   if constexpr (!Round) {
@@ -91,7 +94,7 @@ GPU_FN void multiply_taps(typename C::Acc& acc, const T* tile, const T* weights)
   constexpr int kHalves = C::kHalves;
 #pragma unroll 1
   for (int column = 0; column < C::kTapsW; ++column) {
-    const int place = column % C::kPixels * (C::kInW / C::kPixels) + column / C::kPixels + lane % 16;
+    const int place = C::place_of(column) + lane % 16;
     const T* const top =
         tile + (warp * C::kWarpRows * C::kRowPitch + place) * C::kPitch + C::unit_at(place, lane / 16);
     const auto load_row = [&](uint32_t(&a)[C::kRowTiles][4], int tile_of_row, int row) {
@@ -193,7 +196,7 @@ __global__ void __launch_bounds__(C::kThreads, 2) conv2d_subpixel_kernel(Subpixe
 /// Calls f(SubpixelConv<...>()) for the kernel of this shape; false if there is none.
 template <class T, class F>
 bool with_subpixel_conv(const ConvRun& r, F f) {
-  if (r.shuffle == 1 || r.c != 64 || r.kh != r.kw) return false;
+  if (!has_short_rows(r) || r.shuffle == 1 || r.c != 64 || r.kh != r.kw) return false;
   if (r.kh == 9 && r.o == 4) return f(SubpixelConv<T, 9, 4, 2>()), true;
   if (r.kh == 6 && r.o == 9) return f(SubpixelConv<T, 6, 9, 1>()), true;
   if (r.kh == 5 && r.o == 16) return f(SubpixelConv<T, 5, 16, 1>()), true;
@@ -221,7 +224,9 @@ void subpixel_conv(const ConvRun& run, DType to, const void* x, const void* pack
                             epilogue,
                             (run.oh + C::kTileH - 1) / C::kTileH,
                             (run.ow + C::kTileW - 1) / C::kTileW,
-                            buffers};
+                            buffers,
+                            static_cast<int>(run.x_pitch),
+                            static_cast<int>(run.w * run.x_pitch)};
     const int64_t tiles = int64_t{run.n} * a.tile_rows * a.tile_columns;
     gpu::launch(conv2d_subpixel_kernel<T, C>,
                 dim3(static_cast<unsigned>(std::min<int64_t>(tiles, 2 * device.multiprocessors))),

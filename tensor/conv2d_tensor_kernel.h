@@ -21,8 +21,7 @@ struct TensorConvArgs {
   const T* x;
   const T* packed;
   T* y;
-  int n, h, w;
-  long long x_pitch, y_pitch;
+  int n, h, w, x_pitch, x_row, y_pitch;  // x_row: elements from row to row
   ConvEpilogue epilogue;
 };
 
@@ -60,16 +59,18 @@ struct TensorConv {
 template <class C, bool Round, class T>
 GPU_FN void stage_tile(T* tile, const T* image, const TensorConvArgs<T>& a, int stage, int y0, int x0) {
   constexpr int kUnits = 2 * C::kStageSteps;
-  for (int i = static_cast<int>(threadIdx.x); i < C::kInH * C::kInW * kUnits; i += C::kThreads) {
-    const int pixel = i / kUnits, c = (stage * kUnits + i % kUnits) * C::kUnit;
-    T* const to = tile + pixel * C::kInPitch + c;
+  static_assert(C::kThreads % kUnits == 0);
+  const int thread = static_cast<int>(threadIdx.x), c = (stage * kUnits + thread % kUnits) * C::kUnit;
+  const int top = y0 - C::kPad, left = x0 - C::kPad;
+  const long long first =
+      static_cast<long long>(top) * a.x_row + static_cast<long long>(left) * a.x_pitch + c;
+  for (TileWalk<C::kInW, C::kThreads / kUnits> at(thread / kUnits); at.pixel < C::kInH * C::kInW; at.step()) {
+    T* const to = tile + at.pixel * C::kInPitch + c;
     if constexpr (Round) {
       round_unit(to);
     } else {
-      const int row = y0 + pixel / C::kInW - C::kPad, column = x0 + pixel % C::kInW - C::kPad;
-      const bool inside = row >= 0 && row < a.h && column >= 0 && column < a.w;
-      gpu::cp_async16(to, image + (inside ? (static_cast<long long>(row) * a.w + column) * a.x_pitch + c : 0),
-                      inside);
+      const bool inside = within(top + at.row, a.h) && within(left + at.column, a.w);
+      gpu::cp_async16(to, image + (inside ? first + at.row * a.x_row + at.column * a.x_pitch : 0), inside);
     }
   }
 }
@@ -130,14 +131,16 @@ GPU_FN void write_results(const T* staged, const TensorConvArgs<T>& a, int image
                           int first_channel) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   constexpr int kUnits = C::kOut / C::kUnit;
-  for (int i = lane; i < 2 * C::kTileW * kUnits; i += 32) {
-    const int p = i / kUnits, c = i % kUnits * C::kUnit, row = y0 + p / C::kTileW,
-              column = x0 + p % C::kTileW;
-    if (row >= a.h || column >= a.w) continue;
-    const long long pixel = (static_cast<long long>(image) * a.h + row) * a.w + column;
-    uint4 v = *reinterpret_cast<const uint4*>(staged + p * C::kOutPitch + c);
-    v = finish_unit<T>(v, a.epilogue, pixel, first_channel + c);
-    *reinterpret_cast<uint4*>(a.y + pixel * a.y_pitch + first_channel + c) = v;
+  for (int row = 0; row < 2 && y0 + row < a.h; ++row) {
+    const long long pixel = (static_cast<long long>(image) * a.h + y0 + row) * a.w + x0;
+    T* const y = a.y + pixel * a.y_pitch + first_channel;
+    for (int i = lane; i < C::kTileW * kUnits; i += 32) {
+      const int column = i / kUnits, c = i % kUnits * C::kUnit;
+      if (x0 + column >= a.w) break;
+      const uint4 v = *reinterpret_cast<const uint4*>(staged + (row * C::kTileW + column) * C::kOutPitch + c);
+      *reinterpret_cast<uint4*>(y + column * a.y_pitch + c) =
+          finish_unit<T>(v, a.epilogue, pixel + column, first_channel + c);
+    }
   }
 }
 
@@ -159,7 +162,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocksPerSm) conv2d_tensor_ke
   for (int t = static_cast<int>(blockIdx.x) / kSlices; t < a.n * rows * columns;
        t += static_cast<int>(gridDim.x) / kSlices) {
     const int x0 = t % columns * C::kTileW, y0 = t / columns % rows * C::kTileH, image = t / (columns * rows);
-    const T* const x = a.x + static_cast<long long>(image) * a.h * a.w * a.x_pitch;
+    const T* const x = a.x + static_cast<long long>(image) * a.h * a.x_row;
     for (int s = 0; s < C::kStages; ++s) {
       stage_tile<C, false>(tile, x, a, s, y0, x0);
       gpu::cp_commit();
@@ -195,8 +198,9 @@ void launch_tensor_conv(const ConvRun& run, const void* x, const void* packed, c
                             run.n,
                             run.h,
                             run.w,
-                            run.x_pitch,
-                            run.y_pitch,
+                            static_cast<int>(run.x_pitch),
+                            static_cast<int>(run.w * run.x_pitch),
+                            static_cast<int>(run.y_pitch),
                             epilogue};
   const int64_t tiles =
       int64_t{run.n} * ((run.h + C::kTileH - 1) / C::kTileH) * ((run.w + C::kTileW - 1) / C::kTileW);
@@ -221,8 +225,8 @@ bool with_tensor_conv(const ConvRun& r, int64_t most_shared_bytes, F f) {
   const auto is = [&r](int c, int o, int groups, int kernel) {
     return r.c == c && r.o == o && r.groups == groups && r.kh == kernel && r.kw == kernel;
   };
-  if (r.stride != 1 || r.shuffle != 1 || r.pad_h != r.kh / 2 || r.pad_w != r.kw / 2 || r.oh != r.h ||
-      r.ow != r.w)
+  if (!has_short_rows(r) || r.stride != 1 || r.shuffle != 1 || r.pad_h != r.kh / 2 || r.pad_w != r.kw / 2 ||
+      r.oh != r.h || r.ow != r.w)
     return false;
   if (is(64, 64, 1, 3)) return served(TensorConv<T, 64, 64, 1, 3, 2>());
   if (is(64, 48, 1, 3)) return served(TensorConv<T, 64, 48, 1, 3, 2>());

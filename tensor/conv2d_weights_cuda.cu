@@ -25,17 +25,18 @@ GPU_FN T rounded_operand(float x) {
 // ptxas: pack_fragments_kernel registers<=40
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    pack_fragments_kernel(WeightView view, int taps_w, FragmentOrder order, T* packed) {
+    pack_fragments_kernel(WeightView view, int taps_w, FragmentOrder order,
+                          const __grid_constant__ FragmentTable table, T* packed) {
   constexpr int kPerLane = 8 / sizeof(T);
   const int item = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
-  if (item >= order.bytes() / 8) return;
-  const int lane = item % 32, per_tap = order.before(order.steps());
+  const int lane = item % 32, steps = order.steps(), per_tap = table.before[steps];
+  if (item / 32 >= order.slices * order.taps * per_tap) return;
   const int fragment = item / 32 % per_tap, tap = item / 32 / per_tap % order.taps,
             slice = item / 32 / per_tap / order.taps;
   int kc = 0;
-  while (order.before(kc + 1) <= fragment) ++kc;
-  const int j = fragment - order.before(kc), count = order.count(kc);
-  const int out = (slice * order.tiles() + order.first(kc) + j) * 8 + lane / 4;
+  while (table.before[kc + 1] <= fragment) ++kc;
+  const int j = fragment - table.before[kc], count = table.before[kc + 1] - table.before[kc];
+  const int out = (slice * order.tiles() + table.first[kc] + j) * 8 + lane / 4;
   const int outputs = order.outputs / order.pixels;  // the next pixel's taps begin a column later
   const bool paired = (j & ~1) + 1 < count;
   const int place = paired ? ((fragment - (j & 1)) * 32 + 2 * lane + (j & 1)) : fragment * 32 + lane;
@@ -133,11 +134,18 @@ WeightView weight_view(ConvOp op, const ConvDims& d, const float* weight) {
   return view;
 }
 
+FragmentTable::FragmentTable(const FragmentOrder& order) : first{}, before{} {
+  for (int kc = 0; kc < order.steps(); ++kc) {
+    first[kc] = static_cast<short>(order.first(kc));
+    before[kc + 1] = static_cast<short>(before[kc] + order.count(kc));
+  }
+}
+
 template <class T>
 void pack_fragments(const WeightView& view, int taps_w, const FragmentOrder& order, T* packed,
                     cudaStream_t stream) {
   gpu::launch(pack_fragments_kernel<T>, dim3(blocks_for(order.bytes() / 8)), dim3(kThreads), 0, stream, view,
-              taps_w, order, packed);
+              taps_w, order, FragmentTable(order), packed);
 }
 template void pack_fragments(const WeightView&, int, const FragmentOrder&, float*, cudaStream_t);
 template void pack_fragments(const WeightView&, int, const FragmentOrder&, __nv_bfloat16*, cudaStream_t);

@@ -2,6 +2,8 @@
 // whose axes are exchanged and turned round, or split into phases; WeightView is the one place that says how.
 #pragma once
 
+#include <algorithm>
+
 #include "tensor/conv2d_cuda.h"
 #include "tensor/gpu.h"
 
@@ -19,6 +21,11 @@ struct ConvRun {
 };
 
 ConvRun conv_run(ConvOp op, const ConvDims& dims);
+
+/// Whether an offset within some 32 rows of what is read, and of what is written, fits 32 bits.
+inline bool has_short_rows(const ConvRun& r) {
+  return std::max(r.w * r.x_pitch, r.ow * r.y_pitch) < (int64_t{1} << 31) / 32;
+}
 
 struct WeightView {
   enum class Kind { forward, flipped, phases };
@@ -83,7 +90,15 @@ struct FragmentOrder {
   GPU_HD constexpr int bytes() const { return slices * taps * before(steps()) * 256; }
 };
 
-/// Weights for the tensor cores, [slice][tap][k step][tile]; T is the operands' type (float: TF32).
+/// first() and before() of all k steps: they take a thread longer than the rest of packing a weight does.
+struct FragmentTable {
+  static constexpr int kMostSteps = 128;
+  explicit FragmentTable(const FragmentOrder& order);
+  short first[kMostSteps], before[kMostSteps + 1];
+};
+
+/// Weights for the tensor cores, [slice][tap][k step][tile]; T is the operands' type (float: TF32). At most
+/// FragmentTable::kMostSteps k steps.
 template <class T>
 void pack_fragments(const WeightView& view, int taps_w, const FragmentOrder& order, T* packed,
                     cudaStream_t stream);

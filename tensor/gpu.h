@@ -21,13 +21,14 @@
 #if defined(__CUDACC__)
 #define GPU_FN __device__ __forceinline__  // a function for kernels
 #define GPU_HD __host__ __device__         // a function for kernels and the host
-// T name[n] in shared memory, n a constant; all threads of a block must come by, in the same order.
-#define GPU_SHARED(T, name, n) __shared__ T name[n]
+// T name[n] in shared memory, at a multiple of 16 bytes, n a constant; all threads of a block must come by,
+// in the same order.
+#define GPU_SHARED(T, name, n) __shared__ __align__(16) T name[n]
 #else
 #define GPU_FN inline
 #define GPU_HD
 #define GPU_SHARED(T, name, n) \
-  T* const name = static_cast<T*>(::sr::emulation::static_shared(sizeof(T) * (n), alignof(T)))
+  T* const name = static_cast<T*>(::sr::emulation::static_shared(sizeof(T) * (n), 16))
 #endif
 
 namespace sr::gpu {
