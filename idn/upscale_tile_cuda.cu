@@ -99,36 +99,42 @@ struct CoreShape {
   int h, w, y, x, core_h, core_w, factor;
 };
 
-// The fine value of one band, on the 0..1 scale; (row, column) from the core's corner.
-template <class T>
-GPU_FN float fine_value(const CoreShape& s, const float* weights, const float* values,
-                        const Residual& residual, const FinishedSamples& form, int row, int column,
-                        int band) {
-  row += s.y * s.factor, column += s.x * s.factor;
-  const float bicubic = enlarged_at(values + band, form.bands, s.h, s.w, s.factor, weights, row, column);
-  if (residual.data == nullptr || band == form.alpha_band) return bicubic;
-  const int colour = form.alpha_band >= 0 && band > form.alpha_band ? band - 1 : band;
-  const int channel = residual.shared ? 0 : colour;
-  const T added = static_cast<const T*>(
-      residual.data)[(row * residual.width + column) * residual.pitch + channel * residual.step];
-  return bicubic + residual.gain * (gpu::to_float(added) + residual.offset[channel]);
+GPU_FN bool is_finite(float x) {
+  return fabsf(x) <= kHighest<float>;
 }
 
+// What the network adds to one band of a fine pixel of the window.
+template <class T>
+GPU_FN float residual_of(const Residual& residual, const FinishedSamples& form, int64_t pixel, int band) {
+  const int colour = form.alpha_band >= 0 && band > form.alpha_band ? band - 1 : band;
+  const int channel = residual.shared ? 0 : colour;
+  const float added =
+      gpu::to_float(static_cast<const T*>(residual.data)[pixel * residual.pitch + channel * residual.step]);
+  if (!is_finite(added)) atomicMax(residual.overflow, 1);
+  return residual.gain * (added + residual.offset[channel]);
+}
+
+// A thread for each fine pixel: its bands share where their samples lie.
 // ptxas: finish_samples_kernel registers<=64 shared<=0
 template <class S, class T>
 __global__ void __launch_bounds__(kPictureX* kPictureY)
     finish_samples_kernel(CoreShape s, const float* weights, const float* values,
                           const __grid_constant__ Residual residual,
                           const __grid_constant__ FinishedSamples form, double scale, S nodata, S* samples) {
-  const int length = s.core_w * s.factor * form.bands;
-  for_each_in_rows(static_cast<int64_t>(s.core_h) * s.factor, length, [&](int64_t row, int i) {
-    const int band = i % form.bands;
-    const float fine =
-        fine_value<T>(s, weights, values, residual, form, static_cast<int>(row), i / form.bands, band);
-    const double value = form.range.low + scale * static_cast<double>(fine);
-    S sample = nearest_sample<S>(value);
-    if (form.avoids_nodata && band != form.alpha_band) sample = avoiding(sample, nodata, value);
-    samples[row * length + i] = sample;
+  const int width = s.core_w * s.factor;
+  for_each_in_rows(static_cast<int64_t>(s.core_h) * s.factor, width, [&](int64_t core_row, int core_column) {
+    const int row = static_cast<int>(core_row) + s.y * s.factor, column = core_column + s.x * s.factor;
+    const EnlargedPixel bicubic(form.bands, s.h, s.w, s.factor, weights, row, column);
+    S* const to = samples + (core_row * width + core_column) * form.bands;
+    for (int band = 0; band < form.bands; ++band) {
+      float fine = bicubic(values + band);
+      if (residual.data != nullptr && band != form.alpha_band)
+        fine = fine + residual_of<T>(residual, form, row * residual.width + column, band);
+      const double value = form.range.low + scale * static_cast<double>(fine);
+      S sample = nearest_sample<S>(value);
+      if (form.avoids_nodata && band != form.alpha_band) sample = avoiding(sample, nodata, value);
+      to[band] = sample;
+    }
   });
 }
 
@@ -140,11 +146,11 @@ dim3 grid_of(const Queue& queue, int64_t threads) {
 template <class S, class T>
 void launch_finish(const Queue& queue, const CoreShape& s, const float* weights, const float* values,
                    const Residual& residual, const FinishedSamples& form, S* samples) {
-  const int64_t length = static_cast<int64_t>(s.core_w) * s.factor * form.bands;
-  gpu::launch(
-      finish_samples_kernel<S, T>, picture_grid(queue, static_cast<int64_t>(s.core_h) * s.factor, length),
-      dim3(kPictureX, kPictureY), 0, queue.stream, s, weights, values, residual, form,
-      form.range.high - form.range.low, form.avoids_nodata ? static_cast<S>(form.nodata) : S{}, samples);
+  const int64_t rows = static_cast<int64_t>(s.core_h) * s.factor,
+                width = static_cast<int64_t>(s.core_w) * s.factor;
+  gpu::launch(finish_samples_kernel<S, T>, picture_grid(queue, rows, width), dim3(kPictureX, kPictureY), 0,
+              queue.stream, s, weights, values, residual, form, form.range.high - form.range.low,
+              form.avoids_nodata ? static_cast<S>(form.nodata) : S{}, samples);
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ struct Residual {
   int64_t width = 0, pitch = 1, step = 1;
   const float* offset = nullptr;
   float gain = 1;
-  bool shared = false;  ///< channel 0 is for all bands (luma); else colour band number k has channel k
+  bool shared = false;      ///< channel 0 is for all bands (luma); else colour band number k has channel k
+  int* overflow = nullptr;  ///< in device memory; becomes 1 if some of `data` that is added is not finite
 };
 
 /// How fine values become samples.

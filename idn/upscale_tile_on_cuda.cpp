@@ -38,7 +38,10 @@ Model copied(const Model& model) {
 }  // namespace
 
 TileOnCuda::TileOnCuda(const Model& model, const SceneSettings& settings)
-    : model_(copied(model)), settings_(settings), enlarging_(on_device(enlarging_weights(settings.factor))) {
+    : model_(copied(model)),
+      settings_(settings),
+      enlarging_(on_device(enlarging_weights(settings.factor))),
+      overflow_(Tensor::zeros({1, 1, 1, 1}, Device::cuda)) {
   const MeanValues& m = model_.means;
   means_ = on_device({m.down.begin(), m.down.end()});
   std::vector<float> offsets;
@@ -70,8 +73,7 @@ FineTile TileOnCuda::in_two(const Raster& window, const Tile& tile, bool with_bi
   const bool across = core.w >= core.h;
   if (std::max(core.w, core.h) < 2 * kSmallest)
     throw Error(Error::Kind::limit, "cuda: not even a tile of ", core.w, " x ", core.h,
-                " pixels fits into the device's memory, of which ",
-                device_properties(device_index()).free_bytes,
+                " pixels fits into the device's memory, of which ", free_bytes(device_index()),
                 " bytes are free; use --device cpu or another GPU");
   const Window first =
       across ? Window{core.x, core.y, core.w / 2, core.h} : Window{core.x, core.y, core.w, core.h / 2};
@@ -128,7 +130,7 @@ Tensor TileOnCuda::residual(const Tensor& values, const Window& read) const {
 }
 
 void TileOnCuda::finish(const Tile& tile, SampleType type, const Tensor& values, const Tensor& added,
-                        Tensor& to) const {
+                        Tensor& to) {
   const FinishedSamples form{type,
                              settings_.bands,
                              settings_.alpha_band.value_or(-1),
@@ -141,6 +143,7 @@ void TileOnCuda::finish(const Tile& tile, SampleType type, const Tensor& values,
     r.data = added.address(), r.width = s.w, r.pitch = s.c, r.offset = floats(offsets_);
     r.step = settings_.mode == ColourMode::joint ? 1 : s.h * s.w;
     r.shared = settings_.mode == ColourMode::luma;
+    r.overflow = static_cast<int*>(overflow_.address());
     if (r.shared) r.gain = static_cast<float>(coefficients(model_.luma).rgb_gain);
   }
   finish_samples(queue(), tile.read, tile.core, settings_.factor, floats(enlarging_), floats(values), r, form,
@@ -185,8 +188,10 @@ FineTile TileOnCuda::computed(const Raster& window, const Tile& tile, bool with_
   else
     compute(tile, window.type, holes);
   last_ = key;
+  start_copy_to_host(overflowed_.reserve(sizeof(int)), overflow_.address(), sizeof(int));
   FineTile fine;
   fine.result = download(place_.result, fine_window, window.type);
+  check_overflow(tile);
   if (with_bicubic) fine.bicubic = download(place_.bicubic, fine_window, window.type);
   if (holes) {
     restore_invalid(fine.result, window, invalid, settings_.factor);
@@ -210,6 +215,14 @@ void TileOnCuda::upload(const Raster& window, const Invalid& invalid, bool holes
                        std::memcpy(in_.reserve(bytes), window.samples.data(), window.samples.size()), bytes);
 }
 
+void TileOnCuda::check_overflow(const Tile& tile) {
+  if (*static_cast<const int*>(overflowed_.reserve(sizeof(int))) == 0) return;
+  const bool half = precision() == Precision::fp16;
+  throw Error(
+      Error::Kind::usage, "what the network gives for the tile at ", tile.core.x, ", ", tile.core.y,
+      half ? " is beyond what fp16 holds; use --precision bf16" : " is not finite; other weights are needed");
+}
+
 Raster TileOnCuda::download(const Tensor& samples, const Window& window, SampleType type) {
   Raster raster(window, settings_.bands, type);
   const auto bytes = static_cast<int64_t>(raster.samples.size());
@@ -226,7 +239,7 @@ int64_t device_bytes(const Model& model, const SceneSettings& s, const Tile& til
   const int64_t inputs = s.mode == ColourMode::per_band ? static_cast<int64_t>(s.colour_bands().size()) : 1;
   const int64_t stored = sr::bytes_of(storage(precision()));
   const int64_t network =
-      coarse * (stored * model.network->peak_channels() + 4 * model.nchan() * (1 + f2 * (inputs + 1)));
+      coarse * (stored * model.network->recorded_channels() + 4 * model.nchan() * (1 + f2 * (inputs + 1)));
   return coarse * s.bands * (sample_bytes + 4) + 2 * fine * s.bands * sample_bytes + network;
 }
 

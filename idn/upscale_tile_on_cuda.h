@@ -23,7 +23,7 @@ class TileOnCuda {
   TileOnCuda(const Model& model, const SceneSettings& settings);
 
   /// Tiles that do not fit into the GPU's memory are cut in two until they do. Errors: limit (even the
-  /// smallest does not fit), device.
+  /// smallest does not fit), device, usage (the network gave something beyond what the precision holds).
   FineTile operator()(const Raster& window, const Tile& tile, bool with_bicubic);
 
  private:
@@ -37,17 +37,18 @@ class TileOnCuda {
   FineTile in_two(const Raster& window, const Tile& tile, bool with_bicubic);
   void compute(const Tile& tile, SampleType type, bool normalized);
   void upload(const Raster& window, const Invalid& invalid, bool holes);
+  void check_overflow(const Tile& tile);
   Raster download(const Tensor& samples, const Window& window, SampleType type);
   Tensor input(const Tensor& values, const Window& read, int band) const;
   Tensor residual(const Tensor& values, const Window& read) const;
-  void finish(const Tile& tile, SampleType type, const Tensor& values, const Tensor& residual,
-              Tensor& to) const;
+  void finish(const Tile& tile, SampleType type, const Tensor& values, const Tensor& residual, Tensor& to);
 
   Model model_;
   SceneSettings settings_;
   PackedWeights packed_;
   Tensor enlarging_, means_, offsets_;
-  PinnedMemory in_, out_;
+  Tensor overflow_;  // an int; becomes 1 if the network gave something that is not finite
+  PinnedMemory in_, out_, overflowed_;
   std::optional<Key> last_;  // of the tile before, which has `place_`
   Place place_;
   std::unique_ptr<Graph> graph_;

@@ -19,27 +19,39 @@ struct FourTaps {
       : first(output / factor + (2 * (output % factor) + 1 < factor ? -2 : -1)), phase(output % factor) {}
 };
 
-/// Pixel (row, column) of the image enlarged by `factor`. x is the channel's first sample of h x w pixels,
-/// `weights` four for each phase (enlarging_weights).
-GPU_FN float enlarged_at(const float* x, int64_t pitch, int h, int w, int factor, const float* weights,
-                         int row, int column) {
-  const FourTaps down(row, factor), across(column, factor);
-  const float* const wx = weights + 4 * across.phase;
-  int64_t at[4];
+/// Pixel (row, column) of an image of h x w pixels enlarged by `factor`: what its channels have in common.
+/// `weights` are four for each phase (enlarging_weights).
+class EnlargedPixel {
+ public:
+  GPU_FN EnlargedPixel(int64_t pitch, int h, int w, int factor, const float* weights, int row, int column) {
+    const FourTaps down(row, factor), across(column, factor);
+    down_ = weights + 4 * down.phase, across_ = weights + 4 * across.phase;
 #pragma unroll
-  for (int t = 0; t < 4; ++t) at[t] = mirrored_index(across.first + t, w) * pitch;
-  float sum = 0;
-#pragma unroll
-  for (int u = 0; u < 4; ++u) {
-    const float* const line = x + static_cast<int64_t>(mirrored_index(down.first + u, h)) * w * pitch;
-    float v = wx[0] * line[at[0]];
-#pragma unroll
-    for (int t = 1; t < 4; ++t) v = v + wx[t] * line[at[t]];
-    const float term = weights[4 * down.phase + u] * v;
-    sum = u == 0 ? term : sum + term;
+    for (int t = 0; t < 4; ++t) {
+      at_[t] = mirrored_index(across.first + t, w) * pitch;
+      line_[t] = static_cast<int64_t>(mirrored_index(down.first + t, h)) * w * pitch;
+    }
   }
-  return sum;
-}
+
+  /// x: the channel's first sample.
+  GPU_FN float operator()(const float* x) const {
+    float sum = 0;
+#pragma unroll
+    for (int u = 0; u < 4; ++u) {
+      const float* const line = x + line_[u];
+      float v = across_[0] * line[at_[0]];
+#pragma unroll
+      for (int t = 1; t < 4; ++t) v = v + across_[t] * line[at_[t]];
+      const float term = down_[u] * v;
+      sum = u == 0 ? term : sum + term;
+    }
+    return sum;
+  }
+
+ private:
+  const float *down_, *across_;
+  int64_t at_[4], line_[4];
+};
 
 /// Blocks of kPictureX x kPictureY threads over rows of so many elements; both are walked in strides of the
 /// grid.

@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(kPictureX* kPictureY)
     const int64_t image = row / fine_h;
     const float* const from = x + image * h * w * pitch + i % c;
     y[row * length + i] =
-        enlarged_at(from, pitch, h, w, factor, weights, static_cast<int>(row - image * fine_h), i / c);
+        EnlargedPixel(pitch, h, w, factor, weights, static_cast<int>(row - image * fine_h), i / c)(from);
   });
 }
 

@@ -53,6 +53,8 @@ class DeviceTile {
     const DeviceArray<float> offset(offsets());
     cuda::Residual r;
     r.data = on_device.data(), r.width = tile.read.w * s_.factor, r.offset = offset.data();
+    const DeviceArray<int> overflow(std::vector<int>{0});
+    r.overflow = overflow.data();
     r.pitch = residual.shape().c, r.shared = s_.mode == ColourMode::luma;
     r.step = s_.mode == ColourMode::joint ? 1 : residual.shape().h * residual.shape().w;
     if (r.shared) r.gain = static_cast<float>(coefficients(model_.luma).rgb_gain);
@@ -65,6 +67,7 @@ class DeviceTile {
     cuda::finish_samples(queue_, tile.read, tile.core, f, weights.data(), values.data(), r, form,
                          fine.data());
     result.samples = fine.to_vector();
+    EXPECT_EQ(overflow.to_vector(), std::vector<int>{0});
     return result;
   }
 
