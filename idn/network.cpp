@@ -119,4 +119,11 @@ int64_t Network::peak_channels() const {
   return std::max(ends, (kFeatures + kDistilled) + (kFeatures + kDistilled) + kFeatures + 64);
 }
 
+int64_t Network::recorded_channels() const {
+  if (blocks_.empty()) return (options_.num_FB_layers > 1 ? 2 : 1) * kFeatures;
+  // A block's input, and the results of its third and fourth convolution; the other three have sizes of their
+  // own.
+  return 3 * kFeatures + 48 + 32 + (kFeatures + kDistilled);
+}
+
 }  // namespace sr

@@ -64,6 +64,10 @@ class Network {
   /// pixel.
   int64_t peak_channels() const;
 
+  /// Memory of the layers' results, but for the last's, where a freed block serves its own size only, as in
+  /// what is recorded for a GPU (DevicePool): channels per coarse pixel.
+  int64_t recorded_channels() const;
+
  private:
   NetworkOptions options_;
   FeatureBlock features_;

@@ -59,7 +59,7 @@ int64_t bytes_per_tile(const std::vector<int>& gpus) {
       0.8;  // of what is free: the rest is for what the runtime loads and holes between blocks
   int64_t least = std::numeric_limits<int64_t>::max();
   if constexpr (cuda::kBuilt) {
-    for (const int gpu : gpus) least = std::min(least, cuda::device_properties(gpu).free_bytes);
+    for (const int gpu : gpus) least = std::min(least, cuda::free_bytes(gpu));
   }
   return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
 }

@@ -156,6 +156,11 @@ ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSe
   if (!plan) plan = planner.best(widths, heights);
   if (plan) return *plan;
   const ScenePlan smallest = planner.with_tiles(widths.front(), heights.front());
+  if (smallest.gpu_bytes > options.gpu_bytes)
+    throw Error(Error::Kind::limit, "the GPU's free memory is too small: tiles of ", smallest.grid.tile_width,
+                " x ", smallest.grid.tile_height, " pixels want ", megabytes(smallest.gpu_bytes),
+                ", there are ", megabytes(options.gpu_bytes),
+                " for each that is computed; use --device cpu or another GPU");
   throw Error(Error::Kind::limit, "max_memory of ", megabytes(options.max_memory_bytes),
               " is too small for this scene: tiles of ", smallest.grid.tile_width, " x ",
               smallest.grid.tile_height, " pixels want ", megabytes(smallest.peak_bytes));

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -71,7 +72,7 @@ class GpuThreads {
   GpuThreads(const Model* model, const SceneSettings& settings, bool with_bicubic,
              const std::vector<int>& gpus, BoundedQueue<ReadTile>& from, Failure& failure)
       : computed_(1), turns_(computed_) {
-    const int count = kThreadsPerGpu * static_cast<int>(gpus.size());
+    const int count = running_ = kThreadsPerGpu * static_cast<int>(gpus.size());
     const int share = std::max(1, omp_get_max_threads() / std::max(1, count));
     for (int i = 0; i < count; ++i)
       threads_.emplace_back(
@@ -86,6 +87,8 @@ class GpuThreads {
               from.close();
               close();
             }
+            // Also where reading has failed: nobody else tells who waits for tiles that there are no more.
+            if (--running_ == 0) computed_.close();
           });
   }
   ~GpuThreads() {
@@ -94,6 +97,7 @@ class GpuThreads {
   GpuThreads(const GpuThreads&) = delete;
   GpuThreads& operator=(const GpuThreads&) = delete;
 
+  /// Nothing if no more come.
   std::optional<FineTile> pop() { return computed_.pop(); }
   void close() {
     computed_.close();
@@ -103,6 +107,7 @@ class GpuThreads {
  private:
   BoundedQueue<FineTile> computed_;
   Turns turns_;
+  std::atomic<int> running_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <utility>
@@ -139,15 +140,43 @@ std::shared_ptr<DevicePool>& thread_pool() {
   return pool;
 }
 
+// The thread's device again when it ends.
+class OnDevice {
+ public:
+  explicit OnDevice(int index) {
+    check(cudaGetDevice(&before_), "cuda: the device");
+    check(cudaSetDevice(index), "cuda: choosing the device");
+  }
+  ~OnDevice() { cudaSetDevice(before_); }
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  int before_ = 0;
+};
+
+// Freed memory that is kept may lie in pieces: before it is said that there is none, they are given back.
+cudaError_t allocated(void** memory, int64_t bytes, cudaStream_t stream) {
+  const size_t size = static_cast<size_t>(std::max<int64_t>(bytes, 1));  // what 0 gives is not documented
+  cudaError_t status = cudaMallocAsync(memory, size, stream);
+  if (status != cudaErrorMemoryAllocation) return status;
+  cudaGetLastError();
+  cudaMemPool_t pool = nullptr;
+  check(cudaDeviceGetDefaultMemPool(&pool, thread_place().device), "cuda: the memory pool");
+  check(cudaStreamSynchronize(stream), "cuda: memory");
+  check(cudaMemPoolTrimTo(pool, 0), "cuda: the memory pool");
+  status = cudaMallocAsync(memory, size, stream);
+  if (status == cudaErrorMemoryAllocation) cudaGetLastError();
+  return status;
+}
+
 void* device_memory(int64_t bytes, cudaStream_t stream) {
   void* memory = nullptr;
-  const cudaError_t status = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
+  const cudaError_t status = allocated(&memory, bytes, stream);
   if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    size_t free_bytes = 0, total = 0;
-    check(cudaMemGetInfo(&free_bytes, &total), "cuda: the device's memory");
+    const int device = thread_place().device;
     throw Error(Error::Kind::limit, "cuda: ", bytes, " bytes do not fit into the device's memory, of which ",
-                free_bytes, " of ", total, " are free");
+                free_bytes(device), " of ", device_properties(device).total_bytes, " are free");
   }
   check(status, "cuda: memory");
   return memory;
@@ -181,18 +210,19 @@ DeviceProperties device_properties(int index) {
     throw Error(Error::Kind::device, "cuda:", index, ": there are ", count, " devices");
   cudaDeviceProp p{};
   check(cudaGetDeviceProperties(&p, index), "cuda: the device's properties");
-  int before = 0;
-  size_t free_bytes = 0, total = 0;
-  check(cudaGetDevice(&before), "cuda: the device");
-  check(cudaSetDevice(index), "cuda: the device");
-  check(cudaMemGetInfo(&free_bytes, &total), "cuda: the device's memory");
-  check(cudaSetDevice(before), "cuda: the device");
-  return {p.name,
-          p.major,
-          p.minor,
-          p.multiProcessorCount,
-          static_cast<int64_t>(total),
-          static_cast<int64_t>(free_bytes)};
+  return {p.name, p.major, p.minor, p.multiProcessorCount, static_cast<int64_t>(p.totalGlobalMem)};
+}
+
+int64_t free_bytes(int index) {
+  const OnDevice here(index);
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cuda: the device's memory");
+  cudaMemPool_t pool = nullptr;
+  uint64_t reserved = 0, used = 0;
+  check(cudaDeviceGetDefaultMemPool(&pool, index), "cuda: the memory pool");
+  check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved), "cuda: the memory pool");
+  check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used), "cuda: the memory pool");
+  return static_cast<int64_t>(free + (reserved - used));
 }
 
 void use_device(int index) {

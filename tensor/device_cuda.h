@@ -15,7 +15,7 @@ struct DeviceProperties {
   std::string name;
   int major = 0, minor = 0;  ///< compute capability
   int multiprocessors = 0;
-  int64_t total_bytes = 0, free_bytes = 0;
+  int64_t total_bytes = 0;
 };
 
 /// The numbers of the devices that compute together: the first that has what the kernels need (compute
@@ -23,8 +23,13 @@ struct DeviceProperties {
 /// driver, one that is older than this build's runtime, no device, none of them new enough; what to do).
 std::vector<int> usable_devices();
 
-/// Of device `index`. Errors: device (there is none of this number; how many there are).
+/// Of device `index`, which need not be usable. Errors: device (there is none of this number; how many there
+/// are).
 DeviceProperties device_properties(int index);
+
+/// Memory of device `index` that tensors can still have: what is free, and what this process has freed and
+/// keeps. Errors: device.
+int64_t free_bytes(int index);
 
 /// Makes `index` the device of the calling thread; a thread that never called it has device 0. Tensors belong
 /// to the device of the thread that made them. Errors: device (there is none of this number, or it is too

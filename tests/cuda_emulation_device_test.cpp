@@ -63,6 +63,23 @@ TEST_F(DeviceState, MemoryThatIsUsedUpIsSaidWithWhatIsFree) {
   });
 }
 
+TEST_F(DeviceState, MemoryThatWasFreedAndIsKeptCountsAsFree) {
+  cuda::use_device(0);
+  const int64_t before = cuda::free_bytes(0);
+  Tensor(Shape{1, 512, 512, 1}, DType::f32, Device::cuda);
+  size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  EXPECT_EQ(static_cast<int64_t>(free), before - (1 << 20)) << "the pool keeps it";
+  EXPECT_EQ(cuda::free_bytes(0), before);
+}
+
+TEST_F(DeviceState, WhatFreedMemoryThatIsKeptHoldsInPiecesIsGivenBackBeforeItIsSaidThatThereIsNone) {
+  cuda::use_device(0);
+  emulation::fail_next("cudaMallocAsync", cudaErrorMemoryAllocation);
+  const Tensor x = Tensor::zeros({1, 9, 9, 8}, Device::cuda);
+  EXPECT_EQ(x.to(Device::cpu).to_vector(), std::vector<float>(9 * 9 * 8));
+}
+
 TEST_F(DeviceState, AFailedKernelIsSaidWithOperationAndShapes) {
   const Tensor x = Tensor::zeros({1, 9, 9, 8}, Device::cuda), w = Tensor::zeros({8, 3, 3, 8}, Device::cuda);
   for (const int launch : {0, 1}) {  // the first packs the weights

@@ -127,6 +127,16 @@ TEST_F(ProgramsOnGpu, WithoutAGpuAutoComputesOnTheProcessorAndCudaIsRefused) {
   EXPECT_EQ(refused.status, 1);
   EXPECT_NE(refused.err.find("no device"), std::string::npos) << refused.err;
 }
+
+TEST_F(ProgramsOnGpu, ScoresNameTheOneGpuThatTheyTake) {
+  add_scene("a.tif", 20, 20);
+  set_gpus(2);
+  const ProgramRun run = run_program(
+      "score_superres_net",
+      {"--data_path", folder_ / "in", "--pretrained_path", folder_ / "weights", "--device", "cuda"});
+  EXPECT_NE(run.out.find("on cuda:0 ("), std::string::npos) << run.out;
+  EXPECT_EQ(run.out.find("cuda:1"), std::string::npos) << run.out;
+}
 #endif
 
 }  // namespace

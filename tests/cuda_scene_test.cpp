@@ -3,14 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 #include <vector>
 
 #include "idn/upscale.h"
 #include "idn/upscale_tile_on_cuda.h"
 #include "tensor/device_cuda.h"
 #include "tensor/error.h"
-#include "tensor/error_cuda.h"
+#include "tensor/pointwise.h"
 #include "tensor/random.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/expect_error.h"
@@ -147,6 +149,46 @@ TEST_F(SceneOnGpu, HolesAreFilledAndPutBackAsByTheProcessor) {
   EXPECT_EQ(there.result.data<uint16_t>()[99], 9);
 }
 
+// The writer's thread, the reader's or the GPUs' may be waiting for another that has ended.
+TEST_F(SceneOnGpu, AFailureOfReadingOrWritingEndsTheSceneWhereverItHappens) {
+  const Scene scene = random_scene(64, 16, 1, SampleType::u16);
+  const Model model = small_model(2);
+  const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+  const TileGrid grid{64, 16, 16, 16, margin_for(&model, s)};
+  for (const int failing : {0, 1, 3}) {
+    int reads = 0, writes = 0;
+    const auto read = [&](const Window& w) { return cut(scene.raster, w); };
+    const auto fail = [] { throw Error(Error::Kind::io, "as planned"); };
+    expect_error(Error::Kind::io, "as planned", [&] {
+      upscale(&model, s, grid, false,
+              {.read = [&](const Window& w) { return reads++ == failing ? (fail(), Raster()) : read(w); },
+               .write = [](const FineTile&) {}},
+              {0});
+    });
+    expect_error(Error::Kind::io, "as planned", [&] {
+      upscale(&model, s, grid, false,
+              {.read =
+                   [&](const Window& w) {
+                     std::this_thread::sleep_for(std::chrono::milliseconds(30));
+                     return read(w);
+                   },
+               .write = [&](const FineTile&) { writes++ == failing ? fail() : void(); }},
+              {0});
+    });
+  }
+}
+
+TEST_F(SceneOnGpu, ResultsBeyondWhatHalfPrecisionHoldsAreSaid) {
+  const Scene scene = random_scene(20, 20, 1, SampleType::u16);
+  Model model = small_model(2);
+  for (const Parameter& p : model.params->list())
+    if (p.name == "features.0.weight") Var(p.var).set_value(scale(p.var.value(), 1e7f));
+  expect_error(Error::Kind::usage, "beyond what fp16 holds; use --precision bf16",
+               [&] { run(model, scene, 20, 20, {0}); });
+  cuda::set_precision(Precision::bf16);
+  run(model, scene, 20, 20, {0});
+}
+
 #ifdef SR_CUDA_EMULATED
 // What follows needs a device whose state can be chosen.
 
@@ -154,9 +196,8 @@ TEST_F(SceneOnGpu, HolesAreFilledAndPutBackAsByTheProcessor) {
 class MemoryLeft {
  public:
   explicit MemoryLeft(size_t bytes) : before_(emulation::options().device_memory) {
-    size_t free = 0, total = 0;
-    gpu::check(cudaMemGetInfo(&free, &total), "test");
-    emulation::options().device_memory = total - free + bytes;
+    const auto in_use = before_ - static_cast<size_t>(cuda::free_bytes(0));
+    emulation::options().device_memory = in_use + bytes;
   }
   ~MemoryLeft() { emulation::options().device_memory = before_; }
   MemoryLeft(const MemoryLeft&) = delete;
@@ -174,6 +215,24 @@ TEST_F(SceneOnGpu, TwoGpusShareTheTilesAndGiveTheSameBits) {
   const Results two = run(model, scene, 16, 16, {0, 1});
   emulation::options().devices = 1;
   EXPECT_EQ(two.result.samples, one.result.samples);
+}
+
+TEST_F(SceneOnGpu, ATileHoldsNoMoreMemoryThanItSaysAndNotMuchLess) {
+  NetworkOptions options;
+  options.num_Dist_blocks = 1, options.crop_begin = 7;
+  const Model model(options, 7);
+  for (const int bands : {1, 3}) {
+    const Scene scene = random_scene(32, 32, bands, SampleType::u16);
+    const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+    const auto tile = [&](int64_t side) { return Tile{{0, 0, side, side}, {0, 0, side, side}}; };
+    cuda::TileOnCuda compute(model, s);
+    compute(cut(scene.raster, tile(16).read), tile(16), true);  // weights are packed
+    const int64_t small = cuda::device_bytes(model, s, tile(16), 2), before = cuda::free_bytes(0);
+    for (int i = 0; i < 3; ++i) compute(scene.raster, tile(32), true);
+    const int64_t held = before - cuda::free_bytes(0), said = cuda::device_bytes(model, s, tile(32), 2);
+    EXPECT_LE(held, said) << bands;
+    EXPECT_GE(held + small, said * 9 / 10) << bands;
+  }
 }
 
 TEST_F(SceneOnGpu, TilesThatDoNotFitAreCutWithTheSameResult) {

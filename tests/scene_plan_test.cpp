@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "tensor/on_cuda.h"
 #include "tests/expect_error.h"
 #include "tests/tiff_samples.h"
 
@@ -128,6 +129,9 @@ TEST(ScenePlan, ALimitBelowTheSmallestTileIsAnErrorThatSaysWhatIsWanted) {
   const TiffReader reader = scene_of(folder / "a.tif", page_of(1000, 1000, 1, 8));
   expect_error(Error::Kind::limit, "max_memory of 30 MB is too small for this scene: tiles of 16 x 16 pixels",
                [&] { plan_of(reader, &model, {.max_memory_bytes = 30 * kMegabyte}); });
+  if constexpr (cuda::kBuilt)
+    expect_error(Error::Kind::limit, "the GPU's free memory is too small: tiles of 16 x 16 pixels want ",
+                 [&] { plan_of(reader, &model, {.gpus = 1, .gpu_bytes = 1000}); });
   const ScenePlan least = plan_of(reader, &model, {.max_memory_bytes = 64 * kMegabyte});
   EXPECT_LT(least.grid.tile_width, 128);
 }

@@ -1,5 +1,6 @@
 // Super-resolves every image of a folder.
 #include <filesystem>
+#include <limits>
 #include <optional>
 
 #include "idn/checkpoint_files.h"
@@ -62,7 +63,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--verify", o.scene.verify_windows,
                  "compute N random windows again without tiles and compare them with the file bit for bit")
       ->check(CLI::Range(0, 1000000));
-  o.common.add_to(app, "fp16");
+  o.common.add_to(app, "fp16", std::numeric_limits<size_t>::max());
 }
 
 template <class T>

@@ -46,12 +46,16 @@ std::vector<int> gpus_named(const std::string& device) {
 
 volatile std::sig_atomic_t interrupted = 0;
 
-void CommonOptions::add_to(CLI::App& app, const std::string& automatic) {
+void CommonOptions::add_to(CLI::App& app, const std::string& automatic, size_t most_gpus) {
   automatic_ = automatic;
+  most_gpus_ = most_gpus;
   const bool on_gpu = !automatic.empty();
   app.add_option("--device", device,
-                 on_gpu ? "auto (all GPUs, or the processor if there is none), cpu, cuda (all) or cuda:N"
-                        : "auto or cpu: this program computes on the processor")
+                 on_gpu
+                     ? most_gpus > 1
+                           ? "auto (all GPUs, or the processor if there is none), cpu, cuda (all) or cuda:N"
+                           : "auto (a GPU, or the processor if there is none), cpu, cuda or cuda:N"
+                     : "auto or cpu: this program computes on the processor")
       ->check(CLI::Validator(
           [](const std::string& text) {
             const bool known = text == "auto" || text == "cpu" || text == "cuda";
@@ -73,16 +77,9 @@ void CommonOptions::add_to(CLI::App& app, const std::string& automatic) {
 void CommonOptions::apply() {
   if (threads > 0) omp_set_num_threads(threads);
   if (device != "cpu") choose_gpu();
-  if (target_ == Device::cpu && precision != "auto" && precision != "fp32")
+  if (gpus_.empty() && precision != "auto" && precision != "fp32")
     throw Error(Error::Kind::usage, "--precision ", precision,
                 ": there is no GPU in use, and the processor computes in fp32; leave --precision away");
-}
-
-std::vector<int> CommonOptions::gpus() const {
-  if constexpr (cuda::kBuilt) {
-    if (target_ == Device::cuda) return gpus_named(device);
-  }
-  return {};
 }
 
 void CommonOptions::say(const std::string& text) const {
@@ -91,10 +88,10 @@ void CommonOptions::say(const std::string& text) const {
 
 std::string CommonOptions::description() const {
   if constexpr (cuda::kBuilt) {
-    if (target_ == Device::cuda) {
+    if (!gpus_.empty()) {
       std::string text = std::string("computing in ") + cuda::name_of(cuda::precision());
-      for (const int gpu : gpus())
-        text += (gpu == gpus()[0] ? " on cuda:" : ", cuda:") + std::to_string(gpu) + " (" +
+      for (const int gpu : gpus_)
+        text += (gpu == gpus_[0] ? " on cuda:" : ", cuda:") + std::to_string(gpu) + " (" +
                 cuda::device_properties(gpu).name + ")";
       return text;
     }
@@ -110,13 +107,15 @@ void CommonOptions::choose_gpu() {
                   ": this program computes on the processor; use --device cpu");
   } else if constexpr (cuda::kBuilt) {
     try {
-      cuda::use_device(gpus_named(device)[0]);
+      gpus_ = gpus_named(device);
+      cuda::use_device(gpus_[0]);
     } catch (const Error&) {
+      gpus_.clear();
       if (device != "auto") throw;
       return;
     }
+    if (gpus_.size() > most_gpus_) gpus_.resize(most_gpus_);
     cuda::set_precision(cuda::precision_named(precision == "auto" ? automatic_ : precision));
-    target_ = Device::cuda;
   } else if (device != "auto") {
     throw Error(Error::Kind::device, "--device ", device,
                 ": this build has no CUDA; build where nvcc is, or use --device cpu");

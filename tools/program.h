@@ -21,18 +21,18 @@ struct CommonOptions {
   int threads = 0;
   bool quiet = false;
 
-  /// `automatic`: what --precision auto stands for, in a program that runs the network; others compute on the
-  /// processor.
-  void add_to(CLI::App& app, const std::string& automatic = "");
+  /// `automatic`: what --precision auto stands for, in a program that runs the network, on `most_gpus` at
+  /// most; others compute on the processor.
+  void add_to(CLI::App& app, const std::string& automatic = "", size_t most_gpus = 1);
 
   /// Sets the number of threads, and the device for the calling thread where the program runs the network.
   /// Errors: device (the one asked for cannot be used, and why), usage (a precision that the processor does
   /// not have).
   void apply();
 
-  Device target() const { return target_; }
-  /// The GPUs that the network may run on; none: it runs on the processor.
-  std::vector<int> gpus() const;
+  Device target() const { return gpus_.empty() ? Device::cpu : Device::cuda; }
+  /// The GPUs that the network may run on, the calling thread's first; none: it runs on the processor.
+  const std::vector<int>& gpus() const { return gpus_; }
 
   void say(const std::string& text) const;
 
@@ -43,7 +43,8 @@ struct CommonOptions {
   void choose_gpu();
 
   std::string automatic_;  // what --precision auto is; empty: the program does not run the network
-  Device target_ = Device::cpu;
+  size_t most_gpus_ = 0;
+  std::vector<int> gpus_;
 };
 
 /// One line that is rewritten on a terminal and printed now and then elsewhere: share, rate, time left.

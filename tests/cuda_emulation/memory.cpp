@@ -34,7 +34,8 @@ struct Heap {
   std::mutex mutex;
   std::map<uintptr_t, Allocation> allocations;
   std::map<uintptr_t, size_t> pinned;
-  size_t bytes_in_use = 0;
+  size_t bytes_in_use = 0, bytes_kept = 0;
+  bool keeps = false;
   int runs = 0;  // DeviceRuns that live
 };
 Heap& heap() {
@@ -56,6 +57,7 @@ void* allocate_device(size_t bytes) {
   a.bytes = bytes;
   if (finds_races()) a.shadow = std::make_unique<Shadow>(bytes);
   h.bytes_in_use += bytes;
+  h.bytes_kept -= std::min(h.bytes_kept, bytes);
   if (h.runs == 0) ASAN_POISON_MEMORY_REGION(p, bytes);
   return p;
 }
@@ -67,6 +69,7 @@ bool give_up_device(void* p) {
   if (found == h.allocations.end() || found->second.given_up) return false;
   found->second.given_up = true;
   h.bytes_in_use -= found->second.bytes;
+  if (h.keeps) h.bytes_kept += found->second.bytes;
   return true;
 }
 
@@ -85,6 +88,21 @@ bool free_device(void* p) {
 size_t device_bytes_in_use() {
   const std::lock_guard lock(heap().mutex);
   return heap().bytes_in_use;
+}
+
+void keep_given_up(bool keep) {
+  const std::lock_guard lock(heap().mutex);
+  heap().keeps = keep;
+}
+
+size_t device_bytes_kept() {
+  const std::lock_guard lock(heap().mutex);
+  return heap().bytes_kept;
+}
+
+void forget_kept() {
+  const std::lock_guard lock(heap().mutex);
+  heap().bytes_kept = 0;
 }
 
 Place place_of(const void* p) {

@@ -21,6 +21,11 @@ bool free_device(void* p);
 
 size_t device_bytes_in_use();
 
+/// What give_up_device() takes back is kept for the next allocations if `keep`, as a pool keeps it.
+void keep_given_up(bool keep);
+size_t device_bytes_kept();
+void forget_kept();
+
 /// Whose memory it is, and how much follows p there.
 struct Place {
   enum { device, pinned, host } whose = host;

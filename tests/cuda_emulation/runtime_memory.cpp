@@ -7,9 +7,7 @@
 #include "tests/cuda_emulation/memory.h"
 #include "tests/cuda_emulation/runtime.h"
 
-struct CUmemPoolHandle_st {
-  uint64_t release_threshold = 0;
-};
+struct CUmemPoolHandle_st {};
 
 namespace sr::emulation {
 
@@ -152,7 +150,7 @@ cudaError_t cudaFreeHost(void* p) {
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   const cudaError_t status = begin("cudaMemGetInfo");
   *total = options().device_memory;
-  *free = *total - std::min(*total, device_bytes_in_use());
+  *free = *total - std::min(*total, device_bytes_in_use() + device_bytes_kept());
   return keep(status);
 }
 
@@ -162,15 +160,27 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
   return keep(device >= 0 && device < options().devices ? cudaSuccess : cudaErrorInvalidDevice);
 }
 
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void* value) {
   if (attribute != cudaMemPoolAttrReleaseThreshold) return keep(cudaErrorInvalidValue);
-  std::memcpy(&pool->release_threshold, value, sizeof(uint64_t));
+  keep_given_up(*static_cast<const uint64_t*>(value) > 0);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) {
+// Of all of the device's memory: cudaMalloc's counts as the pool's.
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void* value) {
+  if (attribute != cudaMemPoolAttrUsedMemCurrent && attribute != cudaMemPoolAttrReservedMemCurrent)
+    return keep(cudaErrorInvalidValue);
+  const bool reserved = attribute == cudaMemPoolAttrReservedMemCurrent;
+  *static_cast<uint64_t*>(value) = device_bytes_in_use() + (reserved ? device_bytes_kept() : 0);
   return cudaSuccess;
-}  // nothing is kept
+}
+
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t least) {
+  if (least > device_bytes_in_use())
+    return keep(cudaErrorInvalidValue);  // not known how much that would keep
+  forget_kept();
+  return cudaSuccess;
+}
 
 cudaError_t cudaMemcpy(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind) {
   return copy("cudaMemcpy", {dst, bytes, src, bytes, bytes, 1, kind});
