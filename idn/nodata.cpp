@@ -8,12 +8,12 @@ namespace sr {
 namespace {
 
 template <class T>
-bool is_finite(T value) {
-  if constexpr (std::is_floating_point_v<T>) return std::isfinite(value);
+bool is_quantity(T value) {
+  if constexpr (std::is_floating_point_v<T>) return std::abs(value) < static_cast<T>(kNoQuantity);
   return true;
 }
 
-// The nodata value as a sample, if the type has it (the reader refuses others; NaN is caught as not finite).
+// The nodata value as a sample, if the type has it (the reader refuses others; NaN is no quantity).
 template <class T>
 std::optional<T> as_sample(std::optional<double> nodata) {
   if (!nodata || std::isnan(*nodata)) return {};
@@ -62,7 +62,7 @@ Invalid find_invalid(const Raster& raster, std::optional<double> nodata, std::op
       for (int b = 0; b < bands; ++b) {
         const T value = samples[p * bands + b];
         const bool empty =
-            hidden || !is_finite(value) || (none && value == *none && b != alpha_band.value_or(-1));
+            hidden || !is_quantity(value) || (none && value == *none && b != alpha_band.value_or(-1));
         invalid[static_cast<size_t>(p * bands + b)] = empty ? 1 : 0;
       }
     }

@@ -15,10 +15,16 @@ namespace sr {
 /// One byte per sample, [row][column][band]: nonzero where the sample is no picture.
 using Invalid = std::vector<uint8_t>;
 
-/// Whether any sample of such an image can be no picture: there is a nodata value, a mask, alpha, or NaN.
+/// Whether any sample of such an image can be no picture: there is a nodata value, a mask, alpha, or samples
+/// are floats.
 bool may_have_holes(const TiffInfo& info);
 
-/// Marks samples equal to `nodata`, NaN and infinities, all bands of pixels whose mask or alpha is zero.
+/// No quantity is as large: such floats stand for no data that nobody declared (often the type's lowest or
+/// largest), and would leave nothing of their surroundings.
+constexpr double kNoQuantity = 1e30;
+
+/// Marks samples equal to `nodata`, NaN, infinities and floats beyond +-kNoQuantity, all bands of pixels
+/// whose mask or alpha is zero.
 Invalid find_invalid(const Raster& raster, std::optional<double> nodata, std::optional<int> alpha_band);
 
 /// Pixels that filling reaches into a hole; beyond, the fill is constant.

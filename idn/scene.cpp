@@ -27,7 +27,7 @@ TiffLimits limits_for(const SceneOptions& options) {
 
 std::string text_of(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.7g", value);
+  std::snprintf(text, sizeof text, "%.10g", value);
   return text;
 }
 
@@ -42,7 +42,10 @@ ValueRange choose_range(TiffReader& reader, const Model* model, const SceneOptio
   if (options.value_range) return told(*options.value_range, "as given");
   if (const auto range = range_of_type(info)) return *range;
   if (model && model->range) return told(*model->range, "recorded with the weights");
-  if (!model) return {0, 1};  // the bicubic part alone does not depend on it
+  // The bicubic part alone does not depend on it where float32 holds every sample.
+  const bool wide =
+      info.type == SampleType::i32 || info.type == SampleType::u32 || info.type == SampleType::f64;
+  if (!model && !wide) return {0, 1};
   RangeMeter meter;
   for (int64_t i = 0; i < pieces.size(); ++i) {
     events.progress(0, info.width * info.height);

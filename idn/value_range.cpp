@@ -1,27 +1,20 @@
 #include "idn/value_range.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 namespace sr {
 namespace {
 
-// Bits of a key: sign, exponent and 13 bits of the mantissa, so that values are kept to 2^-13 of themselves.
-constexpr int kKeyBits = 22;
-constexpr int kPageBits = 6;
+constexpr size_t kMostKept = size_t{1} << 18;  // some 260 samples lie outside each percentile
 constexpr double kTail = 0.001;
 
-// Floats in ascending order have ascending keys: sign and magnitude made into an unsigned number.
-uint32_t key_of(float value) {
-  const auto u = std::bit_cast<uint32_t>(value);
-  return ((u & 0x80000000u) ? ~u : u | 0x80000000u) >> (32 - kKeyBits);
-}
-
-// The smallest float with this key.
-double value_of(int64_t key) {
-  const uint32_t k = static_cast<uint32_t>(key) << (32 - kKeyBits);
-  return double{std::bit_cast<float>((k & 0x80000000u) ? k & 0x7fffffffu : ~k)};
+// Vigna's splitmix64: every bit of the result depends on every bit of x.
+uint64_t mixed(uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
 }
 
 }  // namespace
@@ -34,43 +27,40 @@ std::optional<ValueRange> range_of_type(const TiffInfo& info) {
   return {};
 }
 
-RangeMeter::RangeMeter() : pages_(size_t{1} << (kKeyBits - kPageBits)) {}
-
-void RangeMeter::count(float value) {
-  const uint32_t key = key_of(value);
-  std::vector<int64_t>& page = pages_[key >> kPageBits];
-  if (page.empty()) page.resize(size_t{1} << kPageBits, 0);
-  ++page[key & ((1u << kPageBits) - 1)];
-  ++total_;
+void RangeMeter::keep(const Sample& sample) {
+  kept_.push_back(sample);
+  while (kept_.size() > kMostKept) {
+    most_ /= 2;
+    std::erase_if(kept_, [this](const Sample& s) { return s.place > most_; });
+  }
 }
 
 void RangeMeter::add(const Raster& raster, const Invalid& invalid, std::optional<int> without) {
+  const auto& [x, y, w, h] = raster.window;
+  const int bands = raster.bands;
   with_sample_type(raster.type, [&](auto zero) {
     const auto* samples = raster.data<decltype(zero)>();
-    const int64_t size = raster.window.pixels() * raster.bands;
-    for (int64_t i = 0; i < size; ++i) {
-      if (i % raster.bands == without.value_or(-1)) continue;
-      if (!invalid.empty() && invalid[static_cast<size_t>(i)]) continue;
-      count(static_cast<float>(samples[i]));
+    for (int64_t row = 0; row < h; ++row) {
+      const uint64_t line = mixed(mixed(image_) + static_cast<uint64_t>(y + row));
+      for (int64_t i = row * w * bands; i < (row + 1) * w * bands; ++i) {
+        const auto in_line = static_cast<uint64_t>(x * bands + i - row * w * bands);
+        const uint64_t place = mixed(line + in_line);
+        if (place > most_ || i % bands == without.value_or(-1)) continue;
+        if (!invalid.empty() && invalid[static_cast<size_t>(i)]) continue;
+        keep({place, static_cast<double>(samples[i])});
+      }
     }
   });
 }
 
-double RangeMeter::value_at(int64_t rank) const {
-  int64_t seen = 0, key = 0;
-  for (const std::vector<int64_t>& page : pages_) {
-    for (size_t i = 0; i < page.size(); ++i)
-      if ((seen += page[i]) > rank) return value_of(key + static_cast<int64_t>(i));
-    key += int64_t{1} << kPageBits;
-  }
-  return 0;
-}
-
 ValueRange RangeMeter::range() const {
-  if (total_ == 0) return {0, 1};
-  const auto tail = static_cast<int64_t>(kTail * static_cast<double>(total_));
-  ValueRange range{value_at(tail), value_at(total_ - 1 - tail)};
-  if (!(range.low < range.high)) range.high = range.low + std::max(1.0, std::abs(range.low));
+  if (kept_.empty()) return {0, 1};
+  std::vector<double> values;
+  for (const Sample& sample : kept_) values.push_back(sample.value);
+  std::sort(values.begin(), values.end());
+  const auto tail = static_cast<size_t>(kTail * static_cast<double>(values.size()));
+  ValueRange range{values[tail], values[values.size() - 1 - tail]};
+  if (!(range.low < range.high)) range.high = range.low + std::max(std::abs(range.low) * 0x1p-20, 1e-20);
   return range;
 }
 

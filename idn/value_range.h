@@ -16,25 +16,31 @@ namespace sr {
 /// samples of 9 to 15 bits; none for others.
 std::optional<ValueRange> range_of_type(const TiffInfo& info);
 
-/// Collects samples and tells between which values nearly all of them lie. A histogram over the upper bits
-/// of the float32 representation: any type, any magnitude, values kept to 2^-13 of themselves, one pass.
+/// Collects samples and tells between which values nearly all of them lie. Of many, it keeps those of a
+/// quarter of a million places that the places alone decide, so it does not matter in which windows and in
+/// which order they come; the values are kept as they are, of any type and magnitude.
 class RangeMeter {
  public:
-  RangeMeter();
-
   /// Counts the samples that are a picture; `without` is the alpha band, which is not.
   void add(const Raster& raster, const Invalid& invalid, std::optional<int> without);
 
+  /// What follows is another image, whose places are others.
+  void next_image() { ++image_; }
+
   /// From the 0.1 to the 99.9 percentile, so that a few stray samples decide nothing. 0..1 if nothing was
-  /// counted; widened upwards by 1 if all samples are the same.
+  /// counted. If these are the same, a range so narrow that the network's residual vanishes in it.
   ValueRange range() const;
 
  private:
-  void count(float value);
-  double value_at(int64_t rank) const;
+  struct Sample {
+    uint64_t place;  // evenly distributed
+    double value;
+  };
+  void keep(const Sample& sample);
 
-  std::vector<std::vector<int64_t>> pages_;  // made when their first value comes
-  int64_t total_ = 0;
+  std::vector<Sample> kept_;
+  uint64_t most_ = UINT64_MAX;  // places up to here are kept
+  uint64_t image_ = 0;
 };
 
 }  // namespace sr

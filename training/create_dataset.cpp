@@ -274,7 +274,7 @@ class Writer {
 // Before the tiles are divided: if there are too few, this says why.
 void tell(const DatasetScan& scan, const DatasetEvents& events) {
   char range[96];
-  std::snprintf(range, sizeof range, "value range %.7g..%.7g (", scan.form.range.low, scan.form.range.high);
+  std::snprintf(range, sizeof range, "value range %.10g..%.10g (", scan.form.range.low, scan.form.range.high);
   events.say(range + scan.range_origin + ")");
   int64_t no_data = 0, flat = 0;
   for (const ManifestSource& s : scan.accounts) no_data += s.no_data, flat += s.flat;

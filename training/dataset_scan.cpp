@@ -200,6 +200,7 @@ AllLooks look_at_all(std::vector<Candidate>& candidates, const DatasetOptions& o
   int64_t done = 0;
   std::erase_if(candidates, [&](const Candidate& c) {
     RangeMeter with_this = all.meter;
+    with_this.next_image();
     const auto refuse = [&](const std::string& why) {
       events.failed(why);
       return true;
