@@ -143,6 +143,17 @@ void launch_plain(const PlainArgs& a, cudaStream_t stream) {
 
 constexpr int kTile = 64;
 
+/// The window n output pixels further: divisions of 64 bits would take longer than what is computed for a
+/// pixel.
+GPU_FN void advance(const ConvRun& r, Window* w, int n) {
+  const int columns = r.ow * r.stride, rows = r.oh * r.stride;
+  w->column += n * r.stride;
+  while (w->column >= columns - r.pad_w) {
+    w->column -= columns, w->row += r.stride;
+    if (w->row >= rows - r.pad_h) w->row -= rows, ++w->image;
+  }
+}
+
 struct PlainGradArgs {
   const void* x;
   const void* dy;
@@ -165,6 +176,7 @@ __global__ void __launch_bounds__(kThreads, 2) conv2d_grad_weight_plain_kernel(P
                   end = min(begin + a.chunk_pixels, pixels);
   const int load = tid % kTile;
   const Term term = term_of(r, first_k + load);
+  Window window = window_of(r, begin + tid / kTile);
 
   float acc[4][4] = {};
   const int row = tid / 16, column = tid % 16;
@@ -177,9 +189,9 @@ __global__ void __launch_bounds__(kThreads, 2) conv2d_grad_weight_plain_kernel(P
           real && first_o + load < og
               ? load_value(a.dy, a.y_storage, pixel * r.y_pitch + group * og + first_o + load)
               : 0.0f;
-      xs[i * kTile + load] = real && first_k + load < terms
-                                 ? sample(r, a.x, a.x_storage, window_of(r, pixel), term, group)
-                                 : 0.0f;
+      xs[i * kTile + load] =
+          real && first_k + load < terms ? sample(r, a.x, a.x_storage, window, term, group) : 0.0f;
+      advance(r, &window, kThreads / kTile);
     }
     __syncthreads();
 #pragma unroll
