@@ -1,5 +1,7 @@
 #include "idn/scene.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -11,6 +13,7 @@
 #include "idn/scene_plan.h"
 #include "idn/tile_computer.h"
 #include "idn/value_range.h"
+#include "io/block_encoder.h"
 #include "tensor/allocator.h"
 #include "tensor/device_cuda.h"
 #include "tensor/error.h"
@@ -65,6 +68,15 @@ int64_t bytes_per_tile(const std::vector<int>& gpus) {
     for (const int gpu : gpus) least = std::min(least, cuda::free_bytes(gpu));
   }
   return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
+}
+
+// Threads that compress a result: all of them where the network does not keep the processor busy, as far as a
+// part of the memory goes.
+int writer_threads(const TiffInfo& info, bool busy, const SceneOptions& options) {
+  constexpr int64_t kShare = 8;
+  const int64_t block = int64_t{kResultBlock} * kResultBlock * info.bands * bytes_of(info.type);
+  const int64_t fit = options.max_memory_bytes / kShare / (block + BlockEncoder::working_bytes(block));
+  return busy ? 1 : static_cast<int>(std::clamp<int64_t>(fit, 1, omp_get_max_threads()));
 }
 
 TiffInfo fine_info(const TiffInfo& info, int factor) {
@@ -150,20 +162,23 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   network.factor = factor;
   SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
   const std::vector<int> gpus = used ? options.gpus : std::vector<int>();
+  const int threads = writer_threads(info, used && gpus.empty(), options);
   const ScenePlan plan = plan_scene(reader, used, settings,
                                     {.max_memory_bytes = options.max_memory_bytes,
                                      .num_tiles_w = options.num_tiles_w,
                                      .num_tiles_h = options.num_tiles_h,
                                      .gpus = gpus.size(),
                                      .gpu_bytes = bytes_per_tile(gpus),
-                                     .results = (used ? 1 : 0) + (with_bicubic ? 1 : 0)});
+                                     .results = (used ? 1 : 0) + (with_bicubic ? 1 : 0),
+                                     .writer_threads = threads});
   const TileGrid& grid = plan.grid;
   reader.set_cache_limit(plan.cache_bytes);
   describe(info, settings, plan, used, events);
   settings.range = choose_range(reader, used, options, grid, events);
 
   const TiffInfo fine = fine_info(info, factor);
-  const TiffWriterOptions writing{.compression = options.compression, .block = kResultBlock};
+  const TiffWriterOptions writing{
+      .compression = options.compression, .block = kResultBlock, .threads = threads};
   std::unique_ptr<TiffWriter> upscaled, bicubic;
   if (used) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, writing);
   if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, writing);

@@ -7,6 +7,7 @@
 
 #include "idn/upscale.h"
 #include "idn/upscale_tile_on_cuda.h"
+#include "io/block_encoder.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 
@@ -80,7 +81,9 @@ int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
   const int64_t down = (info_.height * settings_.factor + kResultBlock - 1) / kResultBlock;
   const bool whole = (w % unit_ == 0 || w == info_.width) && (h % unit_ == 0 || h == info_.height);
   const int64_t waiting = whole ? 0 : (across + 1) * block * (sample_bytes() + 1);
-  return options_.results * (kWriterBlocks * block * sample_bytes() + waiting + kIndexBytes * across * down);
+  const int64_t bytes = block * sample_bytes(), threads = options_.writer_threads;
+  const int64_t encoding = threads > 1 ? threads * (bytes + BlockEncoder::working_bytes(bytes)) : 0;
+  return options_.results * (kWriterBlocks * bytes + encoding + waiting + kIndexBytes * across * down);
 }
 
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {

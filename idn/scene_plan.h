@@ -17,6 +17,7 @@ struct PlanOptions {
   size_t gpus = 0;                       ///< that compute; 0 = the processor
   int64_t gpu_bytes = std::numeric_limits<int64_t>::max();  ///< of a GPU's memory, for one tile
   int results = 1;                                          ///< files that are written
+  int writer_threads = 1;                                   ///< that compress each of them
 };
 
 struct ScenePlan {

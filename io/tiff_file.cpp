@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -74,6 +75,7 @@ const char* mode_text(TiffFile::Mode mode) {
     case TiffFile::Mode::read:
       return "rm";  // m: no memory map
     case TiffFile::Mode::create:
+    case TiffFile::Mode::memory:
       return "w";
     case TiffFile::Mode::create_big:
       return "w8";
@@ -109,6 +111,13 @@ struct TiffFile::Callbacks {
 
   static tmsize_t write(thandle_t handle, void* data, tmsize_t count) {
     TiffFile& file = self(handle);
+    if (file.descriptor_ < 0) {
+      const auto* const bytes = static_cast<const std::byte*>(data);
+      file.written_.insert(file.written_.end(), bytes, bytes + count);
+      file.position_ += count;
+      file.size_bytes_ = std::max(file.size_bytes_, file.position_);
+      return count;
+    }
     return move_bytes(file, count, [&](tmsize_t done, size_t n, int64_t at) {
       return ::pwrite(file.descriptor_, static_cast<const char*>(data) + done, n, at);
     });
@@ -129,6 +138,7 @@ struct TiffFile::Callbacks {
   }
 
   static toff_t size(thandle_t handle) {
+    if (self(handle).descriptor_ < 0) return static_cast<toff_t>(self(handle).size_bytes_);
     struct stat status {};
     return ::fstat(self(handle).descriptor_, &status) == 0 ? static_cast<toff_t>(status.st_size) : 0;
   }
@@ -150,7 +160,7 @@ struct TiffFile::Callbacks {
 
 TiffFile::TiffFile(const std::string& path, Mode mode, int64_t max_allocation) : path_(path) {
   register_tags();
-  open_descriptor(mode);
+  if (mode != Mode::memory) open_descriptor(mode);
   const std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(TIFFOpenOptionsAlloc(),
                                                                              TIFFOpenOptionsFree);
   TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), max_allocation);
@@ -160,7 +170,7 @@ TiffFile::TiffFile(const std::string& path, Mode mode, int64_t max_allocation) :
       TIFFClientOpenExt(path.c_str(), mode_text(mode), this, Callbacks::read, Callbacks::write,
                         Callbacks::seek, Callbacks::close, Callbacks::size, nullptr, nullptr, options.get());
   if (tiff_) return;
-  ::close(descriptor_);
+  if (descriptor_ >= 0) ::close(descriptor_);
   if (mode != Mode::read) throw Error(Error::Kind::io, "creating '", path, "': ", take_messages());
   if (size_bytes_ == 0) throw Error(Error::Kind::format, "reading '", path, "': the file is empty");
   const std::string reason = take_messages();

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace sr {
 
@@ -32,6 +34,7 @@ class TiffFile {
     read,        ///< an existing file; the first directory is read
     create,      ///< classic TIFF in the machine's byte order; an existing file is emptied
     create_big,  ///< BigTIFF
+    memory,      ///< no file: what is written is kept for take_written()
   };
   static constexpr int64_t kNoLimit = 0;
 
@@ -64,6 +67,9 @@ class TiffFile {
   /// The errno of a read or write that failed since the last take_messages(), or 0.
   int system_error() const { return system_error_; }
 
+  /// Mode::memory: what has been written since the last call, one after the other.
+  std::vector<std::byte> take_written() { return std::exchange(written_, {}); }
+
   /// Writes what is pending (the directory too) and closes. Errors: io (disk full, ...).
   void close();
 
@@ -78,6 +84,7 @@ class TiffFile {
   int64_t position_ = 0;
   int system_error_ = 0;
   std::string errors_, warnings_;
+  std::vector<std::byte> written_;
   TIFF* tiff_ = nullptr;
 };
 

@@ -1,12 +1,17 @@
 #include "io/tiff_writer.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <exception>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <vector>
 
+#include "io/block_encoder.h"
 #include "io/output_file.h"
 #include "io/tiff_file.h"
 #include "io/tiff_page_tags.h"
@@ -95,6 +100,8 @@ struct TiffWriter::Impl {
                  needs_big_tiff(info, options) ? TiffFile::Mode::create_big : TiffFile::Mode::create);
     begin_page(info.bands, info.type);
     set_picture_tags(*file, part.path(), info, options);
+    for (int i = 0; i < options.threads && options.threads > 1; ++i)
+      encoders.emplace_back(part.path(), info, options);
   }
 
   void begin_page(int page_bands, SampleType page_type);
@@ -104,8 +111,10 @@ struct TiffWriter::Impl {
   void copy_rows(const Raster& raster, const Window& part_of_block, const Window& block, std::byte* to) const;
   void add_to_pending(const Raster& raster, const Window& covered, int64_t index);
   void encode(std::vector<std::byte>& samples, int64_t index);
-  void repeat_edges(std::vector<std::byte>& samples, const Window& block) const;
-  std::vector<std::byte> packed_bits(const std::vector<std::byte>& bytes) const;
+  bool is_whole(const Raster& raster, int64_t index) const;
+  void encode_side_by_side(const Raster& raster, const std::vector<int64_t>& whole);
+  void write_raw(std::vector<std::byte>& bytes, int64_t index);
+  void note_written(bool good, int64_t index);
   void require_complete() const;
 
   [[noreturn]] void refuse_second(const Window& window) const;
@@ -125,6 +134,7 @@ struct TiffWriter::Impl {
   std::vector<bool> complete;
   std::map<int64_t, PendingBlock> pending;
   std::vector<std::byte> scratch;
+  std::deque<BlockEncoder> encoders;  // of the picture; none: blocks are compressed one after the other
 };
 
 void TiffWriter::Impl::begin_page(int page_bands, SampleType page_type) {
@@ -206,37 +216,61 @@ void TiffWriter::Impl::add_to_pending(const Raster& raster, const Window& covere
   }
 }
 
-void TiffWriter::Impl::repeat_edges(std::vector<std::byte>& samples, const Window& block) const {
-  const auto pixel = static_cast<size_t>(pixel_bytes());
-  const auto row = static_cast<size_t>(side) * pixel, used = static_cast<size_t>(block.w) * pixel;
-  std::byte* first = samples.data();
-  for (int64_t y = 0; y < block.h && block.w < side; ++y) {
-    std::byte* start = first + static_cast<size_t>(y) * row;
-    for (size_t i = used; i < row; ++i) start[i] = start[i - pixel];
-  }
-  for (int64_t y = block.h; y < side; ++y) {
-    std::memcpy(first + static_cast<size_t>(y) * row, first + static_cast<size_t>(block.h - 1) * row, row);
-  }
-}
-
-std::vector<std::byte> TiffWriter::Impl::packed_bits(const std::vector<std::byte>& bytes) const {
-  std::vector<std::byte> bits(bytes.size() / 8);
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    if (bytes[i] != std::byte{}) bits[i / 8] |= std::byte{0x80} >> (i % 8);
-  }
-  return bits;
-}
-
 void TiffWriter::Impl::encode(std::vector<std::byte>& samples, int64_t index) {
-  repeat_edges(samples, block_window(index));
+  repeat_edges(samples, block_window(index), side, pixel_bytes());
   std::vector<std::byte> bits;
   if (mask_page) bits = packed_bits(samples);
   std::vector<std::byte>& data = mask_page ? bits : samples;
   const tmsize_t written = TIFFWriteEncodedTile(file->get(), static_cast<uint32_t>(index), data.data(),
                                                 static_cast<tmsize_t>(data.size()));
-  check_written(*file, part.path(), written == static_cast<tmsize_t>(data.size()), "writing a block");
+  note_written(written == static_cast<tmsize_t>(data.size()), index);
+}
+
+void TiffWriter::Impl::write_raw(std::vector<std::byte>& bytes, int64_t index) {
+  const auto size = static_cast<tmsize_t>(bytes.size());
+  note_written(TIFFWriteRawTile(file->get(), static_cast<uint32_t>(index), bytes.data(), size) == size,
+               index);
+}
+
+void TiffWriter::Impl::note_written(bool good, int64_t index) {
+  check_written(*file, part.path(), good, "writing a block");
   complete[static_cast<size_t>(index)] = true;
   --blocks_missing;
+}
+
+// Whether the window has all pixels of a block of which none has come before.
+bool TiffWriter::Impl::is_whole(const Raster& raster, int64_t index) const {
+  const Window block = block_window(index);
+  return overlap(raster.window, block) == block && !pending.contains(index) &&
+         !complete[static_cast<size_t>(index)];
+}
+
+void TiffWriter::Impl::encode_side_by_side(const Raster& raster, const std::vector<int64_t>& whole) {
+  std::exception_ptr failure;
+#pragma omp parallel for ordered schedule(dynamic) num_threads(static_cast <int>(encoders.size()))
+  for (size_t i = 0; i < whole.size(); ++i) {
+    std::vector<std::byte> bytes;
+    std::exception_ptr failed;  // it must not leave the loop
+    try {
+      const Window block = block_window(whole[i]);
+      std::vector<std::byte> samples(static_cast<size_t>(side * side * pixel_bytes()));
+      copy_rows(raster, block, block, samples.data());
+      repeat_edges(samples, block, side, pixel_bytes());
+      bytes = encoders[static_cast<size_t>(omp_get_thread_num())].encode(samples);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+#pragma omp ordered
+    {
+      try {
+        if (!failed && !failure) write_raw(bytes, whole[i]);
+      } catch (...) {
+        failed = std::current_exception();
+      }
+      if (!failure) failure = failed;
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 void TiffWriter::Impl::require_complete() const {
@@ -259,11 +293,17 @@ void TiffWriter::write(const Raster& raster) {
   impl_->check_window(raster);
   const Window& w = raster.window;
   const int64_t side = impl_->side;
+  std::vector<int64_t> whole;
   for (int64_t row = w.y / side; row <= (w.y + w.h - 1) / side; ++row) {
     for (int64_t column = w.x / side; column <= (w.x + w.w - 1) / side; ++column) {
-      impl_->put(raster, row * impl_->blocks_across + column);
+      const int64_t index = row * impl_->blocks_across + column;
+      if (!impl_->encoders.empty() && impl_->is_whole(raster, index))
+        whole.push_back(index);
+      else
+        impl_->put(raster, index);
     }
   }
+  if (!whole.empty()) impl_->encode_side_by_side(raster, whole);
 }
 
 void TiffWriter::begin_mask() {
@@ -274,6 +314,7 @@ void TiffWriter::begin_mask() {
   check_written(*impl_->file, impl_->part.path(), TIFFWriteDirectory(impl_->file->get()) == 1,
                 "ending the picture");
   impl_->mask_page = true;
+  impl_->encoders.clear();  // they are the picture's
   impl_->begin_page(1, SampleType::u8);
   set_mask_tags(*impl_->file, impl_->part.path(), impl_->info, impl_->options);
 }

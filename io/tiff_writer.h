@@ -15,6 +15,7 @@ enum class Compression { none, lzw, deflate, zstd };
 struct TiffWriterOptions {
   Compression compression = Compression::deflate;  ///< with predictor 2 (integers) or 3 (floats)
   int block = 256;                                 ///< side of a TIFF tile, multiple of 16
+  int threads = 1;  ///< that compress the whole blocks of a window; the file is the same for any number
 };
 
 /// Writes a page of `info` (size, bands, sample type, colour, tags), and a mask page after it on request.

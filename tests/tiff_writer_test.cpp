@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "io/output_file.h"
+#include "tests/expect_error.h"
 #include "tests/tiff_writing.h"
 
 namespace sr {
@@ -39,6 +40,37 @@ TEST_F(TiffWriterTest, WindowsOfAnySizeInAnyOrderGiveThePicture) {
     writer.finish();
     EXPECT_EQ(read_back(path_, info).samples, picture.samples) << info.width << " x " << info.height;
   }
+}
+
+// More blocks than an encoder's file in memory has, edge blocks, and windows that end within blocks.
+TEST_F(TiffWriterTest, TheFileIsTheSameForAnyNumberOfThreads) {
+  for (const Compression compression : kCompressions) {
+    const TiffInfo info = make_info(16 * 40 + 5, 16 * 60 + 3, 2, SampleType::u16);
+    Raster picture = random_picture(info, 11);
+    for (size_t i = 0; i < picture.samples.size(); ++i)  // so that it can be compressed
+      if (i % 3 != 0) picture.samples[i] = std::byte{9};
+    std::vector<std::string> files;
+    for (const int threads : {1, 2, 5}) {
+      TiffWriter writer(path_, info, {compression, 16, threads});
+      for (const Window& window : {Window{0, 0, 400, 500}, Window{400, 0, info.width - 400, 500}})
+        writer.write(cut(picture, window));
+      writer.write(cut(picture, {0, 500, info.width, info.height - 500}));
+      writer.finish();
+      EXPECT_EQ(read_back(path_, info).samples, picture.samples) << threads;
+      std::ifstream file(path_, std::ios::binary);
+      files.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    }
+    EXPECT_TRUE(files[1] == files[2]) << static_cast<int>(compression);
+    EXPECT_EQ(files[0].size(), files[1].size()) << "the same blocks; those of two windows may lie elsewhere";
+  }
+}
+
+TEST_F(TiffWriterTest, ManyThreadsRefuseAPixelThatComesTwice) {
+  const TiffInfo info = make_info(64, 64, 1, SampleType::u8);
+  TiffWriter writer(path_, info, {Compression::deflate, 16, 3});
+  const Raster picture = random_picture(info, 1);
+  writer.write(cut(picture, {0, 0, 64, 32}));
+  expect_error(Error::Kind::usage, "written before", [&] { writer.write(cut(picture, {16, 16, 32, 32})); });
 }
 
 TEST_F(TiffWriterTest, EdgeBlocksRepeatTheEdgeBeyondThePicture) {
