@@ -267,7 +267,9 @@ class PlanBuilder {
   void build(cudnnHandle_t handle, size_t first, size_t step) {
     try {
       const Graph graph(problem_, operands_, part_, handle);
-      const std::vector<Config> configs = configs_of(graph.graph, problem_.tensor_cores);
+      // Nothing is multiplied in an epilogue, but its engines bear the note of those that use tensor cores.
+      const bool tensor_cores = problem_.tensor_cores || part_ == GraphPart::epilogue;
+      const std::vector<Config> configs = configs_of(graph.graph, tensor_cores);
       for (size_t i = first; i < configs.size() && (i == first || Clock::now() < end_); i += step)
         try_config(graph, configs[i], handle, i);
     } catch (const Error&) {

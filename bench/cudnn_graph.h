@@ -17,8 +17,8 @@ enum class GraphPart {
 /// Every execution plan that the heuristics have for the graph (modes A, which instant is another name of,
 /// fallback and B; without repetitions) and that can be built within `seconds`. Plans are built by as many
 /// threads as there are handles, each with its own, and run on its stream. Left out: engines that sum in less
-/// than float32 and, unless the problem allows tensor cores, those that use them. Empty if no engine takes
-/// the graph.
+/// than float32 and, unless the problem allows tensor cores, convolutions that use them. Empty if no engine
+/// takes the graph.
 std::vector<CudnnCandidate> graph_candidates(const CudnnProblem& problem, const CudnnOperands& operands,
                                              GraphPart part, const std::vector<cudnnHandle_t>& handles,
                                              double seconds);
