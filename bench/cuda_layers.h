@@ -33,8 +33,8 @@ struct LayerCase {
   double bytes() const;
 };
 
-/// All layers at `size`, an operation at a time. The first layer's input gradient, which nobody asks for, is
-/// left out.
+/// All layers at `size`, an operation at a time. Left out: the first layer's input gradient, which nobody
+/// asks for, and the upsampler's bias, which cuDNN cannot add.
 std::vector<LayerCase> layer_cases(const LayerSize& size, cuda::Precision precision, const std::string& what);
 
 /// A case with numbers in the device's memory.
