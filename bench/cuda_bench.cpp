@@ -81,29 +81,21 @@ std::vector<LayerCase> all_cases(const std::string& filter) {
   return cases;
 }
 
-CudnnBest best_in_storage(LayerRun& run, const LayerCase& c, const Cudnn& cudnn, const CudaTimer& timer,
-                          double seconds) {
-  const auto with_result = [&](DType type) {
-    return cudnn.best(run.problem(type), run.operands(type), timer, seconds, tolerance(c.precision),
-                      [&] { return run.difference(); });
-  };
-  const DType storage = cuda::storage(c.precision);
-  CudnnBest best = with_result(storage);
-  if (c.op != cuda::ConvOp::grad_weight || storage == DType::f32) return best;
-  // A weight gradient is float32 in ours; cuDNN may write either.
-  const CudnnBest wide = with_result(DType::f32);
-  return best.name.empty() || (!wide.name.empty() && wide.cold.ms < best.cold.ms) ? wide : best;
+CudnnBest best_of(LayerRun& run, const LayerCase& c, const Cudnn& cudnn, const CudaTimer& timer,
+                  double seconds) {
+  return cudnn.best(run.problem(), run.operands(), timer, seconds, tolerance(c.precision),
+                    [&] { return run.difference(); });
 }
 
 // If cuDNN cannot do all of it, then the convolution alone, checked against ours alone; its name says so.
 CudnnBest cudnn_best(LayerRun& run, const LayerCase& c, const Cudnn& cudnn, const CudaTimer& timer,
                      double seconds) {
-  const CudnnBest whole = best_in_storage(run, c, cudnn, timer, seconds);
-  if (!whole.name.empty() || (!c.bias && c.leak == 1 && c.added.empty())) return whole;
+  const CudnnBest whole = best_of(run, c, cudnn, timer, seconds);
+  if (!whole.name.empty() || !run.problem().has_epilogue()) return whole;
   LayerCase bare = c;
   bare.bias = false, bare.leak = 1, bare.added.clear();
   LayerRun bare_run(bare);
-  CudnnBest best = best_in_storage(bare_run, bare, cudnn, timer, seconds);
+  CudnnBest best = best_of(bare_run, bare, cudnn, timer, seconds);
   if (!best.name.empty()) best.name += ", and nothing of what follows the convolution";
   best.tried += whole.tried, best.wrong += whole.wrong;
   return best;

@@ -225,7 +225,7 @@ const char* LayerRun::kernel() const {
   return kNames[static_cast<int>(cuda::conv2d_kernel(layer_.op, layer_.dims, layer_.types, device()))];
 }
 
-CudnnProblem LayerRun::problem(DType result_type) const {
+CudnnProblem LayerRun::problem() const {
   const cuda::ConvDims& d = layer_.dims;
   CudnnProblem p;
   p.op = layer_.op;
@@ -235,21 +235,19 @@ CudnnProblem LayerRun::problem(DType result_type) const {
   p.kh = static_cast<int>(d.kh), p.kw = static_cast<int>(d.kw), p.stride = static_cast<int>(d.stride);
   p.pad = static_cast<int>(d.pad_h), p.groups = static_cast<int>(d.groups);
   p.type = cudnn_type(cuda::storage(layer_.precision));
-  p.result_type = cudnn_type(result_type);
   p.tensor_cores = layer_.precision != Precision::fp32;
   p.bias = layer_.bias, p.leak = layer_.leak, p.added = !layer_.added.empty();
   return p;
 }
 
-CudnnOperands LayerRun::operands(DType result_type) {
+CudnnOperands LayerRun::operands() {
+  const DType storage = cuda::storage(layer_.precision);
   Shape shape = result().shape();
   if (layer_.op == ConvOp::grad_input) shape.h += more(), shape.w += more();
-  reference_ = Tensor(shape, result_type, Device::cuda);
-  if (problem(result_type).has_epilogue()) raw_ = Tensor(shape, result_type, Device::cuda);
-  if (ours_.empty()) {
-    run();
-    ours_ = sampled_rows(result(), result().shape().h, result().shape().w);
-  }
+  reference_ = Tensor(shape, storage, Device::cuda);
+  if (problem().has_epilogue()) raw_ = Tensor(shape, storage, Device::cuda);
+  run();
+  ours_ = sampled_rows(result(), result().shape().h, result().shape().w);
   const auto at = [](const Tensor& t) { return t ? const_cast<void*>(t.address()) : nullptr; };
   CudnnOperands o;
   o.x = at(layer_.op == ConvOp::grad_input ? reference_ : reference_x_);

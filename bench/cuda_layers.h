@@ -49,10 +49,11 @@ class LayerRun {
   void pack();
   const char* kernel() const;
 
-  /// The same for cuDNN, its result stored as `result_type`.
-  CudnnProblem problem(DType result_type) const;
-  /// Its tensors: values as ours, the image of the first and last layer stored as all others.
-  CudnnOperands operands(DType result_type);
+  /// The same for cuDNN.
+  CudnnProblem problem() const;
+  /// Its tensors: values as ours, the image of the first and last layer stored as all others. So is a weight
+  /// gradient, which is float32 in ours: cuDNN has no engine that reads 16 bits and writes 32.
+  CudnnOperands operands();
   /// Largest difference between cuDNN's result and ours in up to 256 rows, relative to the largest value.
   double difference();
 

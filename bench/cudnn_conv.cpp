@@ -102,7 +102,7 @@ CudnnBest Cudnn::best(const CudnnProblem& problem, const CudnnOperands& operands
   for (const auto& [ms, c] : timed) {
     if (measured == 3) break;
     const size_t bytes =
-        static_cast<size_t>(problem.result_size()) * (problem.result_type == CUDNN_DATA_FLOAT ? 4 : 2);
+        static_cast<size_t>(problem.result_size()) * (problem.type == CUDNN_DATA_FLOAT ? 4 : 2);
     gpu::check(cudaMemsetAsync(operands.result(problem.op), 0xff, bytes, stream_),
                "forgetting a result");  // NaN
     c.run(workspace_.get());

@@ -107,8 +107,8 @@ struct Graph {
   Graph(const CudnnProblem& p, const CudnnOperands& operands, GraphPart part, cudnnHandle_t handle)
       : problem_(p), operands_(operands) {
     const CudnnDescriptor raw = part == GraphPart::all && p.has_epilogue() ? between()
-                                : p.has_epilogue() ? bound(kRaw, operands.raw, p.result_type)
-                                                   : result();
+                                : p.has_epilogue()                         ? bound(kRaw, operands.raw, p.type)
+                                                                           : result();
     if (part != GraphPart::epilogue) add_convolution(raw);
     if (part != GraphPart::convolution && p.has_epilogue()) add_epilogue(raw);
     graph.set_descriptors(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations_);
@@ -134,7 +134,7 @@ struct Graph {
   CudnnDescriptor between() { return shaped(kBetween + between_++, CUDNN_DATA_FLOAT, true); }
   CudnnDescriptor result() {
     const int64_t id = problem_.op == ConvOp::conv2d ? kY : problem_.op == ConvOp::grad_input ? kX : kW;
-    return bound(id, operands_.result(problem_.op), problem_.result_type);
+    return bound(id, operands_.result(problem_.op), problem_.type);
   }
 
   void add_convolution(const CudnnDescriptor& written) {

@@ -20,9 +20,8 @@ struct CudnnProblem {
   cuda::ConvOp op = cuda::ConvOp::conv2d;
   int n = 0, h = 0, w = 0, c = 0, oh = 0, ow = 0, o = 0;
   int kh = 0, kw = 0, stride = 1, pad = 0, groups = 1;
-  cudnnDataType_t type = CUDNN_DATA_FLOAT;         ///< of what is read
-  cudnnDataType_t result_type = CUDNN_DATA_FLOAT;  ///< of what is written
-  bool tensor_cores = true;                        ///< false: only what multiplies in float32
+  cudnnDataType_t type = CUDNN_DATA_FLOAT;  ///< of all tensors
+  bool tensor_cores = true;                 ///< false: only what multiplies in float32
   bool bias = false, added = false;
   float leak = 1;
 
@@ -37,8 +36,8 @@ struct CudnnProblem {
 /// In the device's memory. One of x, w, y is the result: y of conv2d, x of grad_input, w of grad_weight.
 struct CudnnOperands {
   void *x = nullptr, *w = nullptr, *y = nullptr;
-  const void *bias = nullptr, *added = nullptr;  ///< both stored as the problem's type
-  void* raw = nullptr;                           ///< the result before an epilogue of its own
+  const void *bias = nullptr, *added = nullptr;
+  void* raw = nullptr;  ///< the result before an epilogue of its own
 
   void* result(cuda::ConvOp op) const {
     return op == cuda::ConvOp::conv2d ? y : op == cuda::ConvOp::grad_input ? x : w;
