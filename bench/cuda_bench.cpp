@@ -182,7 +182,8 @@ int run(const Options& o) {
       "\nA time is the median of single runs after the second-level cache was filled with other data; warm: "
       "20 in a row.\n"
       "Roof: the larger of the multiply-adds at cuBLAS' rate and of all tensors once at the copy's.\n"
-      "The upsampler is without its bias, which cuDNN cannot add to one channel, on both sides.\n\n");
+      "The upsampler is without its bias, which cuDNN cannot add to one channel, on both sides.\n"
+      "cuDNN's tensors are NHWC, in fp32 too, where it may be faster with NCHW.\n\n");
   print_heading();
   result["layers"] = ordered_json::array();
   size_t done = 0;
