@@ -180,7 +180,7 @@ int run(const Options& o) {
   for (const Precision p : kPrecisions) std::printf(" %s %.0f", name_of(p), roof.tflops.at(p));
   std::printf(
       "\nA time is the median of single runs after the second-level cache was filled with other data; warm: "
-      "20 in a row.\n"
+      "20 in a row, 3 of more than 5 ms.\n"
       "Roof: the larger of the multiply-adds at cuBLAS' rate and of all tensors once at the copy's.\n"
       "The upsampler is without its bias, which cuDNN cannot add to one channel, on both sides.\n"
       "cuDNN's tensors are NHWC, in fp32 too, where it may be faster with NCHW.\n\n");

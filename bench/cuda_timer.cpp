@@ -12,6 +12,9 @@ using gpu::check;
 
 constexpr int kLeastRepetitions = 5, kMostRepetitions = 200;
 constexpr int kInARow = 20;  // runs of one warm repetition
+// A run that takes this long hides its launches by itself: a few in a row do, and do not take seconds.
+constexpr double kLongMs = 5;
+constexpr int kLongInARow = 3;
 
 std::shared_ptr<CUevent_st> make_event() {
   cudaEvent_t event = nullptr;
@@ -72,12 +75,13 @@ Timing CudaTimer::cold(const std::function<void()>& run, double seconds) const {
 
 Timing CudaTimer::warm(const std::function<void()>& run, double seconds) const {
   run();
-  const double one = between(run, kInARow);
-  std::vector<double> ms(static_cast<size_t>(repetitions(seconds, one * kInARow)));
+  const double one = between(run, 1);
+  const int in_a_row = one > kLongMs ? kLongInARow : kInARow;
+  std::vector<double> ms(static_cast<size_t>(repetitions(seconds, one * in_a_row)));
   for (double& m : ms) {
     for (int i = 0; i < 4; ++i) fill_cache();  // time for the host to be ahead
     run();
-    m = between(run, kInARow);
+    m = between(run, in_a_row);
   }
   return summary(ms);
 }

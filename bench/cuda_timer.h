@@ -23,8 +23,8 @@ class CudaTimer {
   /// One run at a time, each after other data has filled the second-level cache: inputs come from memory.
   /// Repeats for about `seconds` of the device's time, 5 times at least and 200 at most.
   Timing cold(const std::function<void()>& run, double seconds = 0.02) const;
-  /// Many runs in a row, inputs wherever the run before left them. Launches are ahead of the device as long
-  /// as they take less time than the work.
+  /// 20 runs in a row, 3 if one takes more than 5 ms; inputs wherever the run before left them. Launches are
+  /// ahead of the device as long as they take less time than the work.
   Timing warm(const std::function<void()>& run, double seconds = 0.02) const;
   /// One cold run, for a first opinion.
   double once(const std::function<void()>& run) const;
