@@ -94,13 +94,25 @@ int run(const Options& o) {
   ordered_json result{{"commit", o.commit}, {"machine", cuda_machine()}};
   result["network"] = ordered_json::array();
   result["training"] = ordered_json::array();
-  std::printf(
-      "%s, commit %s\n\n| network | precision | tile | ms per 2^20 pixels | with copies "
-      "|\n|---|---|---|---|---|\n",
-      result["machine"]["device"].get<std::string>().c_str(), o.commit.c_str());
+  std::printf("%s, commit %s\n", result["machine"]["device"].get<std::string>().c_str(), o.commit.c_str());
   const auto keep = [&] {
     if (!o.json.empty()) write_file(o.json, result.dump(1) + "\n");
   };
+  // First, since a run may be cut off: few figures, and soon measured.
+  std::printf("\n| training step, %ld x %ldx%ld | precision | ms | lowest |\n|---|---|---|---|\n",
+              static_cast<long>(kBatch), static_cast<long>(kPatch), static_cast<long>(kPatch));
+  for (const int factor : {2, 3, 4})
+    for (const Precision p : kPrecisions) {
+      cuda::set_precision(p);
+      const ordered_json& row = result["training"].emplace_back(training_step(factor));
+      std::printf("| x%d | %s | %.2f | %.2f |\n", factor, name_of(p), row["ms"].get<double>(),
+                  row["lowest_ms"].get<double>());
+      std::fflush(stdout);
+      keep();
+    }
+  std::printf(
+      "\n| network | precision | tile | ms per 2^20 pixels | with copies "
+      "|\n|---|---|---|---|---|\n");
   for (const int factor : {2, 3, 4}) {
     Model model({.factor = factor, .crop_begin = 9 - factor}, 1);
     model.to(Device::cuda);
@@ -115,17 +127,6 @@ int run(const Options& o) {
         keep();
       }
   }
-  std::printf("\n| training step, %ld x %ldx%ld | precision | ms | lowest |\n|---|---|---|---|\n",
-              static_cast<long>(kBatch), static_cast<long>(kPatch), static_cast<long>(kPatch));
-  for (const int factor : {2, 3, 4})
-    for (const Precision p : kPrecisions) {
-      cuda::set_precision(p);
-      const ordered_json& row = result["training"].emplace_back(training_step(factor));
-      std::printf("| x%d | %s | %.2f | %.2f |\n", factor, name_of(p), row["ms"].get<double>(),
-                  row["lowest_ms"].get<double>());
-      std::fflush(stdout);
-      keep();
-    }
   result["machine_at_the_end"] = cuda_machine();
   keep();
   return 0;
