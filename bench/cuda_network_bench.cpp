@@ -111,8 +111,8 @@ int run(const Options& o) {
       keep();
     }
   std::printf(
-      "\n| network | precision | tile | ms per 2^20 pixels | with copies "
-      "|\n|---|---|---|---|---|\n");
+      "\n| network | precision | tile | ms per 2^20 pixels | launched one by one | with copies "
+      "|\n|---|---|---|---|---|---|\n");
   for (const int factor : {2, 3, 4}) {
     Model model({.factor = factor, .crop_begin = 9 - factor}, 1);
     model.to(Device::cuda);
