@@ -6,9 +6,11 @@
 --ours is what cuda_network_bench wrote; its figures then stand in the same tables. Times are medians by the device's clock,
 many calls in a row. A variant that fails or for which no time is left is named with the reason. "sub-pixel" computes the
 upsampler as the 9x9 convolution to four phases that it equals; "graph" replays a CUDA graph. Weights are random.
+Every row is written as soon as it is measured: what was measured before a cut is there.
 """
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -26,8 +28,9 @@ FORWARD = {
     "tf32 channels_last": ("tf32", False, "eager"),
     "fp32 channels_last sub-pixel graph": ("fp32", True, "graph"),
     "fp32": ("fp32", False, "contiguous"),
-    "fp16 channels_last sub-pixel max-autotune": ("fp16", True, "max-autotune"),
 }
+# By itself at the end: nothing bounds how long it takes.
+AUTOTUNED = {"fp16 channels_last sub-pixel max-autotune": ("fp16", True, "max-autotune")}
 TRAINING = {
     "bf16 autocast channels_last sub-pixel graph": ("bf16", True, "graph"),
     "tf32 channels_last sub-pixel graph": ("tf32", True, "graph"),
@@ -94,6 +97,14 @@ def milliseconds(torch, work, seconds=0.6):
     return statistics.median(times), len(times)
 
 
+def compiled(torch, model, how):
+    if how == "compile":
+        return torch.compile(model)
+    if how == "max-autotune":
+        return torch.compile(model, mode="max-autotune")
+    return model
+
+
 def set_tf32(torch, on):
     torch.backends.cuda.matmul.allow_tf32 = on
     torch.backends.cudnn.allow_tf32 = on
@@ -105,11 +116,7 @@ def forward(torch, kind, sub_pixel, how):
     layout = torch.contiguous_format if how == "contiguous" else torch.channels_last
     model = build(torch, sub_pixel).cuda().to(dtype).to(memory_format=layout).eval()
     x = torch.randn(1, 1, TILE, TILE, device="cuda", dtype=dtype).contiguous(memory_format=layout)
-    f = model
-    if how == "compile":
-        f = torch.compile(model)
-    elif how == "max-autotune":
-        f = torch.compile(model, mode="max-autotune")
+    f = compiled(torch, model, how)
     with torch.no_grad():
         work = recorded(torch, lambda: f(x)) if how == "graph" else lambda: f(x)
         ms, n = milliseconds(torch, work)
@@ -122,7 +129,7 @@ def training(torch, kind, sub_pixel, how):
     x = torch.randn(BATCH, 1, PATCH, PATCH, device="cuda").contiguous(memory_format=torch.channels_last)
     y = torch.randn(BATCH, 1, 2 * PATCH, 2 * PATCH, device="cuda")
     adam = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True, capturable=how == "graph")
-    f = torch.compile(model) if how == "compile" else model
+    f = compiled(torch, model, how)
 
     def step():
         adam.zero_grad(set_to_none=True)
@@ -135,21 +142,18 @@ def training(torch, kind, sub_pixel, how):
     return {"ms": ms, "repetitions": n}
 
 
-def measure(torch, what, variants, end):
-    rows = []
-    for name, variant in variants.items():
-        row = {"name": name}
-        if time.perf_counter() > end:
-            row["error"] = "no time was left"
-        else:
-            try:
-                row.update(what(torch, *variant))
-            except Exception as e:  # whatever PyTorch cannot do here is a row of the table
-                row["error"] = (str(e).strip() or type(e).__name__).splitlines()[0][:120]
-            torch.cuda.empty_cache()
-        rows.append(row)
-        print(f"{what.__name__}: {row}", file=sys.stderr, flush=True)
-    return rows
+def measured(torch, what, name, variant, end):
+    row = {"name": name}
+    if time.perf_counter() > end:
+        row["error"] = "no time was left"
+        return row
+    print(f"{what.__name__}: {name}", file=sys.stderr, flush=True)
+    try:
+        row.update(what(torch, *variant))
+    except Exception as e:  # whatever PyTorch cannot do here is a row of the table
+        row["error"] = (str(e).strip() or type(e).__name__).splitlines()[0][:120]
+    torch.cuda.empty_cache()
+    return row
 
 
 def ours(path):
@@ -164,14 +168,20 @@ def ours(path):
     return tiles, steps
 
 
-def table(title, key, mine, theirs):
-    best = min((r[key] for r in mine if key in r), default=None)
-    print(f"\n| {title} | ms | / our best |\n|---|---|---|")
-    for r in mine + theirs:
-        if key in r:
-            print(f"| {r['name']} | {r[key]:.2f} | {f'{r[key] / best:.2f}' if best else ''} |")
-        else:
-            print(f"| {r['name']} | | {r['error']} |")
+def save(result, path):
+    if not path:
+        return
+    with open(path + ".part", "w") as f:
+        json.dump(result, f, indent=1)
+        f.write("\n")
+    os.replace(path + ".part", path)
+
+
+def print_row(r, key, best):
+    if key in r:
+        print(f"| {r['name']} | {r[key]:.2f} | {f'{r[key] / best:.2f}' if best else ''} |", flush=True)
+    else:
+        print(f"| {r['name']} | | {r['error']} |", flush=True)
 
 
 def main():
@@ -190,18 +200,26 @@ def main():
     torch.backends.cudnn.benchmark = True
     start = time.perf_counter()
     tiles, steps = ours(args.ours)
-    # Training gets what the tiles leave, half the time at least.
     result = {"commit": args.commit, "torch": torch.__version__, "cudnn": torch.backends.cudnn.version(),
-              "device": torch.cuda.get_device_name()}
-    result["network"] = measure(torch, forward, FORWARD, start + args.seconds / 2)
-    result["training"] = measure(torch, training, TRAINING, start + args.seconds)
-    if args.json:
-        with open(args.json, "w") as f:
-            json.dump(result, f, indent=1)
-            f.write("\n")
+              "device": torch.cuda.get_device_name(), "network": [], "training": []}
     print(f"PyTorch {result['torch']}, cuDNN {result['cudnn']}, {result['device']}")
-    table(f"network x2, {TILE}x{TILE}, a low-resolution megapixel", "ms_per_megapixel", tiles, result["network"])
-    table(f"training step x2, {BATCH} x {PATCH}x{PATCH}", "ms", steps, result["training"])
+
+    def measure(part, title, key, mine, what, variants, seconds):
+        best = min((r[key] for r in mine), default=None)
+        print(f"\n| {title} | ms | / our best |\n|---|---|---|")
+        for row in mine:
+            print_row(row, key, best)
+        for name, variant in variants.items():
+            row = measured(torch, what, name, variant, start + seconds)
+            print_row(row, key, best)
+            result[part].append(row)
+            save(result, args.json)
+
+    network = f"network x2, {TILE}x{TILE}, a low-resolution megapixel"
+    # Training gets what the tiles leave, half the time at least.
+    measure("network", network, "ms_per_megapixel", tiles, forward, FORWARD, args.seconds / 2)
+    measure("training", f"training step x2, {BATCH} x {PATCH}x{PATCH}", "ms", steps, training, TRAINING, args.seconds)
+    measure("network", network, "ms_per_megapixel", tiles, forward, AUTOTUNED, args.seconds)
 
 
 if __name__ == "__main__":
