@@ -98,10 +98,11 @@ def milliseconds(torch, work, seconds=0.6):
 
 
 def compiled(torch, model, how):
+    """For the one shape that follows: PyTorch makes code for any shape once it has seen a second one."""
     if how == "compile":
-        return torch.compile(model)
+        return torch.compile(model, dynamic=False)
     if how == "max-autotune":
-        return torch.compile(model, mode="max-autotune")
+        return torch.compile(model, dynamic=False, mode="max-autotune")
     return model
 
 
@@ -149,6 +150,7 @@ def measured(torch, what, name, variant, end):
         return row
     print(f"{what.__name__}: {name}", file=sys.stderr, flush=True)
     try:
+        torch.compiler.reset()  # beyond a number of compiled shapes, nothing is compiled any more
         row.update(what(torch, *variant))
     except Exception as e:  # whatever PyTorch cannot do here is a row of the table
         row["error"] = (str(e).strip() or type(e).__name__).splitlines()[0][:120]
