@@ -36,6 +36,8 @@ for part in $parts; do
 done
 [[ $most_seconds =~ ^[0-9]+$ ]] || { echo "gpu_check.sh: error: SR_SECONDS is '$most_seconds'; want a number" >&2; exit 2; }
 [ -x "$bin/cuda_network_bench" ] || fail "$bin/cuda_network_bench is not there; build it where nvcc is, or unpack an archive of gpu_bundle.sh"
+bin=$(cd "$bin" && pwd)
+export PATH=$bin:$PATH  # where tests look for the programs that they run
 work=$(mktemp -d) || fail "no folder for temporary files"
 trap 'rm -rf "$work"' EXIT
 machine=$("$bin/cuda_network_bench" --machine 2>"$work/machine.err") ||
