@@ -27,7 +27,8 @@ for source in tests/cuda_*_test.cpp; do
   name=$(basename "$source" .cpp)
   [[ $name == cuda_emulation* ]] || tests+=("$name")
 done
-programs=(eval_superres_net score_superres_net train_superres_net make_scene cuda_network_bench)
+# cuda_programs_test runs all but the last.
+programs=(eval_superres_net score_superres_net create_training_dataset train_superres_net make_scene cuda_network_bench)
 
 launcher=()
 command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
