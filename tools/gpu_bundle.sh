@@ -76,6 +76,14 @@ done
 
 cp -r pretrained "$stage/"
 [ -z "$images" ] || find "$images" -maxdepth 1 -type f -exec cp -t "$stage/images" {} +
+# What cuda_golden_test reads of the data beside the project.
+shared=${IDN_SHARED:-$root/../shared}
+for factor in 2 3 4; do
+  for file in golden/idn_x$factor/{lr,sr,bicubic}.f32 reference/idn_caffe/IDN_x$factor.caffemodel; do
+    [ -f "$shared/$file" ] || { echo "gpu_bundle.sh: no $shared/$file: cuda_golden_test will be skipped" >&2; continue; }
+    install -m 644 -D "$shared/$file" "$stage/shared/$file"
+  done
+done
 cp bench/cuda_peers.py "$stage/bench/"
 install -m 755 tools/gpu_check.sh "$stage/"
 printf '%s\n' "${tests[@]}" >"$stage/tests.txt"

@@ -4,7 +4,7 @@
 #   gpu_check.sh [OUTPUT_FOLDER]
 # Writes gpu_check.json, gpu_check.md and gpu_check.log into OUTPUT_FOLDER (default: $OUT, else ./gpu_check). Fails if a test
 # failed or was not there, if the sanitizer found an error, or if a precision is further from the processor than it may be.
-# What is not there (compute-sanitizer, PyTorch, cuDNN) is said and does not count as a failure.
+# What is not there (compute-sanitizer, PyTorch, cuDNN, the data of a test) is said and does not count as a failure.
 #   SR_PARTS    some of "tests sanitizer precision scene network peers layers" (default: all)
 #   SR_SECONDS  what all of it may take (default: 460); the layers get what the others leave
 #   SR_IMAGES   folder of ground-truth images, SR_BIN of programs, instead of those beside this script
@@ -13,6 +13,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [ -f "$here/tests.txt" ]; then
   root=$here bin=$here/bin images=$here/images
+  [ ! -d "$here/shared" ] || export IDN_SHARED=$here/shared
   mapfile -t tests <"$here/tests.txt"
   commit=$(cat "$here/commit.txt")
 else
@@ -78,12 +79,17 @@ run_test() {
   if [ $status -eq 127 ]; then state="not built"
   elif cut_off $status; then state="cut off after $box s"
   elif [ $status -ne 0 ]; then state=failed
-  elif [ "${passed:-0}" -eq 0 ]; then state="ran nothing"
-  else state=passed; fi
-  printf '{"name": "%s", "state": "%s", "passed": %d, "failed": %d, "skipped": %d, "seconds": %d}\n' \
-    "$name" "$state" "${passed:-0}" "${failed:-0}" "${skipped:-0}" $((SECONDS - start)) >"$work/$name.test"
+  elif [ "${passed:-0}" -gt 0 ]; then state=passed
+  elif [ "${skipped:-0}" -gt 0 ]; then state="skipped: $(grep -m 1 -A 1 ': Skipped$' "$work/$name.out" | tail -n 1)"
+  else state="ran nothing"; fi
+  printf '{"name": "%s", "state": %s, "passed": %d, "failed": %d, "skipped": %d, "seconds": %d}\n' \
+    "$name" "$(quoted "$state")" "${passed:-0}" "${failed:-0}" "${skipped:-0}" $((SECONDS - start)) >"$work/$name.test"
   echo "| $name | $state | ${passed:-0} | ${failed:-0} | ${skipped:-0} | $((SECONDS - start)) |" >"$work/$name.row"
-  [ "$state" = passed ] || echo "$name: $state" >>"$work/failed_tests"
+  case $state in
+    passed) ;;
+    skipped:*) say "$name: $state" ;;
+    *) echo "$name: $state" >>"$work/failed_tests" ;;
+  esac
 }
 
 device_tests() {
@@ -260,7 +266,7 @@ layers() {
 device=$(sed -n 's/^ *"device": "\(.*\)",*$/\1/p' <<<"$machine")
 say "$device, commit $commit"
 : >"$work/table"
-wanted tests && { device_tests; say "tests: ${#tests[@]} programs, ${#failures[@]} not passed"; }
+wanted tests && { device_tests; say "tests: ${#tests[@]} programs, ${#failures[@]} failed"; }
 wanted sanitizer && { sanitizer_checks; say "compute-sanitizer: done"; }
 wanted precision && { precision_table; say "precisions: done"; }
 wanted scene && { scene; say "scene: done"; }
