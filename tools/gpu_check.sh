@@ -73,12 +73,14 @@ run_test() {
     echo "there is no $bin/$name" >"$work/$name.out"
     status=127
   fi
+  # A program that finds no GPU skips its tests, and GoogleTest then counts them as passed.
   passed=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
   failed=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
   skipped=$(sed -n 's/^\[  SKIPPED \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
   if [ $status -eq 127 ]; then state="not built"
   elif cut_off $status; then state="cut off after $box s"
   elif [ $status -ne 0 ]; then state=failed
+  elif grep -q 'needs a GPU' "$work/$name.out"; then state="ran nothing: no GPU was found"
   elif [ "${passed:-0}" -gt 0 ]; then state=passed
   elif [ "${skipped:-0}" -gt 0 ]; then state="skipped: $(grep -m 1 -A 1 ': Skipped$' "$work/$name.out" | tail -n 1)"
   else state="ran nothing"; fi
@@ -115,7 +117,7 @@ sanitized=(cuda_tensor_core_test: cuda_reduce_test: cuda_pointwise_test: cuda_ad
 run_sanitizer() {
   local tool=$1 name=$2 filter=$3 box=$4 status=0 state log=$1.$2
   boxed "$box" "$log" "$sanitizer" --tool "$tool" --error-exitcode 86 "$bin/$name" --gtest_filter="${filter:-*}" || status=$?
-  if grep -qiE 'device not supported|unable to find|internal sanitizer error' "$work/$log.out"; then state="cannot be used here"
+  if grep -qiE 'device not supported|unable to find|internal sanitizer error|needs a GPU' "$work/$log.out"; then state="cannot be used here"
   elif [ $status -eq 86 ] || grep '^=========' "$work/$log.out" | grep -qvE 'COMPUTE-SANITIZER|SUMMARY: 0 |0 hazards|^========= *$'; then state="found errors"
   elif cut_off $status; then state="cut off after $box s, nothing found until then"
   elif [ $status -ne 0 ]; then state="the test failed"
