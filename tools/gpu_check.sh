@@ -125,10 +125,11 @@ run_sanitizer() {
   elif [ $status -eq 86 ] || reports_errors "$work/$log.out"; then state="found errors"
   elif cut_off $status; then state="cut off after $box s, nothing found until then"
   elif [ $status -ne 0 ]; then state="the test failed"
+  elif ! grep -qE '^\[  PASSED  \] [1-9]' "$work/$log.out"; then state="ran nothing"
   else state=clean; fi
   printf '{"tool": "%s", "test": "%s", "state": "%s"}\n' "$tool" "$name" "$state" >"$work/$log.sanitizer"
   echo "| $tool | $name | $state |" >"$work/$log.sanitizer_row"
-  [[ $state == "found errors" || $state == "the test failed" ]] && echo "compute-sanitizer $tool, $name: $state" >>"$work/failed_sanitizer"
+  [[ $state == "found errors" || $state == "the test failed" || $state == "ran nothing" ]] && echo "compute-sanitizer $tool, $name: $state" >>"$work/failed_sanitizer"
 }
 
 sanitizer_checks() {
