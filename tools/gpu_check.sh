@@ -223,7 +223,13 @@ network() {
 
 peers() {
   local box status=0 ours=()
-  if ! boxed 30 torch python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+  box=$(at_most 90)
+  boxed "$box" torch python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || status=$?
+  if cut_off $status; then
+    say "PyTorch was not loaded within $box s"
+    echo "PyTorch was not loaded within $box s." | section "PyTorch"
+    return
+  elif [ $status -ne 0 ]; then
     say "no PyTorch with a GPU here"
     echo "PyTorch with CUDA is not on this machine." | section "PyTorch"
     return
@@ -273,6 +279,10 @@ layers() {
 
 # ---- All of it ----
 
+if wanted peers; then  # from a cold disk it is slow to load: meanwhile. Disowned, so that no part waits for it.
+  timeout -k 5 120 python3 -c 'import torch' >/dev/null 2>&1 </dev/null &
+  disown
+fi
 device=$(sed -n 's/^ *"device": "\(.*\)",*$/\1/p' <<<"$machine")
 say "$device, commit $commit"
 : >"$work/table"
