@@ -216,7 +216,7 @@ network() {
   local box status=0
   box=$(at_most 70)
   boxed "$box" network "$bin/cuda_network_bench" --commit "$commit" --json "$work/network.json" || status=$?
-  if cut_off $status; then echo "cut off after $box s" >>"$work/network.out"
+  if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/network.out"
   elif [ $status -ne 0 ]; then failures+=("cuda_network_bench: $(tail -n 1 "$work/network.out")"); fi
   section "The network, x2 to x4" <"$work/network.out"
 }
@@ -239,8 +239,8 @@ peers() {
   # What PyTorch says on the way, long lists of kernels among it, is not for the table.
   timeout -k 5 "$box" python3 "$root/bench/cuda_peers.py" "${ours[@]}" --commit "$commit" --json "$work/peers.json" \
     --seconds $((box * 4 / 5)) >"$work/peers.out" 2>"$work/peers_errors.out" </dev/null || status=$?
-  if cut_off $status; then echo "cut off after $box s" >>"$work/peers.out"
-  elif [ $status -ne 0 ]; then echo "failed: $(tail -n 1 "$work/peers_errors.out")" >>"$work/peers.out"; fi
+  if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/peers.out"
+  elif [ $status -ne 0 ]; then printf '\nfailed: %s\n' "$(tail -n 1 "$work/peers_errors.out")" >>"$work/peers.out"; fi
   section "PyTorch" <"$work/peers.out"
 }
 
@@ -272,7 +272,7 @@ layers() {
   box=$(left)
   [ "$box" -ge 40 ] || { say "layers not measured: no time was left"; return; }
   LD_LIBRARY_PATH=$path boxed "$box" layers "$bin/cuda_bench" --commit "$commit" --json "$work/layers.json" --seconds $((box - 25)) || status=$?
-  if cut_off $status; then echo "cut off after $box s" >>"$work/layers.out"
+  if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/layers.out"
   elif [ $status -ne 0 ]; then failures+=("cuda_bench: $(tail -n 1 "$work/layers.out")"); fi
   section "Layers beside cuDNN" <"$work/layers.out"
 }
