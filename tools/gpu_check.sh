@@ -321,6 +321,10 @@ value() { if [ -s "$1" ]; then cat "$1"; else echo null; fi; }
   if [ ${#failures[@]} -eq 0 ]; then echo "Nothing failed."; else printf 'Failed:\n\n'; printf '* %s\n' "${failures[@]}"; fi
   cat "$work/table"
 } >"$out/gpu_check.md"
-for log in "$work"/*.out; do printf '\n==== %s\n' "$(basename "$log" .out)"; tail -c 200000 "$log"; done >"$out/gpu_check.log"
+for log in "$work"/*.out; do
+  [ -f "$log" ] || continue  # none, if there was no time for any part
+  printf '\n==== %s\n' "$(basename "$log" .out)"
+  tail -c 200000 "$log"
+done >"$out/gpu_check.log"
 say "wrote $out/gpu_check.json, gpu_check.md, gpu_check.log"
 [ ${#failures[@]} -eq 0 ] || { printf 'failed: %s\n' "${failures[@]}" >&2; exit 1; }
