@@ -64,7 +64,7 @@ double Cudnn::once(const CudnnCandidate& candidate, const CudaTimer& timer) cons
 }
 
 std::vector<CudnnCandidate> Cudnn::candidates(const CudnnProblem& problem, const CudnnOperands& operands,
-                                              const CudaTimer& timer, double seconds) const {
+                                              const CudaTimer& timer, double seconds, bool& separate) const {
   std::vector<CudnnCandidate> whole = graph_candidates(problem, operands, GraphPart::all, handles_, seconds);
   std::vector<CudnnCandidate> parts =
       legacy_candidates(problem, operands, handles_[0], workspace_.get(), workspace_bytes_);
@@ -82,20 +82,21 @@ std::vector<CudnnCandidate> Cudnn::candidates(const CudnnProblem& problem, const
     const double ms = once(c, timer);
     if (ms < fastest) fastest = ms, epilogue = c;
   }
-  if (fastest < kNever)
+  separate = fastest < kNever;
+  if (separate)
     for (const CudnnCandidate& conv : parts) whole.push_back(joined(conv, epilogue));
   return whole;
 }
 
 CudnnBest Cudnn::best(const CudnnProblem& problem, const CudnnOperands& operands, const CudaTimer& timer,
                       double seconds, double tolerance, const std::function<double()>& difference) const {
+  CudnnBest best;
   std::vector<std::pair<double, CudnnCandidate>> timed;
-  for (const CudnnCandidate& c : candidates(problem, operands, timer, seconds)) {
+  for (const CudnnCandidate& c : candidates(problem, operands, timer, seconds, best.separate)) {
     const double ms = once(c, timer);
     if (ms < kNever) timed.emplace_back(ms, c);
   }
   std::sort(timed.begin(), timed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  CudnnBest best;
   best.tried = static_cast<int>(timed.size());
   // First opinions are rough: the three fastest that are right are measured well.
   int measured = 0;

@@ -17,6 +17,7 @@ struct CudnnBest {
   double difference = 0;  ///< of its result, as `difference` said
   int tried = 0;          ///< candidates that ran
   int wrong = 0;          ///< of the faster ones, those whose result was not right
+  bool separate = true;   ///< false: nothing ran the epilogue, so that lone convolutions were left out
 };
 
 /// cuDNN on the calling thread's device and a stream of it.
@@ -39,7 +40,7 @@ class Cudnn {
 
  private:
   std::vector<CudnnCandidate> candidates(const CudnnProblem& problem, const CudnnOperands& operands,
-                                         const CudaTimer& timer, double seconds) const;
+                                         const CudaTimer& timer, double seconds, bool& separate) const;
   double once(const CudnnCandidate& candidate, const CudaTimer& timer) const;
 
   cudaStream_t stream_;
