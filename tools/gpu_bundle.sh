@@ -27,7 +27,7 @@ for source in tests/cuda_*_test.cpp; do
   name=$(basename "$source" .cpp)
   [[ $name == cuda_emulation* ]] || tests+=("$name")
 done
-# cuda_programs_test runs all but the last.
+# cuda_programs_test runs all but cuda_network_bench.
 programs=(eval_superres_net score_superres_net create_training_dataset train_superres_net make_scene cuda_network_bench)
 
 launcher=()

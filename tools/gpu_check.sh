@@ -73,10 +73,10 @@ run_test() {
     echo "there is no $bin/$name" >"$work/$name.out"
     status=127
   fi
-  # A program that finds no GPU skips its tests, and GoogleTest then counts them as passed.
   passed=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
   failed=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
   skipped=$(sed -n 's/^\[  SKIPPED \] \([0-9]*\) test.*/\1/p' "$work/$name.out" | tail -n 1)
+  # A program that finds no GPU skips its tests, and GoogleTest then counts them as passed.
   if [ $status -eq 127 ]; then state="not built"
   elif cut_off $status; then state="cut off after $box s"
   elif [ $status -ne 0 ]; then state=failed
