@@ -240,7 +240,7 @@ peers() {
   timeout -k 5 "$box" python3 "$root/bench/cuda_peers.py" "${ours[@]}" --commit "$commit" --json "$work/peers.json" \
     --seconds $((box * 4 / 5)) >"$work/peers.out" 2>"$work/peers_errors.out" </dev/null || status=$?
   if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/peers.out"
-  elif [ $status -ne 0 ]; then printf '\nfailed: %s\n' "$(tail -n 1 "$work/peers_errors.out")" >>"$work/peers.out"; fi
+  elif [ $status -ne 0 ]; then failures+=("cuda_peers.py: $(tail -n 1 "$work/peers_errors.out")"); fi
   section "PyTorch" <"$work/peers.out"
 }
 
