@@ -184,6 +184,21 @@ TEST_F(TrainProgram, OptionsThatContradictTheDataAreRefusedWithTheReason) {
   EXPECT_FALSE(fs::exists(folder_ / "run/x2/report.html"));
 }
 
+TEST_F(TrainProgram, ARestoredNetworkIsTheCheckpointsAndAnotherIsRefused) {
+  ASSERT_EQ(train_into("run", {"--nepochs", "1", "--num_FB_layers", "1"}).status, 0);
+  const auto refused = [&](const char* option, const char* value, const std::string& text) {
+    expect_error(train_into("run", {"--nepochs", "2", "--restore", option, value}), 2, text);
+  };
+  refused("--num_FB_layers", "2", "trained with --num_FB_layers 1, not with --num_FB_layers 2");
+  refused("--compression_activation", "0",
+          "trained with --compression_activation 1, not with --compression_activation 0");
+  const ProgramRun run = train_into("run", {"--nepochs", "2", "--restore", "--compression_activation", "1"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(Model::load(newest("run"), 2).options().num_FB_layers, 1);
+  EXPECT_NE(text_of_file(folder_ / "run/x2/report.html").find("--num_FB_layers</th><td>1<"),
+            std::string::npos);
+}
+
 TEST_F(TrainProgram, ANetworkOfOtherDataIsNotRestored) {
   const ProgramRun bands = run_program(
       "create_training_dataset",

@@ -48,7 +48,9 @@ void add_network_options(CLI::App& app, Options& o) {
   app.add_option("--start_from", t.start_path,
                  "start from the weights of another network, of any factor (folder or checkpoint)")
       ->excludes(restore);
-  app.add_option("--num_FB_layers", t.num_FB_layers, "layers of the feature extraction")
+  app.add_option(
+         "--num_FB_layers", t.num_FB_layers,
+         "layers of the feature extraction (with --restore this and the next two are the checkpoint's)")
       ->capture_default_str();
   app.add_option("--num_Dist_blocks", t.num_Dist_blocks, "distillation blocks")->capture_default_str();
   app.add_option("--compression_activation", t.compression_activation,
@@ -133,6 +135,13 @@ std::vector<std::pair<std::string, std::string>> told(const CLI::App& app) {
   return all;
 }
 
+std::vector<std::string> given(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    if (option->count() > 0) names.push_back(option->get_name());
+  return names;
+}
+
 void print_step(const TrainingProgress& p) {
   std::printf("step %" PRId64 "  loss %.6f  gradient norm %.4g  rate %.3g\n", p.step, p.last.loss,
               p.last.gradient_norm, p.last.rate);
@@ -166,6 +175,7 @@ int run(Options& o, const CLI::App& app) {
   if (o.restore) t.restore_path = o.pretrained_path.empty() ? t.out_path : o.pretrained_path;
   t.trainer.device = o.common.target();
   t.told = told(app);
+  t.given = given(app);
   o.common.say(o.common.description());
   TrainingLine line;
   train(t, {.say = [&](const std::string& text) { o.common.say(text); },

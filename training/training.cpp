@@ -87,6 +87,23 @@ Model new_model(const TrainingOptions& o, const DatasetInfo& data, const Trainin
   return model;
 }
 
+// A restored training's own value holds; one that was given must be the same.
+template <class T>
+void settle(TrainingOptions& o, const char* name, T& option, const T& restored, const std::string& path) {
+  if (option != restored && std::ranges::find(o.given, name) != o.given.end())
+    throw Error(Error::Kind::usage, path, ": was trained with ", name, " ", restored, ", not with ", name,
+                " ", option, "; leave the option away, or train anew from these weights with --start_from");
+  option = restored;
+  for (auto& [told_name, value] : o.told)
+    if (told_name == name) value = std::to_string(restored);
+}
+
+void settle_network(TrainingOptions& o, const NetworkOptions& restored, const std::string& path) {
+  settle(o, "--num_FB_layers", o.num_FB_layers, restored.num_FB_layers, path);
+  settle(o, "--num_Dist_blocks", o.num_Dist_blocks, restored.num_Dist_blocks, path);
+  settle(o, "--compression_activation", o.compression_activation, restored.compression_activation, path);
+}
+
 Tensor difference(const Tensor& a, const Tensor& b) {
   Tensor d(a.shape());
   for (int64_t i = 0; i < d.shape().size(); ++i) d.data()[i] = a.data()[i] - b.data()[i];
@@ -169,6 +186,7 @@ class Training {
     std::string notes;
     Trainer trainer = Trainer::restore(path, o_.trainer, notes);
     check_against_data(trainer.model(), data_.info(), path);
+    settle_network(o_, trainer.model().options(), path);
     best_psnr_ = best_psnr_in(notes, best_psnr_);
     events_.say("restored " + path + ", " + std::to_string(trainer.steps()) + " steps");
     return trainer;
@@ -323,7 +341,7 @@ class Training {
     write_report(in_folder(o_, "report.html"), report);
   }
 
-  const TrainingOptions& o_;
+  TrainingOptions o_;
   const TrainingEvents& events_;
   Dataset data_;
   double best_psnr_ = -1;

@@ -31,6 +31,7 @@ struct TrainingOptions {
   int64_t num_validation_tiles = 20;
   int64_t num_img_viz = 2;  ///< validation tiles that are shown in logs and report
   std::vector<std::pair<std::string, std::string>> told;  ///< options as the user gave them, for the report
+  std::vector<std::string> given;  ///< names of those that were given: a restored training must agree
 };
 
 /// Where a training stands.
@@ -51,8 +52,8 @@ struct TrainingEvents {
 /// Trains until the epochs or the seconds are over, or `stop` says so; then the last state is saved. Same
 /// seed, data and options give the same checkpoints bit by bit, for any number of threads and with restores
 /// in between, unless max_seconds is given. Returns the newest checkpoint. Errors: those of Dataset,
-/// Trainer, EventLog; usage (options contradict the data set or the restored network; the output folder
-/// holds another training).
+/// Trainer, EventLog; usage (options contradict the data set, or given ones the restored network; the output
+/// folder holds another training).
 std::string train(const TrainingOptions& options, const TrainingEvents& events);
 
 }  // namespace sr
