@@ -199,6 +199,35 @@ TEST_F(TrainProgram, ARestoredNetworkIsTheCheckpointsAndAnotherIsRefused) {
             std::string::npos);
 }
 
+TEST_F(TrainProgram, ARestoredTrainingHasItsSizesOfBatchesAndPatchesAndOthersAreRefused) {
+  ASSERT_EQ(train_into("run", {"--nepochs", "1"}).status, 0);
+  const auto refused = [&](const std::string& option, const char* value, const std::string& text) {
+    std::vector<std::string> other = options("run", {"--nepochs", "2", "--restore"});
+    *(std::ranges::find(other, option) + 1) = value;
+    expect_error(run_program("train_superres_net", other), 2, text);
+  };
+  refused("--batch_size", "8", "trained with --batch_size 4, not with --batch_size 8");
+  refused("--patch_size", "8", "trained with --patch_size 12, not with --patch_size 8");
+  ASSERT_EQ(train_into("straight", {"--nepochs", "2"}).status, 0);
+  const ProgramRun bare = run_program(
+      "train_superres_net", {"--data_path", folder_ / "data", "--out_path", folder_ / "run", "--nepochs", "2",
+                             "--ema_decay", "0.9", "--num_validation_tiles", "2", "--restore"});
+  ASSERT_EQ(bare.status, 0) << bare.err;
+  EXPECT_EQ(text_of_file(newest("run")), text_of_file(newest("straight")));
+}
+
+TEST_F(TrainProgram, ARestoredTrainingThatIsOverSaysWhichOptionGoesOn) {
+  ASSERT_EQ(train_into("run", {"--nepochs", "2"}).status, 0);
+  const std::string before = newest("run");
+  const ProgramRun run = train_into("run", {"--nepochs", "2", "--restore"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_NE(run.out.find("nothing left to do: "), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("use a larger --nepochs"), std::string::npos) << run.out;
+  const ProgramRun late = train_into("run", {"--nepochs", "9", "--restore", "--max_seconds", "0.000001"});
+  EXPECT_NE(late.out.find("use a larger --max_seconds"), std::string::npos) << late.out;
+  EXPECT_EQ(newest("run"), before);
+}
+
 TEST_F(TrainProgram, ANetworkOfOtherDataIsNotRestored) {
   const ProgramRun bands = run_program(
       "create_training_dataset",

@@ -32,7 +32,8 @@ void add_data_options(CLI::App& app, Options& o) {
   app.add_option("--patch_size", t.patch_size, "side of the patches cut from tiles, in low-resolution pixels")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  app.add_option("--batch_size", t.batch_size, "patches in a step")
+  app.add_option("--batch_size", t.batch_size,
+                 "patches in a step (with --restore this and --patch_size are the checkpoint's)")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   auto* shuffle = app.add_flag("--shuffle", o.shuffle, "patches in random order (the default)");

@@ -200,12 +200,20 @@ int64_t take_weights(Model& to, const Model& from) {
   return taken;
 }
 
-std::string best_psnr_notes(double best_psnr) {
-  return json{{"best_psnr", best_psnr}}.dump();
+std::string to_text(const TrainingNotes& notes) {
+  return json{
+      {"best_psnr", notes.best_psnr}, {"batch_size", notes.batch_size}, {"patch_size", notes.patch_size}}
+      .dump();
 }
 
-double best_psnr_in(const std::string& notes, double otherwise) {
-  return notes.empty() ? otherwise : json::parse(notes).value("best_psnr", otherwise);
+TrainingNotes notes_in(const std::string& text) {
+  TrainingNotes notes;
+  if (text.empty()) return notes;
+  const json j = json::parse(text);
+  notes.best_psnr = j.value("best_psnr", notes.best_psnr);
+  notes.batch_size = j.value("batch_size", notes.batch_size);
+  notes.patch_size = j.value("patch_size", notes.patch_size);
+  return notes;
 }
 
 }  // namespace sr

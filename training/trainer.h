@@ -88,8 +88,12 @@ class Trainer {
 /// weights.
 int64_t take_weights(Model& to, const Model& from);
 
-/// Notes that hold the best validation PSNR so far, and what they hold; `otherwise` if that is nothing.
-std::string best_psnr_notes(double best_psnr);
-double best_psnr_in(const std::string& notes, double otherwise);
+/// What train() keeps in a checkpoint's notes; what the text does not say is as here.
+struct TrainingNotes {
+  double best_psnr = -1;                   ///< of the validations so far
+  int64_t batch_size = 0, patch_size = 0;  ///< 0: not known
+};
+std::string to_text(const TrainingNotes& notes);
+TrainingNotes notes_in(const std::string& text);
 
 }  // namespace sr

@@ -104,6 +104,12 @@ void settle_network(TrainingOptions& o, const NetworkOptions& restored, const st
   settle(o, "--compression_activation", o.compression_activation, restored.compression_activation, path);
 }
 
+// Another size of batches or patches would make other epochs, and the place in the data a wrong one.
+void settle_sizes(TrainingOptions& o, const TrainingNotes& restored, const std::string& path) {
+  if (restored.batch_size > 0) settle(o, "--batch_size", o.batch_size, restored.batch_size, path);
+  if (restored.patch_size > 0) settle(o, "--patch_size", o.patch_size, restored.patch_size, path);
+}
+
 Tensor difference(const Tensor& a, const Tensor& b) {
   Tensor d(a.shape());
   for (int64_t i = 0; i < d.shape().size(); ++i) d.data()[i] = a.data()[i] - b.data()[i];
@@ -146,6 +152,7 @@ class Training {
     if (trainer_.steps() == 0) save();
     start_ = Clock::now();
     bool validated = false;
+    const bool over = finished();  // before it was restored
     std::string outcome = "finished";
     while (!finished()) {
       one_step();
@@ -160,15 +167,14 @@ class Training {
       else if (trainer_.steps() % kHistorySteps == 0)
         record(std::nullopt);
     }
-    if (!validated && outcome == "finished") validate_and_save();  // a restored training that was over
+    if (!validated && outcome == "finished") validate_and_save();  // over at the start, or by time just now
     if (outcome != "finished") {
       if (steps_in_sum_ > 0) record(std::nullopt);
       save();
     }
     write_the_report(outcome);
-    events_.say(outcome == "finished"
-                    ? "finished after " + std::to_string(trainer_.steps()) + " steps: " + newest_
-                    : outcome);
+    if (outcome == "finished") outcome += " after " + std::to_string(trainer_.steps()) + " steps: " + newest_;
+    events_.say(over ? nothing_left() : outcome);
     return newest_;
   }
 
@@ -187,7 +193,9 @@ class Training {
     Trainer trainer = Trainer::restore(path, o_.trainer, notes);
     check_against_data(trainer.model(), data_.info(), path);
     settle_network(o_, trainer.model().options(), path);
-    best_psnr_ = best_psnr_in(notes, best_psnr_);
+    const TrainingNotes restored = notes_in(notes);
+    settle_sizes(o_, restored, path);
+    best_psnr_ = restored.best_psnr;
     events_.say("restored " + path + ", " + std::to_string(trainer.steps()) + " steps");
     return trainer;
   }
@@ -221,6 +229,17 @@ class Training {
   }
   bool finished() const {
     return trainer_.steps() >= all_steps_ || (o_.max_seconds > 0 && seconds() >= o_.max_seconds);
+  }
+
+  std::string nothing_left() const {
+    std::ostringstream text;
+    text << "nothing left to do: ";
+    if (trainer_.steps() >= all_steps_)
+      text << trainer_.steps() << " steps are done, --nepochs " << o_.nepochs << " asks for " << all_steps_
+           << "; use a larger --nepochs";
+    else
+      text << o_.max_seconds << " seconds of training are done; use a larger --max_seconds";
+    return text.str();
   }
 
   void describe() const {
@@ -317,7 +336,7 @@ class Training {
     const bool best = v.idn.psnr > best_psnr_;
     if (best) best_psnr_ = v.idn.psnr;
     save();
-    if (best) trainer_.save(in_folder(o_, "ckpts/best.sr"), best_psnr_notes(best_psnr_));
+    if (best) trainer_.save(in_folder(o_, "ckpts/best.sr"), notes());
     char text[160];
     std::snprintf(text, sizeof text, "step %lld: validation PSNR %.3f (bicubic %.3f), SSIM %.4f (%.4f)%s",
                   static_cast<long long>(trainer_.steps()), v.idn.psnr, v.bicubic.psnr, v.idn.ssim,
@@ -325,9 +344,13 @@ class Training {
     events_.say(text);
   }
 
+  std::string notes() const {
+    return to_text({.best_psnr = best_psnr_, .batch_size = o_.batch_size, .patch_size = o_.patch_size});
+  }
+
   void save() {
     newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());
-    trainer_.save(newest_, best_psnr_notes(best_psnr_));
+    trainer_.save(newest_, notes());
     remove_old_checkpoints(o_.out_path, o_.factor, kNewestCheckpoints, kSecondsBetweenKept);
   }
 

@@ -22,7 +22,7 @@ struct TrainingOptions {
   bool compression_activation = true;
   double upsampler_deviation = 0;  ///< of the upsampler's first weights; 0 = He's
   TrainerOptions trainer;
-  int64_t batch_size = 16, patch_size = 24;
+  int64_t batch_size = 16, patch_size = 24;  ///< of a new training; a restored one has its own
   uint64_t seed = 1;
   bool shuffle = true;
   int64_t nepochs = 3;     ///< in all, those before a restore included
@@ -52,7 +52,7 @@ struct TrainingEvents {
 /// Trains until the epochs or the seconds are over, or `stop` says so; then the last state is saved. Same
 /// seed, data and options give the same checkpoints bit by bit, for any number of threads and with restores
 /// in between, unless max_seconds is given. Returns the newest checkpoint. Errors: those of Dataset,
-/// Trainer, EventLog; usage (options contradict the data set, or given ones the restored network; the output
+/// Trainer, EventLog; usage (options contradict the data set, or given ones the restored training; the output
 /// folder holds another training).
 std::string train(const TrainingOptions& options, const TrainingEvents& events);
 
