@@ -228,6 +228,15 @@ TEST_F(TrainProgram, ARestoredTrainingThatIsOverSaysWhichOptionGoesOn) {
   EXPECT_EQ(newest("run"), before);
 }
 
+TEST_F(TrainProgram, OptionsThatContradictEachOtherAreRefused) {
+  const ProgramRun run = train_into("run", {"--pretrained_path", folder_ / "other"});
+  expect_error(run, 2, "--restore");
+  expect_error(run, 2, "--start_from");
+  expect_error(train_into("run", {"--loss", "l2", "--ssim_loss"}), 2, "--ssim_loss");
+  expect_error(train_into("run", {"--start_from", folder_ / "other", "--restore"}), 2, "--restore");
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
 TEST_F(TrainProgram, ANetworkOfOtherDataIsNotRestored) {
   const ProgramRun bands = run_program(
       "create_training_dataset",

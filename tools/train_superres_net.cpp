@@ -1,6 +1,7 @@
 // Trains the network on a data set that create_training_dataset wrote.
 #include <cinttypes>
 
+#include "tensor/error.h"
 #include "tools/program.h"
 #include "training/training.h"
 
@@ -65,10 +66,10 @@ void add_network_options(CLI::App& app, Options& o) {
 
 void add_step_options(CLI::App& app, Options& o) {
   TrainerOptions& t = o.training.trainer;
-  app.add_option("--loss", o.loss, "l1, l2 or ssim")
-      ->check(CLI::IsMember({"l1", "l2", "ssim"}))
-      ->capture_default_str();
-  app.add_flag("--ssim_loss", o.ssim_loss, "the same as --loss ssim");
+  auto* loss = app.add_option("--loss", o.loss, "l1, l2 or ssim")
+                   ->check(CLI::IsMember({"l1", "l2", "ssim"}))
+                   ->capture_default_str();
+  app.add_flag("--ssim_loss", o.ssim_loss, "the same as --loss ssim")->excludes(loss);
   app.add_option("--learning_rate", t.schedule.rate, "of Adam")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -166,6 +167,15 @@ class TrainingLine {
   double last_ = 0;
 };
 
+// "" for a new training.
+std::string restore_path(const Options& o) {
+  if (o.restore) return o.pretrained_path.empty() ? o.training.out_path : o.pretrained_path;
+  if (o.pretrained_path.empty()) return "";
+  throw Error(Error::Kind::usage, "--pretrained_path ", o.pretrained_path,
+              ": add --restore to go on with that training, or give --start_from ", o.pretrained_path,
+              " instead to train anew from its weights");
+}
+
 int run(Options& o, const CLI::App& app) {
   o.common.apply();
   TrainingOptions& t = o.training;
@@ -173,7 +183,7 @@ int run(Options& o, const CLI::App& app) {
   t.trainer.loss = o.loss == "l2" ? Loss::l2 : o.loss == "ssim" ? Loss::ssim : Loss::l1;
   t.trainer.schedule.kind = schedule_kind(o.schedule);
   t.shuffle = !o.no_shuffle;
-  if (o.restore) t.restore_path = o.pretrained_path.empty() ? t.out_path : o.pretrained_path;
+  t.restore_path = restore_path(o);
   t.trainer.device = o.common.target();
   t.told = told(app);
   t.given = given(app);
