@@ -158,6 +158,7 @@ TEST_F(DatasetTest, AManifestThatContradictsItselfOrTheFilesIsRefused) {
   refused("Training/data_000.rec", "/etc/passwd", "neither");
   refused("\"records\":10", "\"records\":11", "not the file");
   refused("\"crc32c\":", "\"crc32d\":", "missing");
+  refused("\"tile_size\":[", "\"tile_size\":[0,", "tile_size");
   refused("\"gt\":[", "\"gt\":[0.5,", "mean_values");
   std::ofstream(manifest_) << std::string(100'000, '[');
   expect_error(Error::Kind::format, "not the manifest", [&] { open(); });

@@ -78,7 +78,8 @@ class TrainProgram : public testing::Test {
 };
 
 TEST_F(TrainProgram, TrainsSavesLogsAndReports) {
-  const ProgramRun run = train_into("run", {"--nepochs", "7", "--num_img_viz", "1"});
+  const ProgramRun run = train_into(
+      "run", {"--nepochs", "7", "--num_img_viz", "1", "--tile_size_w", "49", "--tile_size_h", "48"});
   ASSERT_EQ(run.status, 0) << run.err;
   const std::vector<std::string> checkpoints = names("run/x2/ckpts");
   EXPECT_EQ(checkpoints.size(), 1 + 5 + 1u) << "the initial one, the five newest, the best";
@@ -176,7 +177,9 @@ TEST_F(TrainProgram, AnOutputFolderWithATrainingIsNotOverwritten) {
 
 TEST_F(TrainProgram, OptionsThatContradictTheDataAreRefusedWithTheReason) {
   expect_error(train_into("run", {"--upsampling_factor", "3"}), 1, "x3");
-  expect_error(train_into("run", {"--tile_size_w", "40"}), 2, "48 x 48");
+  expect_error(train_into("run", {"--tile_size_w", "40", "--tile_size_h", "48"}), 2,
+               "--tile_size_w 48, not 40");
+  expect_error(train_into("run", {"--tile_size_h", "400"}), 2, "--tile_size_h 48, not 400");
   expect_error(train_into("run", {"--patch_size", "30"}), 2, "patch_size");
   expect_error(train_into("run", {"--restore"}), 1, "run/x2/ckpts");
   expect_error(train_into("run", {"--loss", "l3"}), 2, "--loss");

@@ -26,10 +26,10 @@ void add_data_options(CLI::App& app, Options& o) {
   app.add_option("--upsampling_factor", t.factor, "2, 3 or 4")
       ->check(CLI::Range(2, 4))
       ->capture_default_str();
-  app.add_option("--tile_size_w", t.tile_size_w, "width of the data set's tiles; checked against it")
+  app.add_option("--tile_size_w", t.tile_size_w,
+                 "width of the tiles that the data set must have been made with")
       ->check(CLI::PositiveNumber);
-  app.add_option("--tile_size_h", t.tile_size_h, "height of the data set's tiles; checked against it")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--tile_size_h", t.tile_size_h, "their height")->check(CLI::PositiveNumber);
   app.add_option("--patch_size", t.patch_size, "side of the patches cut from tiles, in low-resolution pixels")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();

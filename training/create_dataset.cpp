@@ -256,6 +256,8 @@ class Writer {
     info.luma = form.luma;
     info.range = form.range;
     info.means = means_.means();
+    info.tile_w = o_.tile_w;
+    info.tile_h = o_.tile_h;
     info.training_tiles = static_cast<int64_t>(split.training.size());
     info.validation_tiles = static_cast<int64_t>(split.validation.size());
     return info;

@@ -93,6 +93,9 @@ DatasetInfo info_from_json(const json& j) {
   const json& means = j.at("mean_values");
   info.means = {means_of(means.at("gt"), info.nchan), means_of(means.at("down"), info.nchan),
                 means_of(means.at("bic_up"), info.nchan)};
+  const json& tile = j.at("options").at("tile_size");
+  info.tile_w = whole_number(tile.at(0), 1, INT64_MAX, "tile_size");
+  info.tile_h = whole_number(tile.at(1), 1, INT64_MAX, "tile_size");
   info.training_tiles = whole_number(j.at("training_tiles"), 1, INT64_MAX, "training_tiles");
   info.validation_tiles = whole_number(j.at("validation_tiles"), 1, INT64_MAX, "validation_tiles");
   return info;

@@ -21,8 +21,9 @@ struct DatasetInfo {
   bool pairs = false;                ///< down is another sensor's image, not gt shrunk
   ColourMode mode = ColourMode::per_band;
   LumaConvention luma = LumaConvention::full;
-  ValueRange range;  ///< sample values that the network sees as 0 and 1
-  MeanValues means;  ///< over the training tiles
+  ValueRange range;                ///< sample values that the network sees as 0 and 1
+  MeanValues means;                ///< over the training tiles
+  int64_t tile_w = 0, tile_h = 0;  ///< as chosen; images that are smaller are tiles of their own size
   int64_t training_tiles = 0, validation_tiles = 0;
 };
 
@@ -59,8 +60,8 @@ struct Manifest {
 /// Errors: io.
 void save_manifest(const std::string& path, const Manifest& manifest);
 
-/// Reads what training needs: `info` and `files` without their tiles; not `options` and `sources`. Errors: io
-/// (not there), format, unsupported (a newer version).
+/// Reads what training needs: `info`, with the tile size of `options`, and `files` without their tiles; not
+/// the other options and `sources`. Errors: io (not there), format, unsupported (a newer version).
 Manifest load_manifest(const std::string& path);
 
 }  // namespace sr

@@ -210,14 +210,14 @@ class Training {
   }
 
   void check_tiles() const {
-    for (int64_t i = 0; i < data_.size(Dataset::Part::training); ++i) {
-      const Window coarse = data_.coarse_window(Dataset::Part::training, i);
-      const int64_t w = coarse.w * o_.factor, h = coarse.h * o_.factor;
-      if ((o_.tile_size_w > 0 && w > o_.tile_size_w) || (o_.tile_size_h > 0 && h > o_.tile_size_h))
-        throw Error(Error::Kind::usage, o_.data_path, ": has a tile of ", w, " x ", h,
-                    " pixels, larger than --tile_size_w ", o_.tile_size_w, " --tile_size_h ", o_.tile_size_h,
-                    "; leave both away to take its tiles as they are");
-    }
+    const auto check = [&](const char* name, int64_t option, int64_t of_data) {
+      // create_training_dataset took a multiple of the factor.
+      if (option > 0 && option / o_.factor * o_.factor != of_data)
+        throw Error(Error::Kind::usage, o_.data_path, ": was made with ", name, ' ', of_data, ", not ",
+                    option, "; leave the option away to take its tiles as they are");
+    };
+    check("--tile_size_w", o_.tile_size_w, data_.info().tile_w);
+    check("--tile_size_h", o_.tile_size_h, data_.info().tile_h);
   }
 
   double seconds() const {

@@ -15,7 +15,7 @@ struct TrainingOptions {
   std::string data_path;  ///< what create_training_dataset wrote
   std::string out_path;   ///< gets xFACTOR/{ckpts, Log, history.jsonl, report.html}
   int factor = 2;
-  int64_t tile_size_w = 0, tile_size_h = 0;  ///< no tile may be larger; 0 = as the data set is
+  int64_t tile_size_w = 0, tile_size_h = 0;  ///< that the data set must have been made with; 0 = any
   std::string restore_path;                  ///< go on from the newest checkpoint in here; empty = train anew
   std::string start_path;  ///< take the weights that fit from a network in here; empty = random ones
   int num_FB_layers = 2, num_Dist_blocks = 4;  ///< of a new network; a restored one has its own
