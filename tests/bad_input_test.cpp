@@ -56,6 +56,14 @@ class BadInput : public testing::Test {
     return run_program("eval_superres_net", more, 120);
   }
 
+  // A run in many small tiles that `timeout` starts with these arguments.
+  ProgramRun eval_until(std::vector<std::string> timeout) {
+    timeout.insert(timeout.end(), {std::string(SR_BIN_DIR) + "/eval_superres_net", "--data_path",
+                                   folder_ / "in", "--pretrained_path", folder_ / "weights", "--num_tiles_w",
+                                   "40", "--num_tiles_h", "40", "--threads", "1"});
+    return run_program("timeout", timeout);
+  }
+
   // One line that says what and where; the status; nothing in the result folder.
   void expect_refusal(const ProgramRun& run, int status, const std::vector<std::string>& parts) {
     EXPECT_EQ(run.status, status) << run.out << run.err;
@@ -185,15 +193,21 @@ TEST_F(BadInput, AFullDiskLeavesNothingUnderTheResultsName) {
   EXPECT_TRUE(left.empty()) << left[0];
 }
 
-TEST_F(BadInput, AnInterruptedRunLeavesNothing) {
+TEST_F(BadInput, ARunThatIsInterruptedOrLosesItsTerminalLeavesNothing) {
   add_scene("a.tif", 2500, 2500);
-  const std::string program = std::string(SR_BIN_DIR) + "/eval_superres_net";
-  const ProgramRun run = run_program(
-      "timeout", {"-s", "INT", "1", program, "--data_path", folder_ / "in", "--pretrained_path",
-                  folder_ / "weights", "--num_tiles_w", "40", "--num_tiles_h", "40", "--threads", "1"});
-  EXPECT_EQ(run.status, 124) << "it must still be running after a second";
-  EXPECT_NE(run.err.find("interrupted"), std::string::npos) << run.err;
-  EXPECT_TRUE(results().empty()) << results()[0];
+  for (const char* signal : {"INT", "TERM", "HUP"}) {
+    const ProgramRun run = eval_until({"-s", signal, "1"});
+    EXPECT_EQ(run.status, 124) << "it must still be running after a second";
+    EXPECT_NE(run.err.find("interrupted"), std::string::npos) << signal << run.err;
+    EXPECT_TRUE(results().empty()) << results()[0];
+  }
+}
+
+TEST_F(BadInput, UnderNohupARunOutlivesItsTerminal) {
+  add_scene("a.tif", 1000, 1000);
+  const ProgramRun run = eval_until({"-s", "HUP", "0.3", "nohup"});
+  EXPECT_EQ(run.status, 124) << "it must still be running when the signal comes";
+  EXPECT_EQ(results(), std::vector<std::string>{"a.tif"}) << run.err;
 }
 
 TEST_F(BadInput, AGpuThatIsNotThereIsRefused) {

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <omp.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -23,6 +24,16 @@ namespace {
 // scene needed half as much again as a small one.
 void return_large_blocks_to_the_system() {
   mallopt(M_MMAP_THRESHOLD, 1 << 18);
+}
+
+// Ctrl-C, kill, and a terminal or connection that is gone, unless nohup has the program outlive it.
+void notice_signals_to_stop() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (signal == SIGHUP && before.sa_handler == SIG_IGN) continue;
+    std::signal(signal, [](int) { interrupted = 1; });
+  }
 }
 
 // The number in "cuda:N", -1 if the text is anything else.
@@ -147,7 +158,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   const char* name = app.get_name().c_str();
   return_large_blocks_to_the_system();
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
+  notice_signals_to_stop();
   try {
     app.parse(argc, argv);
     return body();

@@ -13,6 +13,8 @@
 
 namespace sr {
 
+/// Set by SIGINT, SIGTERM and SIGHUP while run_program() runs; by SIGHUP not where it was ignored before
+/// (nohup).
 extern volatile std::sig_atomic_t interrupted;
 
 /// --device, --precision, --threads, --quiet, --version.
