@@ -105,7 +105,7 @@ Trainer::Inputs Trainer::inputs(const TrainingBatch& batch) const {
 StepResult Trainer::step_on_cuda(const TrainingBatch& batch, double rate) {
   if constexpr (cuda::kBuilt) {
     if (!on_cuda_)  // only now are weights and moments where they stay
-      on_cuda_ = std::make_unique<cuda::StepOnCuda>(
+      on_cuda_ = std::make_shared<cuda::StepOnCuda>(
           *model_, average_.get(), *adam_,
           [loss = options_.loss](const Var& result, const Tensor& gt) { return loss_of(loss, result, gt); },
           cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers});

@@ -80,7 +80,7 @@ class Trainer {
   std::unique_ptr<Model> model_, average_;
   std::unique_ptr<Adam> adam_;
   std::optional<Ema> ema_;
-  std::unique_ptr<cuda::StepOnCuda> on_cuda_;
+  std::shared_ptr<cuda::StepOnCuda> on_cuda_;  // not unique: a build without CUDA has no code to end it
 };
 
 /// Takes over every parameter of `from` that `to` has under the same name with the same shape, the upsampler
