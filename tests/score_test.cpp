@@ -336,7 +336,15 @@ TEST_F(ScoreProgram, StatusSaysWhatWasWrong) {
   EXPECT_NE(output_.find("x2"), std::string::npos) << "it says which weights there are: " << output_;
   EXPECT_EQ(run("--data_path images --pretrained_path x2/ckpts/ckpt-00000000.sr --upsampling_factor 3"), 1);
   EXPECT_EQ(run("--data_path images --pretrained_path . --img_ext .gif"), 1);
-  EXPECT_EQ(run("--data_path images --pretrained_path . --json no/such/s.json"), 1);
+}
+
+TEST_F(ScoreProgram, AJsonThatCannotBeWrittenIsSaidBeforeAllComputing) {
+  for (const std::string name : {"no/such/s.json", "images"}) {
+    EXPECT_EQ(run("--data_path images --pretrained_path . --json " + name), 1);
+    EXPECT_EQ(output_.find("score_superres_net: error: cannot write " + name), 0u) << output_;
+    EXPECT_EQ(std::count(output_.begin(), output_.end(), '\n'), 1) << output_;
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 3) << "images, out and x2";
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // Scores weights on a folder of ground-truth images by the literature's protocol.
+#include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -74,6 +75,12 @@ nlohmann::ordered_json to_json(const Score& s) {
           {"idn", {{"psnr", s.idn.psnr}, {"ssim", s.idn.ssim}}}};
 }
 
+// Before hours of computing, not after.
+void check_can_be_written(const std::string& path) {
+  if (std::error_code ignored; fs::is_directory(path, ignored)) throw cannot_write(path, EISDIR);
+  const PartialFile trial(path);
+}
+
 void write_json(const std::string& path, int factor, const std::vector<NamedScore>& scores) {
   nlohmann::ordered_json json{{"factor", factor}, {"images", nlohmann::ordered_json::array()}};
   for (const NamedScore& s : scores) {
@@ -97,6 +104,7 @@ Model load_luma_model(const Options& o) {
 
 int run(Options& o) {
   o.common.apply();
+  if (!o.json.empty()) check_can_be_written(o.json);
   const std::vector<fs::path> images = find_images(o.data_path, extensions(o));
   Model model = load_luma_model(o);
   model.to(o.common.target());
