@@ -1,5 +1,6 @@
 // Runs the program convert_checkpoint.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,6 +162,21 @@ TEST_F(ConvertCheckpoint, ImportsTheAuthorsWeights) {
     EXPECT_NE(outcome.out.find("552769 in 62 tensors"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find("imported from IDN_x" + x + ".caffemodel"), std::string::npos);
   }
+}
+
+TEST_F(ConvertCheckpoint, AFullDiskGetsNoFiles) {
+  const std::string weights = caffemodel(2);
+  fs::create_directory(target_);
+  if (mount("none", target_.c_str(), "tmpfs", 0, "size=256k") != 0)
+    GTEST_SKIP() << "a small file system can only be mounted by root";
+  const Outcome outcome = run("--from " + weights + " --to " + target_);
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::recursive_directory_iterator(target_))
+    if (!entry.is_directory()) left.push_back(entry.path());
+  umount(target_.c_str());
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.err.find("disk is full"), std::string::npos) << outcome.err;
+  EXPECT_TRUE(left.empty()) << left[0];
 }
 
 TEST_F(ConvertCheckpoint, TargetThatCannotBeUsedIsStatus1) {

@@ -55,8 +55,8 @@ int convert(const Options& o) {
   const std::string checkpoint = checkpoint_name(o.to, o.factor, 0);
   check_no_other_checkpoint(checkpoint);
   const fs::path means = fs::path(checkpoint).parent_path().parent_path() / "mean_values.json";
+  model.save(checkpoint);  // first: means without a network would pass for something
   save_mean_values(means.string(), model.means);
-  model.save(checkpoint);
   o.common.say("wrote " + checkpoint + " (" + std::to_string(model.params->count()) + " parameters) and " +
                means.string());
   return 0;
