@@ -210,6 +210,18 @@ TEST_F(BadInput, UnderNohupARunOutlivesItsTerminal) {
   EXPECT_EQ(results(), std::vector<std::string>{"a.tif"}) << run.err;
 }
 
+TEST_F(BadInput, MakeSceneTakesProjectedSystemsInMetresOnly) {
+  const std::string out = folder_ / "in/a.tif";
+  const auto make = [&](const char* epsg) {
+    return run_program("make_scene", {"--out", out, "--width", "16", "--height", "16", "--epsg", epsg});
+  };
+  constexpr const char *kDegrees = "4326", *kFeet = "2225", *kUnknown = "1024";
+  for (const char* epsg : {kDegrees, kFeet, kUnknown})
+    expect_refusal(make(epsg), 2, {epsg, "projected", "metres"});
+  EXPECT_FALSE(fs::exists(out));
+  for (const char* epsg : {"32733", "2154"}) EXPECT_EQ(make(epsg).status, 0) << epsg;
+}
+
 TEST_F(BadInput, AGpuThatIsNotThereIsRefused) {
   add_scene("a.tif");
   expect_refusal(eval({"--device", "cuda:99"}), 1, {"cuda"});

@@ -1,10 +1,14 @@
 // Writes an invented, georeferenced scene of any size, for demonstrations and tests.
+#include <geo_normalize.h>
+
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <map>
 
 #include "io/tiff_writer.h"
 #include "landscape/procedural_scene.h"
+#include "tensor/error.h"
 #include "tools/program.h"
 
 namespace sr {
@@ -62,6 +66,16 @@ std::string text_of(double value) {
   return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
 }
 
+// The landscape's pixels are metres wide.
+void check_projected_in_metres(int epsg) {
+  constexpr short kMetre = 9001;  // EPSG's code of the unit
+  short unit = 0;
+  setenv("PROJ_DEBUG", "0", 1);  // else PROJ prints a line of its own about a code that it does not know
+  if (GTIFGetPCSInfo(epsg, nullptr, nullptr, &unit, nullptr) == 0 || unit != kMetre)
+    throw Error(Error::Kind::usage, "--epsg ", epsg,
+                ": not the code of a projected coordinate system in metres; give one such as 32631 (UTM)");
+}
+
 SceneTags tags_of(const Options& o) {
   constexpr uint16_t kModelType = 1024, kRasterType = 1025, kProjectedSystem = 3072;
   constexpr uint16_t kProjected = 1, kPixelIsArea = 1;
@@ -106,6 +120,7 @@ TiffInfo info_of(const Options& o) {
 
 int make(Options& o) {
   o.common.apply();
+  check_projected_in_metres(o.epsg);
   o.scene.type = kTypes.at(o.type);
   const auto window_at = [&](int64_t x, int64_t y) {
     return Window{x, y, std::min(kWindowWidth, o.scene.width - x),
