@@ -183,6 +183,7 @@ TEST_F(TrainProgram, OptionsThatContradictTheDataAreRefusedWithTheReason) {
   expect_error(train_into("run", {"--patch_size", "30"}), 2, "patch_size");
   expect_error(train_into("run", {"--restore"}), 1, "run/x2/ckpts");
   expect_error(train_into("run", {"--loss", "l3"}), 2, "--loss");
+  expect_error(train_into("run", {"--lr_step_factor", "-1"}), 2, "--lr_step_factor");
   expect_error(train_into("run", {"--start_from", folder_ / "nowhere"}), 1, "nowhere");
   EXPECT_FALSE(fs::exists(folder_ / "run/x2/report.html"));
 }

@@ -79,7 +79,9 @@ void add_step_options(CLI::App& app, Options& o) {
   app.add_option("--lr_step_length", t.schedule.step_length, "steps after which `step` multiplies the rate")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--lr_step_factor", t.schedule.step_factor, "by which it does")->capture_default_str();
+  app.add_option("--lr_step_factor", t.schedule.step_factor, "by which it does")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--warmup_steps", t.schedule.warmup_steps, "steps in which the rate rises from zero")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -103,8 +105,10 @@ void add_run_options(CLI::App& app, Options& o) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--max_seconds", t.max_seconds,
-                 "stop after so many seconds of training in all; the cosine schedule then goes by time")
-      ->check(CLI::NonNegativeNumber);
+                 "stop after so many seconds of training in all (0 = no limit); the cosine schedule then "
+                 "goes by time")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--validation_steps", t.validation_steps,
                  "steps from one validation and checkpoint to the next (0 = an epoch)")
       ->check(CLI::NonNegativeNumber)
