@@ -46,7 +46,7 @@ done
 without_cuda() {
   cmake -S . -B build/no_cuda -G Ninja -DCMAKE_BUILD_TYPE=None -DSR_CUDA=off -DSR_BENCH=OFF \
     -DCMAKE_COMPILE_WARNING_AS_ERROR=ON -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON "${launcher[@]}" &&  # nor optimized
-    cmake --build build/no_cuda -j "$jobs" --target make_scene eval_superres_net tensor_test eval_test bad_input_test &&
+    cmake --build build/no_cuda -j "$jobs" --target make_scene eval_superres_net train_superres_net tensor_test eval_test bad_input_test &&
     ctest --test-dir build/no_cuda -j "$jobs" --no-tests=error --output-on-failure \
       -R '^(tensor_test|eval_test)\.|AGpuThatIsNotThereIsRefused'
 }
