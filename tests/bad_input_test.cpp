@@ -168,11 +168,24 @@ TEST_F(BadInput, AnUnusableResultFolderIsNamed) {
   expect_refusal(eval({"--out_path", folder_ / "file/below"}), 1, {"file/below", "--out_path"});
 }
 
-TEST_F(BadInput, AResultThatWouldReplaceItsInputIsRefused) {
+TEST_F(BadInput, AResultThatWouldReplaceAnInputIsRefused) {
   add_scene("a.tif");
-  const std::string before = text_of_file(folder_ / "in/a.tif");
-  expect_refusal(eval({"--out_path", folder_ / "in"}), 1, {"a.tif", "replace the input"});
-  EXPECT_EQ(text_of_file(folder_ / "in/a.tif"), before);
+  add_scene("a_bic_up.tif");
+  const std::string before = text_of_file(folder_ / "in/a_bic_up.tif");
+  expect_refusal(eval({"--out_path", folder_ / "in"}), 2, {"in/a.tif", "replace the input"});
+  expect_refusal(eval({"--out_path", folder_ / "in", "--bicubic_only"}), 2,
+                 {"in/a.tif", "in/a_bic_up.tif", "replace the input"});
+  EXPECT_EQ(text_of_file(folder_ / "in/a_bic_up.tif"), before);
+}
+
+TEST_F(BadInput, TwoImagesWithOneOutputAreRefusedBeforeEitherIsComputed) {
+  for (const char* name : {"a.tif", "a.TIF", "a_bic_up.tif", "b.tif"}) add_scene(name);
+  expect_refusal(eval({"--bicubic"}), 2,
+                 {"in/a.tif and", "in/a_bic_up.tif would both be written to", "in_x2/a_bic_up.tif;"});
+  fs::remove(folder_ / "in/a_bic_up.tif");
+  expect_refusal(eval({"--preview"}), 2,
+                 {"in/a.TIF and", "in/a.tif would both be written to", "in_x2/a_preview.png;"});
+  EXPECT_EQ(eval().status, 0) << "a.tif and a.TIF have results of their own";
 }
 
 TEST_F(BadInput, AMemoryLimitThatIsTooSmallSaysHowMuchIsWanted) {

@@ -1,7 +1,13 @@
 // Super-resolves every image of a folder.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "idn/checkpoint_files.h"
 #include "idn/preview.h"
@@ -96,36 +102,70 @@ void settle(Options& o) {
   o.img_ext = extension_of_option(o.img_ext);
 }
 
-fs::path result_folder(const Options& o) {
-  std::string folder = o.out_path;
-  if (folder.empty()) {
-    fs::path base = o.data_path;
-    if (std::error_code error; fs::is_regular_file(base, error)) base = fs::absolute(base).parent_path();
-    folder = fs::absolute(base).lexically_normal().string() + "_x" + std::to_string(o.factor);
-  }
+std::string result_folder(const Options& o) {
+  if (!o.out_path.empty()) return o.out_path;
+  fs::path base = o.data_path;
+  if (std::error_code error; fs::is_regular_file(base, error)) base = fs::absolute(base).parent_path();
+  return fs::absolute(base).lexically_normal().string() + "_x" + std::to_string(o.factor);
+}
+
+void create_folder(const std::string& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error || access(folder.c_str(), W_OK) != 0)
     throw Error(Error::Kind::io, folder, ": cannot be created or written to",
                 error ? ": " + error.message() : std::string(), "; choose another folder with --out_path");
-  return folder;
 }
 
-void process(const fs::path& image, const fs::path& folder, const Model* model, const Options& o) {
+// What is written for an image; an empty name = not wanted.
+struct Outputs {
+  std::string upscaled, bicubic, preview;
+};
+
+Outputs outputs_of(const fs::path& image, const fs::path& folder, const Options& o) {
   const std::string stem = image.stem().string(), extension = image.extension().string();
-  const fs::path upscaled = folder / image.filename();
-  const fs::path bicubic = folder / (stem + "_bic_up" + extension);
-  if (std::error_code error; fs::equivalent(upscaled, image, error) || fs::equivalent(bicubic, image, error))
-    throw Error(Error::Kind::usage, image.string(),
-                ": the result would replace the input; choose another --out_path");
-  SceneResults results;
-  if (model) results.upscaled = upscaled.string();
-  if (o.bicubic || o.bicubic_only) results.bicubic = bicubic.string();
+  Outputs outputs;
+  if (!o.bicubic_only) outputs.upscaled = folder / image.filename();
+  if (o.bicubic || o.bicubic_only) outputs.bicubic = folder / (stem + "_bic_up" + extension);
+  if (o.preview) outputs.preview = folder / (stem + "_preview.png");
+  return outputs;
+}
+
+// Tells a file from all others, whatever its path; nothing if there is none.
+using Identity = std::optional<std::pair<dev_t, ino_t>>;
+
+Identity identity_of(const std::string& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return std::nullopt;
+  return std::pair(file.st_dev, file.st_ino);
+}
+
+// No output may replace an image or another image's output. Known before hours are spent on them.
+void check_outputs(const std::vector<fs::path>& images, const fs::path& folder, const Options& o) {
+  std::set<Identity> inputs;
+  for (const fs::path& image : images) inputs.insert(identity_of(image));
+  std::map<std::string, fs::path> made_of;
+  for (const fs::path& image : images) {
+    const Outputs outputs = outputs_of(image, folder, o);
+    for (const std::string& output : {outputs.upscaled, outputs.bicubic, outputs.preview}) {
+      if (output.empty()) continue;
+      if (const Identity there = identity_of(output); there && inputs.contains(there))
+        throw Error(Error::Kind::usage, image.string(), ": ", output,
+                    ", its result, would replace the input; choose another --out_path");
+      const auto [first, is_new] = made_of.emplace(output, image);
+      if (!is_new)
+        throw Error(Error::Kind::usage, first->second.string(), " and ", image.string(),
+                    " would both be written to ", output, "; rename one of them");
+    }
+  }
+}
+
+void process(const fs::path& image, const Outputs& outputs, const Model* model, const Options& o) {
   ProgressLine progress(o.common.quiet);
-  const std::string main_result = model ? results.upscaled : results.bicubic;
+  const std::string& main_result = model ? outputs.upscaled : outputs.bicubic;
   o.common.say(image.filename().string() + ":");
   int64_t pixels = 0;
-  upscale_scene(image.string(), results, model, o.factor, o.scene,
+  upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic}, model, o.factor, o.scene,
                 {.say = [&](const std::string& text) { o.common.say("  " + text); },
                  .progress =
                      [&](int64_t done, int64_t all) {
@@ -136,11 +176,10 @@ void process(const fs::path& image, const fs::path& folder, const Model* model, 
   std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
                 static_cast<double>(pixels) * 1e-6 / progress.seconds());
   o.common.say("  wrote " + main_result + seconds);
-  if (model && !results.bicubic.empty()) o.common.say("  wrote " + results.bicubic);
-  if (o.preview) {
-    const std::string picture = (folder / (stem + "_preview.png")).string();
-    write_png(picture, side_by_side(image.string(), main_result, o.factor, kPreviewSide));
-    o.common.say("  wrote " + picture + " (left: input enlarged by bicubic, right: result)");
+  if (model && !outputs.bicubic.empty()) o.common.say("  wrote " + outputs.bicubic);
+  if (!outputs.preview.empty()) {
+    write_png(outputs.preview, side_by_side(image.string(), main_result, o.factor, kPreviewSide));
+    o.common.say("  wrote " + outputs.preview + " (left: input enlarged by bicubic, right: result)");
   }
 }
 
@@ -149,6 +188,8 @@ int run(Options& o) {
   o.common.apply();
   o.scene.gpus = o.common.gpus();
   const std::vector<fs::path> images = find_images(o.data_path, {o.img_ext});
+  const std::string folder = result_folder(o);
+  check_outputs(images, folder, o);
   std::optional<Model> model;
   if (!o.bicubic_only) {
     const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
@@ -159,12 +200,12 @@ int run(Options& o) {
           model->nchan());
     o.common.say("weights " + checkpoint + " (" + model->origin + ")");
   }
-  const fs::path folder = result_folder(o);
+  create_folder(folder);
   o.common.say(o.common.description());
   std::vector<std::string> failures;
   for (const fs::path& image : images) {
     try {
-      process(image, folder, model ? &*model : nullptr, o);
+      process(image, outputs_of(image, folder, o), model ? &*model : nullptr, o);
     } catch (const Error& e) {
       const std::string text = e.what();
       const bool named = text.find(image.filename().string()) != std::string::npos;
