@@ -124,6 +124,20 @@ TEST_F(BadInput, FilesThatAreNoTiffAreNamedAndTheRestGoesOn) {
   EXPECT_EQ(names, (std::vector<std::string>{"good1.tif", "good2.tif"})) << "results, and no partial ones";
 }
 
+TEST_F(BadInput, LinksThatLeadNowhereFail) {
+  fs::create_symlink("nowhere.tif", folder_ / "in/dead.tif");
+  fs::create_symlink("nowhere.txt", folder_ / "in/dead.txt");
+  expect_refusal(eval(), 1, {"in/dead.tif", "No such file"});
+  add_scene("good.tif");
+  for (const char* program : {"eval_superres_net", "score_superres_net"}) {
+    const ProgramRun run =
+        run_program(program, {"--data_path", folder_ / "in", "--pretrained_path", folder_ / "weights"}, 120);
+    EXPECT_EQ(run.status, 1) << program;
+    EXPECT_NE(run.err.find("1 of 2 images failed"), std::string::npos) << program << run.err;
+    EXPECT_NE(run.err.find("in/dead.tif"), std::string::npos) << program << run.err;
+  }
+}
+
 TEST_F(BadInput, MissingWeightsNameTheFactorsThatAreThere) {
   add_scene("a.tif");
   expect_refusal(eval({"--upsampling_factor", "3"}), 1, {"x3", "x2 only"});

@@ -19,7 +19,8 @@ inline std::string lower(std::string text) {
 }
 
 /// The images of a folder with one of these extensions (".tif", any case), in the order of their names; or
-/// data_path itself if it is a file. Errors: io (no such folder, nothing in it that would be taken).
+/// data_path itself if it is a file. Links that lead nowhere are among them: what opens them says so, and
+/// counts them as failed. Errors: io (no such folder, nothing in it that would be taken).
 inline std::vector<std::filesystem::path> find_images(const std::string& data_path,
                                                       const std::vector<std::string>& extensions) {
   namespace fs = std::filesystem;
@@ -30,7 +31,8 @@ inline std::vector<std::filesystem::path> find_images(const std::string& data_pa
   std::vector<fs::path> images;
   size_t others = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(data_path, error)) {
-    if (!entry.is_regular_file(error)) continue;
+    std::error_code leads_nowhere;
+    if (!entry.is_regular_file(leads_nowhere) && !leads_nowhere) continue;
     const std::string extension = lower(entry.path().extension().string());
     if (std::find(extensions.begin(), extensions.end(), extension) != extensions.end())
       images.push_back(entry.path());
