@@ -23,7 +23,7 @@ struct TiffInfo {
   std::optional<double> nodata;         ///< GDAL_NODATA as a number; NaN means NaN
   bool has_mask = false;                ///< a mask page goes with the picture; Raster::mask is filled
   SceneTags tags;
-  std::vector<std::string> notes;  ///< what the user should be told: a second page, an unreadable nodata text
+  std::vector<std::string> notes;  ///< what the user should be told: a second page, a mask in a file beside
 
   /// Index of the alpha band (ExtraSamples 1 associated or 2 unassociated), if there is one.
   std::optional<int> alpha_band() const;

@@ -132,6 +132,18 @@ void read_world_file(const std::string& tiff_path, SceneTags& tags) {
   }
 }
 
+std::vector<std::string> unread_sidecars(const std::string& tiff_path) {
+  const std::filesystem::path path(tiff_path);
+  const std::string name = path.filename().string(), stem = path.stem().string();
+  std::vector<std::string> found;
+  for (const std::string& sidecar : {name + ".msk", name + ".aux.xml", stem + "_RPC.TXT", stem + "_rpc.txt",
+                                     stem + ".RPB", stem + ".rpb"}) {
+    std::error_code none;
+    if (std::filesystem::exists(path.parent_path() / sidecar, none)) found.push_back(sidecar);
+  }
+  return found;
+}
+
 SceneTags read_scene_tags(TiffFile& file) {
   SceneTags tags;
   tags.pixel_scale = array_tag<double>(file, kTagModelPixelScale);

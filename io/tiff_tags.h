@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/scene_tags.h"
 #include "io/tiff_file.h"
@@ -23,5 +24,9 @@ std::string colour_interpretation(const std::string& gdal_metadata, int band);
 /// readable one: pixel scale and tie point, or the transformation if it is rotated or south-up.
 /// A world file gives the centre of the upper left pixel, the tags its corner.
 void read_world_file(const std::string& tiff_path, SceneTags& tags);
+
+/// Names of the files beside `tiff_path` in which GDAL keeps what else belongs to the picture, and which are
+/// not read here: its mask (.tif.msk), RPC (_RPC.TXT, .RPB) and metadata (.tif.aux.xml).
+std::vector<std::string> unread_sidecars(const std::string& tiff_path);
 
 }  // namespace sr

@@ -231,6 +231,24 @@ TEST(TiffInfo, FurtherPagesAreNotedUnlessTheyAreOverviewsOrTheirMasks) {
   }
 }
 
+TEST(TiffInfo, FilesBesideThatAreNotReadAreNotedInOneLine) {
+  const TestFolder folder;
+  ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}));
+  for (const char* other : {"a.tif.ovr", "a.tfw", "b.tif.msk", "a.msk"}) write_bytes(folder / other, {});
+  EXPECT_TRUE(TiffReader(folder / "a.tif").info().notes.empty());
+  std::string all;
+  for (const std::string sidecar :
+       {"a.tif.msk", "a.tif.aux.xml", "a_RPC.TXT", "a_rpc.txt", "a.RPB", "a.rpb"}) {
+    write_bytes(folder / sidecar, {});
+    all += (all.empty() ? "" : ", ") + sidecar;
+    const auto notes = TiffReader(folder / "a.tif").info().notes;
+    ASSERT_EQ(notes.size(), 1u) << sidecar;
+    EXPECT_TRUE(notes[0].starts_with(all + " beside it " + (sidecar == "a.tif.msk" ? "is" : "are") +
+                                     " not read; gdal_translate "))
+        << notes[0];
+  }
+}
+
 TEST(TiffInfo, DirectoriesInALoopAreReadOnce) {
   const TestFolder folder;
   ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}, "wl"));
