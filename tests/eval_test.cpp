@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "io/picture.h"
@@ -54,6 +55,32 @@ TEST_F(Eval, ResultsLieBesideTheDataUnderTheirOwnNames) {
   const TiffInfo info = TiffReader(folder_ / "in_x2/one.tif").info();
   EXPECT_EQ(info.width, 80);
   EXPECT_EQ(info.height, 60);
+}
+
+TEST_F(Eval, ResultsLieBesideAFolderHoweverItIsWritten) {
+  add_scene("one.tif", 20, 20);
+  fs::create_directory(folder_ / "in/sub");
+  fs::create_directory_symlink(folder_ / "in", folder_ / "link");
+  const std::string program = std::string(SR_BIN_DIR) + "/eval_superres_net";
+  for (const auto& [from, data, results] :
+       std::vector<std::array<std::string, 3>>{{"in", ".", "in_x2"},
+                                               {"in", "./", "in_x2"},
+                                               {"in", "one.tif", "in_x2"},
+                                               {"in", "./one.tif", "in_x2"},
+                                               {"in/sub", "..", "in_x2"},
+                                               {"", "in", "in_x2"},
+                                               {"", "in/", "in_x2"},
+                                               {"", "in/.", "in_x2"},
+                                               {"", "in/sub/..", "in_x2"},
+                                               {"", "link", "link_x2"},
+                                               {"", "link/.", "in_x2"}}) {
+    const ProgramRun run =
+        run_program("env", {"-C", folder_ / from, program, "--data_path", data, "--bicubic_only", "--quiet"});
+    EXPECT_EQ(run.status, 0) << data << ": " << run.err;
+    EXPECT_TRUE(fs::exists(folder_ / results + "/one_bic_up.tif")) << data;
+    fs::remove_all(folder_ / results);
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "in"), {}), 2) << data;
+  }
 }
 
 TEST_F(Eval, AnyTilingWritesTheSamePixels) {

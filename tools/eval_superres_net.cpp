@@ -102,11 +102,14 @@ void settle(Options& o) {
   o.img_ext = extension_of_option(o.img_ext);
 }
 
+// Beside the data and named after it, by its own name where it was given as "." or "..".
 std::string result_folder(const Options& o) {
   if (!o.out_path.empty()) return o.out_path;
-  fs::path base = o.data_path;
-  if (std::error_code error; fs::is_regular_file(base, error)) base = fs::absolute(base).parent_path();
-  return fs::absolute(base).lexically_normal().string() + "_x" + std::to_string(o.factor);
+  fs::path base = fs::absolute(o.data_path);
+  if (std::error_code error; fs::is_regular_file(base, error)) base = base.parent_path();
+  const bool by_name = base.filename() != "." && base.filename() != "..";
+  base = by_name ? fs::canonical(base.parent_path()) / base.filename() : fs::canonical(base);
+  return base.string() + "_x" + std::to_string(o.factor);
 }
 
 void create_folder(const std::string& folder) {
