@@ -107,7 +107,6 @@ void write_mask(TiffWriter& writer, TiffReader& reader, const TileGrid& grid, in
 // Random windows computed anew with twice the margin and compared with the file.
 void verify(const std::string& path, TiffReader& reader, const Model& model, const SceneSettings& s,
             int windows, std::optional<int> gpu, const SceneEvents& events) {
-  constexpr int64_t kSide = 48;
   const TiffInfo& info = reader.info();
   const Reach margin = margin_for(&model, s) + margin_for(&model, s);
   TiffReader written(path, {.cache_bytes = 0});
@@ -115,7 +114,7 @@ void verify(const std::string& path, TiffReader& reader, const Model& model, con
   Random random{static_cast<uint64_t>(info.width * 31 + info.height)};
   for (int i = 0; i < windows; ++i) {
     events.progress(0, info.width * info.height);  // it may want to stop
-    const int64_t w = std::min(kSide, info.width), h = std::min(kSide, info.height);
+    const int64_t w = std::min(kVerifySide, info.width), h = std::min(kVerifySide, info.height);
     const Window core{random.integer(info.width - w + 1), random.integer(info.height - h + 1), w, h};
     const Tile tile = tile_around(core, info.width, info.height, margin);
     const Raster again = compute(reader.read(tile.read), tile).result;
@@ -170,7 +169,8 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
                                      .gpus = gpus.size(),
                                      .gpu_bytes = bytes_per_tile(gpus),
                                      .results = (used ? 1 : 0) + (with_bicubic ? 1 : 0),
-                                     .writer_threads = threads});
+                                     .writer_threads = threads,
+                                     .verify = used && options.verify_windows > 0});
   const TileGrid& grid = plan.grid;
   reader.set_cache_limit(plan.cache_bytes);
   describe(info, settings, plan, used, events);
@@ -197,6 +197,7 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
     if (info.has_mask) write_mask(*writer, reader, grid, factor, events);
     writer->finish();
   }
+  reset_pool_peak();  // what the tiles needed is not for what comes after them
   if (!used || options.verify_windows == 0) return;
   try {
     const auto gpu = gpus.empty() ? std::nullopt : std::optional(gpus[0]);

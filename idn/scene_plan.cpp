@@ -14,7 +14,6 @@
 namespace sr {
 namespace {
 
-constexpr int64_t kProgramBytes = int64_t{32} << 20;  // code, libraries, what the allocator keeps
 constexpr int64_t kLargestCore = 2048, kSmallestCore = 16;
 constexpr double kGoodEnough = 1.02;  // margins that cost less are not worth more memory
 constexpr int64_t kCacheShare = 8;    // the cache takes such a part of what the computing takes
@@ -48,6 +47,7 @@ class Planner {
                                 const std::vector<int64_t>& heights) const;
 
  private:
+  Tile largest_tile(int64_t w, int64_t h, int margins) const;
   int64_t tile_bytes(const Tile& tile) const;
   int64_t writer_bytes(int64_t w, int64_t h) const;
   int64_t sample_bytes() const { return info_.bands * bytes_of(info_.type); }
@@ -60,6 +60,12 @@ class Planner {
   Reach margin_;
   int64_t unit_;  // coarse pixels: cores of whole units are whole blocks of the result
 };
+
+// A core of that size with so many margins on each side, as far as the scene goes.
+Tile Planner::largest_tile(int64_t w, int64_t h, int margins) const {
+  const int64_t more = margins * (margin_.before + margin_.after);
+  return {{0, 0, w, h}, {0, 0, std::min(info_.width, w + more), std::min(info_.height, h + more)}};
+}
 
 // What is computed, and the windows on their way in and out.
 int64_t Planner::tile_bytes(const Tile& tile) const {
@@ -87,11 +93,11 @@ int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
 }
 
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
-  const Tile tile{{0, 0, w, h},
-                  {0, 0, std::min(info_.width, w + margin_.before + margin_.after),
-                   std::min(info_.height, h + margin_.before + margin_.after)}};
+  const Tile tile = largest_tile(w, h, 1);
+  const Tile again = largest_tile(std::min(kVerifySide, info_.width), std::min(kVerifySide, info_.height), 2);
+  const int64_t tiles = std::max(tile_bytes(tile), options_.verify ? tile_bytes(again) : 0);
   ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_}};
-  const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tile_bytes(tile);
+  const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tiles;
   plan.cache_bytes = computing / kCacheShare;
   if constexpr (cuda::kBuilt) {
     if (options_.gpus > 0)
@@ -166,7 +172,8 @@ ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSe
                 " for each that is computed; use --device cpu or another GPU");
   throw Error(Error::Kind::limit, "max_memory of ", megabytes(options.max_memory_bytes),
               " is too small for this scene: tiles of ", smallest.grid.tile_width, " x ",
-              smallest.grid.tile_height, " pixels want ", megabytes(smallest.peak_bytes));
+              smallest.grid.tile_height, " pixels", options.verify ? " with --verify" : "", " want ",
+              megabytes(smallest.peak_bytes));
 }
 
 }  // namespace sr

@@ -9,7 +9,9 @@
 
 namespace sr {
 
-constexpr int kResultBlock = 256;  ///< side of a block of the result
+constexpr int kResultBlock = 256;                     ///< side of a block of the result
+constexpr int64_t kProgramBytes = int64_t{32} << 20;  ///< code, libraries, what the allocator keeps
+constexpr int64_t kVerifySide = 48;  ///< of the windows that are computed anew, with twice the margin
 
 struct PlanOptions {
   int64_t max_memory_bytes = int64_t{2} << 30;
@@ -18,6 +20,7 @@ struct PlanOptions {
   int64_t gpu_bytes = std::numeric_limits<int64_t>::max();  ///< of a GPU's memory, for one tile
   int results = 1;                                          ///< files that are written
   int writer_threads = 1;                                   ///< that compress each of them
+  bool verify = false;                                      ///< windows are computed anew in the end
 };
 
 struct ScenePlan {

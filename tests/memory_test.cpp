@@ -107,6 +107,30 @@ TEST(Memory, StripsAsWideAsTheSceneDoNotMakeItGrow) {
   }
 }
 
+// Windows are computed anew with twice the margin: with little memory they are larger than the tiles.
+TEST(Memory, TheLeastThatVerifyAsksForIsEnough) {
+  if (kInstrumented) GTEST_SKIP() << "the sanitizers' own memory would be measured; the release build has it";
+  const TestFolder folder;
+  const ProgramRun made = run_program("make_scene", {"--out", folder / "scene.tif", "--width", "300",
+                                                     "--height", "260", "--nodata", "0", "--quiet"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const auto verified = [&](const std::string& limit) {
+    return run_program(
+        "eval_superres_net",
+        {"--data_path", folder / "scene.tif", "--pretrained_path", std::string(SR_SOURCE_DIR) + "/pretrained",
+         "--bicubic", "--preview", "--verify", "3", "--threads", "2", "--max_memory", limit});
+  };
+  const ProgramRun refused = verified("40MB");
+  EXPECT_EQ(refused.status, 1);
+  const std::string wanted = "pixels with --verify want ";
+  const size_t at = refused.err.find(wanted);
+  ASSERT_NE(at, std::string::npos) << refused.err;
+  const int64_t least = std::stoi(refused.err.substr(at + wanted.size()));
+  const ProgramRun run = verified(std::to_string(least) + "MB");
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_LE(run.peak_bytes, least * kMegabyte) << least << " MB were asked for";
+}
+
 // A scene of 256 MB whose tiles are flat but for a few: all of it is read, little is written.
 TEST(Memory, CuttingTilesOfASceneNeedsLessThanTheScene) {
   if (kInstrumented) GTEST_SKIP() << "the sanitizers' own memory would be measured; the release build has it";
