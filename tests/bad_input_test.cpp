@@ -99,7 +99,6 @@ TEST_F(BadInput, WrongUsageIsStatusTwo) {
   expect_refusal(eval({"--no_such_option"}), 2, {"no_such_option"});
   expect_refusal(eval({"--value_range", "9,1"}), 2, {"value_range"});
   expect_refusal(eval({"--num_tiles_w", "0"}), 2, {"--num_tiles_w"});
-  expect_refusal(eval({"--max_memory", "lots"}), 2, {"max_memory"});
   expect_refusal(run_program("eval_superres_net", {"--data_path", folder_ / "in"}), 2, {"--pretrained_path"});
   expect_refusal(run_program("eval_superres_net", {}), 2, {"--data_path"});
 }
@@ -204,7 +203,17 @@ TEST_F(BadInput, TwoImagesWithOneOutputAreRefusedBeforeEitherIsComputed) {
 
 TEST_F(BadInput, AMemoryLimitThatIsTooSmallSaysHowMuchIsWanted) {
   add_scene("a.tif", 600, 500);
-  expect_refusal(eval({"--max_memory", "20MB"}), 1, {"a.tif", "max_memory", "MB"});
+  expect_refusal(eval({"--max_memory", "33MB"}), 1, {"a.tif", "max_memory", "MB"});
+}
+
+TEST_F(BadInput, AMemoryLimitThatIsNoSizeOrNotEvenTheProgramsIsWrongUsage) {
+  add_scene("a.tif");
+  for (const char* none : {"lots", "", "MB", "512XB", "1,5GB", "-1GB", "nan", "1e99", "512MBMB", "512ii"})
+    expect_refusal(eval({"--max_memory", none}), 2,
+                   {"--max_memory", none, "want a size like 512MB or 1.5GB"});
+  for (const char* little : {"0", "512", "31MB", "31.99MB"})
+    expect_refusal(eval({"--max_memory", little}), 2,
+                   {"--max_memory", little, "the program by itself takes"});
 }
 
 TEST_F(BadInput, AFullDiskLeavesNothingUnderTheResultsName) {

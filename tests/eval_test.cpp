@@ -103,6 +103,13 @@ TEST_F(Eval, AnyTilingWritesTheSamePixels) {
   }
 }
 
+TEST_F(Eval, SizesOfMemoryMayHaveDecimalsAndAnyUsualUnit) {
+  add_scene("scene.tif", 20, 20);
+  for (const char* size :
+       {"512MB", "0.5GB", "524288 kb", "536870912", "536870912B", "512MiB", "512m", "1e-3TB"})
+    eval(2, {"--max_memory", size});
+}
+
 TEST_F(Eval, EveryCompressionHoldsTheSamePixels) {
   add_scene("scene.tif", 90, 70, {"--type", "u16", "--bands", "2"});
   eval(2, {"--out_path", folder_ / "deflate"});

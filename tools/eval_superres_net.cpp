@@ -2,16 +2,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "idn/checkpoint_files.h"
 #include "idn/preview.h"
 #include "idn/scene.h"
+#include "idn/scene_plan.h"
 #include "io/picture.h"
 #include "tools/images.h"
 #include "tools/program.h"
@@ -28,7 +32,7 @@ struct Options {
   std::string data_path, pretrained_path, mean_values_path, out_path, img_ext = ".tif";
   int factor = 2;
   std::vector<double> value_range;
-  std::string colour_mode = "auto", compress = "deflate";
+  std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate";
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false;
   CommonOptions common;
@@ -49,9 +53,8 @@ void add_options(CLI::App& app, Options& o) {
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--num_tiles_h", o.scene.num_tiles_h, "cut the height in so many tiles (default: by memory)")
       ->check(CLI::Range(1, 1 << 30));
-  app.add_option("--max_memory", o.scene.max_memory_bytes, "memory of the whole program, as 512MB or 2GB")
-      ->transform(CLI::AsSizeValue(false))
-      ->default_str("2GB");
+  app.add_option("--max_memory", o.max_memory, "memory of the whole program, as 512MB or 1.5GB")
+      ->capture_default_str();
   app.add_option("--value_range", o.value_range,
                  "LOW,HIGH: sample values that the network sees as 0 and 1 (default: by sample type, else as "
                  "recorded with the weights, else measured over the scene)")
@@ -79,9 +82,28 @@ T chosen(const std::string& name, std::initializer_list<std::pair<const char*, T
   throw Error(Error::Kind::usage, "option value '", name, "' is unknown");
 }
 
+// "512MB", "1.5 GiB", "2g": powers of 1024.
+int64_t memory_of_option(const std::string& text) {
+  constexpr std::string_view kPrefixes = "kmgt";
+  constexpr double kMost = 0x1p62;
+  double bytes = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  std::string unit = lower(rest);
+  unit.erase(0, unit.find_first_not_of(' '));
+  if (const size_t prefix = kPrefixes.find(unit[0]); prefix != std::string_view::npos) {
+    bytes *= std::ldexp(1.0, 10 * (static_cast<int>(prefix) + 1));
+    unit.erase(0, unit.find('i') == 1 ? 2 : 1);
+  }
+  if (error != std::errc() || (!unit.empty() && unit != "b") || !(bytes >= 0 && bytes < kMost))
+    throw Error(Error::Kind::usage, "--max_memory ", text, ": want a size like 512MB or 1.5GB");
+  if (static_cast<int64_t>(bytes) < kProgramBytes)
+    throw Error(Error::Kind::usage, "--max_memory ", text, ": the program by itself takes ",
+                kProgramBytes >> 20, "MB; want a size like 512MB or 1.5GB");
+  return static_cast<int64_t>(bytes);
+}
+
 void settle(Options& o) {
-  if (o.scene.max_memory_bytes < 1)
-    throw Error(Error::Kind::usage, "--max_memory: want a size like 512MB or 2GB");
+  o.scene.max_memory_bytes = memory_of_option(o.max_memory);
   if (o.pretrained_path.empty() && !o.bicubic_only)
     throw Error(Error::Kind::usage, "--pretrained_path is missing; without weights there is --bicubic_only");
   o.scene.compression = chosen<Compression>(o.compress, {{"none", Compression::none},
