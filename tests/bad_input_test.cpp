@@ -206,6 +206,13 @@ TEST_F(BadInput, AMemoryLimitThatIsTooSmallSaysHowMuchIsWanted) {
   expect_refusal(eval({"--max_memory", "33MB"}), 1, {"a.tif", "max_memory", "MB"});
 }
 
+TEST_F(BadInput, VerifyAndPreviewWithoutANetworkAreWrongUsage) {
+  add_scene("a.tif");
+  expect_refusal(eval({"--bicubic_only", "--verify", "3"}), 2, {"--verify", "--bicubic_only makes none"});
+  expect_refusal(eval({"--bicubic_only", "--preview"}), 2, {"--preview", "--bicubic_only makes none"});
+  EXPECT_EQ(eval({"--bicubic_only", "--verify", "0"}).status, 0);
+}
+
 TEST_F(BadInput, AMemoryLimitThatIsNoSizeOrNotEvenTheProgramsIsWrongUsage) {
   add_scene("a.tif");
   for (const char* none : {"lots", "", "MB", "512XB", "1,5GB", "-1GB", "nan", "1e99", "512MBMB", "512ii"})

@@ -106,6 +106,12 @@ void settle(Options& o) {
   o.scene.max_memory_bytes = memory_of_option(o.max_memory);
   if (o.pretrained_path.empty() && !o.bicubic_only)
     throw Error(Error::Kind::usage, "--pretrained_path is missing; without weights there is --bicubic_only");
+  if (const char* idle = o.scene.verify_windows > 0 ? "--verify"
+                         : o.preview                ? "--preview"
+                                                    : nullptr;
+      idle && o.bicubic_only)
+    throw Error(Error::Kind::usage, idle,
+                " is about the network's result, and --bicubic_only makes none; leave one of them away");
   o.scene.compression = chosen<Compression>(o.compress, {{"none", Compression::none},
                                                          {"lzw", Compression::lzw},
                                                          {"deflate", Compression::deflate},
