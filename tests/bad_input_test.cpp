@@ -137,6 +137,20 @@ TEST_F(BadInput, LinksThatLeadNowhereFail) {
   }
 }
 
+TEST_F(BadInput, WhatMacosNotesOfAFileIsNoImage) {
+  write_bytes(folder_ / "in/._a.tif", std::string("\0\5\26\7", 4));
+  expect_refusal(eval(), 1, {"no image (.tif)", "its 1 files"});
+  add_scene("a.tif", 128, 96);
+  EXPECT_EQ(eval().status, 0);
+  EXPECT_EQ(results(), std::vector<std::string>{"a.tif"});
+  const std::string in = folder_ / "in", weights = folder_ / "weights", out = folder_ / "data";
+  EXPECT_EQ(run_program("score_superres_net", {"--data_path", in, "--pretrained_path", weights}).status, 0);
+  const ProgramRun cut =
+      run_program("create_training_dataset",
+                  {"--data_path", in, "--out_path", out, "--tile_size_w", "32", "--tile_size_h", "32"});
+  EXPECT_EQ(cut.status, 0) << cut.err;
+}
+
 TEST_F(BadInput, MissingWeightsNameTheFactorsThatAreThere) {
   add_scene("a.tif");
   expect_refusal(eval({"--upsampling_factor", "3"}), 1, {"x3", "x2 only"});

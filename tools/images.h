@@ -20,7 +20,8 @@ inline std::string lower(std::string text) {
 
 /// The images of a folder with one of these extensions (".tif", any case), in the order of their names; or
 /// data_path itself if it is a file. Links that lead nowhere are among them: what opens them says so, and
-/// counts them as failed. Errors: io (no such folder, nothing in it that would be taken).
+/// counts them as failed. Names that begin with "._" are not: macOS puts its own notes on a file there.
+/// Errors: io (no such folder, nothing in it that would be taken).
 inline std::vector<std::filesystem::path> find_images(const std::string& data_path,
                                                       const std::vector<std::string>& extensions) {
   namespace fs = std::filesystem;
@@ -34,7 +35,8 @@ inline std::vector<std::filesystem::path> find_images(const std::string& data_pa
     std::error_code leads_nowhere;
     if (!entry.is_regular_file(leads_nowhere) && !leads_nowhere) continue;
     const std::string extension = lower(entry.path().extension().string());
-    if (std::find(extensions.begin(), extensions.end(), extension) != extensions.end())
+    const bool note = entry.path().filename().string().starts_with("._");
+    if (!note && std::find(extensions.begin(), extensions.end(), extension) != extensions.end())
       images.push_back(entry.path());
     else
       ++others;
