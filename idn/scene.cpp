@@ -14,6 +14,7 @@
 #include "idn/tile_computer.h"
 #include "idn/value_range.h"
 #include "io/block_encoder.h"
+#include "io/counted.h"
 #include "tensor/allocator.h"
 #include "tensor/device_cuda.h"
 #include "tensor/error.h"
@@ -124,8 +125,7 @@ void verify(const std::string& path, TiffReader& reader, const Model& model, con
                   again.window.w, " x ", again.window.h,
                   " pixels differs from the same pixels computed without tiles; the result was removed");
   }
-  events.say("verified: " + std::to_string(windows) +
-             " windows computed again without tiles, every bit the same");
+  events.say("verified: " + counted(windows, "window") + " computed again without tiles, every bit the same");
 }
 
 void describe(const TiffInfo& info, const SceneSettings& s, const ScenePlan& plan, const Model* model,
@@ -135,9 +135,10 @@ void describe(const TiffInfo& info, const SceneSettings& s, const ScenePlan& pla
   std::ostringstream text;
   text << info.width << " x " << info.height << " x " << info.bands << ' ' << name_of(info.type) << " -> "
        << info.width * s.factor << " x " << info.height * s.factor << ", "
-       << (model ? kModes[static_cast<int>(s.mode)] : "bicubic") << ", " << plan.grid.size() << " tiles of "
-       << plan.grid.tile_width << " x " << plan.grid.tile_height << ", margin " << plan.grid.margin.before
-       << '/' << plan.grid.margin.after << ", at most " << (plan.peak_bytes >> 20) << " MB";
+       << (model ? kModes[static_cast<int>(s.mode)] : "bicubic") << ", " << counted(plan.grid.size(), "tile")
+       << " of " << plan.grid.tile_width << " x " << plan.grid.tile_height << ", margin "
+       << plan.grid.margin.before << '/' << plan.grid.margin.after << ", at most " << (plan.peak_bytes >> 20)
+       << " MB";
   events.say(text.str());
   for (const std::string& note : info.notes) events.say(note);
   if (info.type == SampleType::u32 || info.type == SampleType::i32 || info.type == SampleType::f64)

@@ -22,6 +22,7 @@
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include <stb_image_write.h>
 
+#include "io/counted.h"
 #include "io/output_file.h"
 
 namespace sr {
@@ -232,8 +233,8 @@ std::string encode(const Raster& picture, const std::string& asked) {
   const auto [x, y, width, height] = picture.window;
   const int bands = picture.bands;
   if (picture.type != SampleType::u8 || bands < 1 || bands > 4 || width < 1 || height < 1)
-    throw Error(Error::Kind::unsupported, asked, ": ", width, " x ", height, " pixels of ", bands,
-                " bands of ", name_of(picture.type), "; a PNG takes 1 to 4 bands of u8");
+    throw Error(Error::Kind::unsupported, asked, ": ", width, " x ", height, " pixels of ",
+                counted(bands, "band"), " of ", name_of(picture.type), "; a PNG takes 1 to 4 bands of u8");
   // stb counts bytes in int; its buffer for the compressed data may be a little longer than the picture.
   if (width > kMaxSide || height > kMaxSide || (width * bands + 1) * height > INT32_MAX / 2)
     throw Error(Error::Kind::limit, asked, ": ", width, " x ", height,

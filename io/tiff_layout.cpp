@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "io/counted.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -180,7 +181,7 @@ void limit_blocks(TiffFile& file, TiffLayout& layout, const TiffLimits& limits) 
   }
   if (product_exceeds(row_bytes, layout.band_h, limits.block_bytes)) {
     fail(Error::Kind::limit, file, layout.tiled ? "a tile of " : "a row of strips of ", layout.block_w, " x ",
-         layout.band_h, " pixels with ", layout.bands(), " bands would take more than the ",
+         layout.band_h, " pixels with ", counted(layout.bands(), "band"), " would take more than the ",
          limits.block_bytes, " bytes allowed", kConvertFirst, " into tiles of 512 pixels");
   }
 }
@@ -264,7 +265,7 @@ TiffLayout read_layout(TiffFile& file, const TiffLimits& limits) {
   layout.stored_bands = tag_or<uint16_t>(file, TIFFTAG_SAMPLESPERPIXEL, 1);
   if (layout.width < 1 || layout.height < 1 || layout.stored_bands < 1) {
     fail(Error::Kind::format, file, "its size is ", layout.width, " x ", layout.height, " pixels, ",
-         layout.stored_bands, " bands");
+         counted(layout.stored_bands, "band"));
   }
   layout.planar = layout.stored_bands > 1 &&
                   tag_or<uint16_t>(file, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
@@ -275,7 +276,7 @@ TiffLayout read_layout(TiffFile& file, const TiffLimits& limits) {
   if (product_exceeds(layout.width * layout.bands() * 8, layout.height,
                       std::numeric_limits<int64_t>::max() / 2)) {
     fail(Error::Kind::limit, file, "its size of ", layout.width, " x ", layout.height, " pixels with ",
-         layout.bands(), " bands is beyond all bounds");
+         counted(layout.bands(), "band"), " is beyond all bounds");
   }
   read_blocks(file, layout);
   limit_blocks(file, layout, limits);

@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "io/counted.h"
 #include "io/tiff_page.h"
 #include "io/tiff_tags.h"
 #include "tensor/error.h"
@@ -46,8 +47,7 @@ FurtherPages look_at_further_pages(const std::string& path, const TiffLayout& fi
 
 void note_further_pages(const FurtherPages& further, std::vector<std::string>& notes) {
   if (further.pictures > 0) {
-    notes.push_back("holds " + std::to_string(further.pictures) + " further page" +
-                    (further.pictures > 1 ? "s" : "") + "; only the first is processed");
+    notes.push_back("holds " + counted(further.pictures, "further page") + "; only the first is processed");
   }
   if (!further.damage.empty()) notes.push_back("a further page cannot be read: " + further.damage);
 }
@@ -56,8 +56,7 @@ void note_sub_images(TiffFile& file, std::vector<std::string>& notes) {
   uint16_t count = 0;
   const uint64_t* offsets = nullptr;
   if (TIFFGetField(file.get(), TIFFTAG_SUBIFD, &count, &offsets) && count > 0) {
-    notes.push_back("holds " + std::to_string(count) + " sub-image" + (count > 1 ? "s" : "") +
-                    "; only the main image is processed");
+    notes.push_back("holds " + counted(count, "sub-image") + "; only the main image is processed");
   }
 }
 
@@ -172,7 +171,7 @@ struct TiffReader::Impl {
     info.has_mask = true;
     if (mask->layout().bands() != 1 || mask->layout().coding.type != SampleType::u8) {
       throw Error(Error::Kind::unsupported, "reading '", path, "': its mask page has ",
-                  mask->layout().bands(), " bands of ", name_of(mask->layout().coding.type),
+                  counted(mask->layout().bands(), "band"), " of ", name_of(mask->layout().coding.type),
                   "; one band of up to 8 bits is expected");
     }
   }

@@ -90,7 +90,7 @@ TEST_F(BadInput, AMissingFolderIsNamed) {
 
 TEST_F(BadInput, AFolderWithoutMatchingImagesSaysWhatItHolds) {
   write_bytes(folder_ / "in/picture.png", "x");
-  expect_refusal(eval(), 1, {"no image (.tif)", "its 1 files", "--img_ext"});
+  expect_refusal(eval(), 1, {"no image (.tif)", "its 1 file;", "--img_ext"});
 }
 
 TEST_F(BadInput, WrongUsageIsStatusTwo) {
@@ -139,7 +139,7 @@ TEST_F(BadInput, LinksThatLeadNowhereFail) {
 
 TEST_F(BadInput, WhatMacosNotesOfAFileIsNoImage) {
   write_bytes(folder_ / "in/._a.tif", std::string("\0\5\26\7", 4));
-  expect_refusal(eval(), 1, {"no image (.tif)", "its 1 files"});
+  expect_refusal(eval(), 1, {"no image (.tif)", "its 1 file;"});
   add_scene("a.tif", 128, 96);
   EXPECT_EQ(eval().status, 0);
   EXPECT_EQ(results(), std::vector<std::string>{"a.tif"});

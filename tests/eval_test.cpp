@@ -124,6 +124,9 @@ TEST_F(Eval, VerifyComparesWindowsAndSaysSo) {
   add_scene("scene.tif", 200, 150, {"--nodata", "0"});
   const ProgramRun run = eval(2, {"--verify", "6", "--num_tiles_w", "3"});
   EXPECT_NE(run.out.find("verified: 6 windows"), std::string::npos) << run.out;
+  const std::string one = eval(2, {"--verify", "1"}).out;
+  EXPECT_NE(one.find(" 1 tile of 200 x 150,"), std::string::npos) << one;
+  EXPECT_NE(one.find("verified: 1 window computed"), std::string::npos) << one;
 }
 
 TEST_F(Eval, BicubicAndPreviewAreWrittenBesideTheResult) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "io/counted.h"
 #include "tensor/error.h"
 #include "tools/program.h"
 
@@ -45,8 +46,8 @@ inline std::vector<std::filesystem::path> find_images(const std::string& data_pa
   if (images.empty()) {
     std::string wanted;
     for (const std::string& extension : extensions) wanted += (wanted.empty() ? "" : ", ") + extension;
-    throw Error(Error::Kind::io, data_path, ": no image (", wanted, ") among its ", others,
-                " files; --img_ext chooses another extension");
+    throw Error(Error::Kind::io, data_path, ": no image (", wanted, ") among its ",
+                counted(static_cast<int64_t>(others), "file"), "; --img_ext chooses another extension");
   }
   std::sort(images.begin(), images.end());
   return images;
