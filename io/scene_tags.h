@@ -24,10 +24,12 @@ struct SceneTags {
   std::string gdal_nodata;                    ///< 42113, the text as written
   std::vector<uint8_t> icc_profile;           ///< 34675
   std::vector<uint8_t> xmp;                   ///< 700, XML text
+  std::vector<float> white_point;             ///< 318: x and y
+  std::vector<float> primaries;               ///< 319: x and y of red, green and blue
   double x_resolution = 0, y_resolution = 0;  ///< 0 = absent
   uint16_t resolution_unit = 0;               ///< 0 = absent
   uint16_t orientation = 0;                   ///< 0 = absent
-  std::string description, software, date_time, artist, copyright, document_name, make, model;
+  std::string description, software, date_time, artist, copyright, document_name, make, model, host_computer;
 };
 
 /// The tags of the same scene on a grid `factor` times as fine, whose upper left corner is the same point.

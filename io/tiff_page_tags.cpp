@@ -1,5 +1,6 @@
 #include "io/tiff_page_tags.h"
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 #include <vector>
@@ -42,6 +43,12 @@ class PageTags {
   template <class T>
   void set_array(uint32_t tag, const std::vector<T>& values) {
     if (!values.empty()) set(tag, static_cast<int>(values.size()), values.data());
+  }
+
+  /// Values that a damaged source may hold but TIFF does not allow are left out.
+  void set_floats(uint32_t tag, const std::vector<float>& values, size_t count) {
+    const auto usable = [](float value) { return std::isfinite(value) && value >= 0; };
+    if (values.size() == count && std::all_of(values.begin(), values.end(), usable)) set(tag, values.data());
   }
 
   void set_bytes(uint32_t tag, const std::vector<uint8_t>& bytes) {
@@ -115,6 +122,8 @@ class PageTags {
   void set_descriptions(const SceneTags& tags) {
     set_bytes(TIFFTAG_ICCPROFILE, tags.icc_profile);
     set_bytes(TIFFTAG_XMLPACKET, tags.xmp);
+    set_floats(TIFFTAG_WHITEPOINT, tags.white_point, 2);
+    set_floats(TIFFTAG_PRIMARYCHROMATICITIES, tags.primaries, 6);
     set_text(TIFFTAG_IMAGEDESCRIPTION, tags.description);
     set_text(TIFFTAG_SOFTWARE, tags.software);
     set_text(TIFFTAG_DATETIME, tags.date_time);
@@ -123,6 +132,7 @@ class PageTags {
     set_text(TIFFTAG_DOCUMENTNAME, tags.document_name);
     set_text(TIFFTAG_MAKE, tags.make);
     set_text(TIFFTAG_MODEL, tags.model);
+    set_text(TIFFTAG_HOSTCOMPUTER, tags.host_computer);
   }
 
  private:

@@ -23,6 +23,12 @@ std::vector<T> array_tag(TiffFile& file, uint32_t tag) {
   return std::vector<T>(values, values + count);
 }
 
+std::vector<float> floats_tag(TiffFile& file, uint32_t tag, size_t count) {
+  const float* values = nullptr;
+  if (!TIFFGetField(file.get(), tag, &values) || !values) return {};
+  return std::vector<float>(values, values + count);
+}
+
 std::string text_tag(TiffFile& file, uint32_t tag) {
   const char* text = nullptr;
   return TIFFGetField(file.get(), tag, &text) && text ? text : "";
@@ -158,6 +164,8 @@ SceneTags read_scene_tags(TiffFile& file) {
   tags.gdal_nodata = text_tag(file, kTagGdalNodata);
   tags.icc_profile = bytes_tag(file, TIFFTAG_ICCPROFILE);
   tags.xmp = bytes_tag(file, TIFFTAG_XMLPACKET);
+  tags.white_point = floats_tag(file, TIFFTAG_WHITEPOINT, 2);
+  tags.primaries = floats_tag(file, TIFFTAG_PRIMARYCHROMATICITIES, 6);
   tags.x_resolution = resolution_tag(file, TIFFTAG_XRESOLUTION);
   tags.y_resolution = resolution_tag(file, TIFFTAG_YRESOLUTION);
   tags.resolution_unit = short_tag(file, TIFFTAG_RESOLUTIONUNIT);
@@ -170,6 +178,7 @@ SceneTags read_scene_tags(TiffFile& file) {
   tags.document_name = text_tag(file, TIFFTAG_DOCUMENTNAME);
   tags.make = text_tag(file, TIFFTAG_MAKE);
   tags.model = text_tag(file, TIFFTAG_MODEL);
+  tags.host_computer = text_tag(file, TIFFTAG_HOSTCOMPUTER);
   if (tags.pixel_scale.empty() && tags.tiepoints.empty() && tags.transformation.empty()) {
     read_world_file(file.path(), tags);
   }

@@ -42,6 +42,7 @@ TEST(TiffInfo, EveryTagOfTheSceneIsRead) {
   const std::vector<double> scale = {0.5, 0.25, 0}, points = {0, 0, 0, 100, 200, 0}, rpc(92, 1.5);
   const std::vector<uint16_t> keys = {1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 2, 3072, 0, 1, 32631};
   const std::vector<double> key_numbers = {6378137};
+  const std::vector<float> white = {0.25f, 0.375f}, primaries = {0.5f, 0.25f, 0.125f, 0.75f, 0, 0.0625f};
   const std::vector<uint8_t> icc = {1, 2, 3, 0, 5}, xmp = {'<', 'x', '/', '>'};
   const SceneTags tags = info_of(TestPage{}, [&](TIFF* tiff) {
                            TIFFSetField(tiff, kTagModelPixelScale, 3, scale.data());
@@ -65,6 +66,9 @@ TEST(TiffInfo, EveryTagOfTheSceneIsRead) {
                            TIFFSetField(tiff, TIFFTAG_DOCUMENTNAME, "document");
                            TIFFSetField(tiff, TIFFTAG_MAKE, "make");
                            TIFFSetField(tiff, TIFFTAG_MODEL, "model");
+                           TIFFSetField(tiff, TIFFTAG_HOSTCOMPUTER, "computer");
+                           TIFFSetField(tiff, TIFFTAG_WHITEPOINT, white.data());
+                           TIFFSetField(tiff, TIFFTAG_PRIMARYCHROMATICITIES, primaries.data());
                          }).tags;
   EXPECT_EQ(tags.pixel_scale, scale);
   EXPECT_EQ(tags.tiepoints, points);
@@ -89,6 +93,9 @@ TEST(TiffInfo, EveryTagOfTheSceneIsRead) {
   EXPECT_EQ(tags.document_name, "document");
   EXPECT_EQ(tags.make, "make");
   EXPECT_EQ(tags.model, "model");
+  EXPECT_EQ(tags.host_computer, "computer");
+  EXPECT_EQ(tags.white_point, white);
+  EXPECT_EQ(tags.primaries, primaries);
 }
 
 TEST(TiffInfo, PlainTiffHasNoTags) {
@@ -97,6 +104,7 @@ TEST(TiffInfo, PlainTiffHasNoTags) {
   EXPECT_TRUE(tags.pixel_scale.empty() && tags.tiepoints.empty() && tags.transformation.empty());
   EXPECT_TRUE(tags.geo_key_directory.empty() && tags.rpc.empty());
   EXPECT_TRUE(tags.icc_profile.empty() && tags.xmp.empty());
+  EXPECT_TRUE(tags.white_point.empty() && tags.primaries.empty());
   EXPECT_FALSE(tags.pixel_is_point);
   EXPECT_EQ(tags.x_resolution, 0);
   EXPECT_EQ(tags.resolution_unit, 0);

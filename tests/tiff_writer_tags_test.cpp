@@ -52,6 +52,9 @@ TEST_F(TiffWriterTest, AllTagsAreWritten) {
   tags.document_name = "sheet 3";
   tags.make = "maker";
   tags.model = "model";
+  tags.host_computer = "computer";
+  tags.white_point = {0.25f, 0.375f};
+  tags.primaries = {0.5f, 0.25f, 0.125f, 0.75f, 0, 0.0625f};
   write_whole(path_, info, random_picture(info, 2));
 
   TiffFile file(path_, TiffFile::Mode::read);
@@ -82,6 +85,12 @@ TEST_F(TiffWriterTest, AllTagsAreWritten) {
   EXPECT_EQ(text_tag(file, TIFFTAG_DOCUMENTNAME), tags.document_name);
   EXPECT_EQ(text_tag(file, TIFFTAG_MAKE), tags.make);
   EXPECT_EQ(text_tag(file, TIFFTAG_MODEL), tags.model);
+  EXPECT_EQ(text_tag(file, TIFFTAG_HOSTCOMPUTER), tags.host_computer);
+  const float* colours = nullptr;
+  ASSERT_EQ(TIFFGetField(file.get(), TIFFTAG_WHITEPOINT, &colours), 1);
+  EXPECT_EQ(std::vector<float>(colours, colours + 2), tags.white_point);
+  ASSERT_EQ(TIFFGetField(file.get(), TIFFTAG_PRIMARYCHROMATICITIES, &colours), 1);
+  EXPECT_EQ(std::vector<float>(colours, colours + 6), tags.primaries);
 }
 
 TEST_F(TiffWriterTest, AbsentAndImpossibleTagsAreNotWritten) {
@@ -90,6 +99,8 @@ TEST_F(TiffWriterTest, AbsentAndImpossibleTagsAreNotWritten) {
   info.tags.y_resolution = std::numeric_limits<double>::quiet_NaN();
   info.tags.resolution_unit = 77;
   info.tags.orientation = 9;
+  info.tags.white_point = {0.3f, std::numeric_limits<float>::infinity()};
+  info.tags.primaries = {0, 0, 0, 0, 0, -1};
   info.tags.date_time = "yesterday, or the day before";
   write_whole(path_, info, random_picture(info, 2));
   TiffFile file(path_, TiffFile::Mode::read);
@@ -97,7 +108,8 @@ TEST_F(TiffWriterTest, AbsentAndImpossibleTagsAreNotWritten) {
   double number = 0;
   uint16_t count = 0;
   const void* values = nullptr;
-  for (const uint32_t absent : {TIFFTAG_XRESOLUTION, TIFFTAG_YRESOLUTION, TIFFTAG_ORIENTATION}) {
+  for (const uint32_t absent : {TIFFTAG_XRESOLUTION, TIFFTAG_YRESOLUTION, TIFFTAG_ORIENTATION,
+                                TIFFTAG_WHITEPOINT, TIFFTAG_PRIMARYCHROMATICITIES}) {
     EXPECT_EQ(TIFFGetField(file.get(), absent, &number), 0) << absent;
   }
   for (const uint32_t absent :
