@@ -74,7 +74,7 @@ TEST_F(CreateDataset, ASingleTileCannotBeDividedAndWhyThereIsNoOtherIsSaid) {
     info.tags.gdal_nodata = std::to_string(landscape_image(100, 80).data<uint8_t>()[0]);
   });
   const ProgramRun run = create();
-  EXPECT_NE(run.out.find("left out 1 tiles with samples that are no picture"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("left out 1 tile with samples that are no picture"), std::string::npos) << run.out;
   expect_refusal(run, 2, {"only 1 tile"});
 }
 

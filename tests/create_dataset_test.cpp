@@ -129,6 +129,13 @@ TEST_F(CreateDataset, ATileSizeThatIsNoMultipleIsRoundedDownAndSaid) {
   EXPECT_EQ(manifest(3)["options"]["tile_size"], json({48, 48}));
 }
 
+TEST_F(CreateDataset, AMaskBesideAnImageThatIsNotReadIsNamed) {
+  write_tiff(folder_ / "in/a.tif", landscape_image(120, 80, 1, 1, SampleType::u8));
+  std::ofstream(folder_ / "in/a.tif.msk") << "a mask";
+  const ProgramRun run = create_well({"--tile_size_w", "40", "--tile_size_h", "40"});
+  EXPECT_NE(run.out.find("a.tif.msk"), std::string::npos) << run.out;
+}
+
 TEST_F(CreateDataset, TilesWithNoDataAreSkippedAndCounted) {
   Raster image = landscape_image(120, 40, 1, 1, SampleType::i16);
   image.data<int16_t>()[5 * 120 + 50] = -9999;  // in the second of three tiles
@@ -137,7 +144,7 @@ TEST_F(CreateDataset, TilesWithNoDataAreSkippedAndCounted) {
   const ProgramRun run = create_well({"--tile_size_w", "40", "--tile_size_h", "40"});
   EXPECT_EQ(manifest()["sources"][0]["no_data"], 1);
   EXPECT_EQ(manifest()["sources"][0]["tiles"], 2);
-  EXPECT_NE(run.out.find("left out 1 tiles with samples that are no picture"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("left out 1 tile with samples that are no picture"), std::string::npos) << run.out;
   for_each_record(2, [](const TileRecord&, size_t, const Window& window, int64_t, int64_t, int) {
     EXPECT_NE(window.x, 40);
   });

@@ -115,7 +115,7 @@ TEST(SplitTiles, SymmetriesMultiplyWhatIsTrainedOnAlone) {
 
 TEST(SplitTiles, WhatCannotBeDividedIsRefused) {
   expect_error(Error::Kind::usage, "only 1 tile", [] { split_tiles(rows_of_tiles({1}), {}); });
-  expect_error(Error::Kind::usage, "only 0 tile", [] { split_tiles({}, {}); });
+  expect_error(Error::Kind::usage, "only 0 tiles can be used", [] { split_tiles({}, {}); });
   expect_error(Error::Kind::usage, "none is left to train on", [] {
     split_tiles({{0, false, {0, 0, 10, 10}, 10, 10}, {0, false, {4, 0, 10, 10}, 10, 10}}, {});
   });

@@ -118,12 +118,11 @@ void tell(const Manifest& m, const std::string& folder, double seconds, const Co
   const DatasetInfo& i = m.info;
   int64_t bytes = 0;
   for (const ManifestFile& f : m.files) bytes += static_cast<int64_t>(f.bytes);
-  common.say(std::to_string(i.bands) + " band" + (i.bands > 1 ? "s" : "") + " of " + name_of(i.type) + ", " +
-             kModes[static_cast<int>(i.mode)]);
+  common.say(counted(i.bands, "band") + " of " + name_of(i.type) + ", " + kModes[static_cast<int>(i.mode)]);
   char text[64];
   std::snprintf(text, sizeof text, ", %.1f MB in %.1f s", static_cast<double>(bytes) * 1e-6, seconds);
   common.say("wrote " + folder + ": " + std::to_string(i.training_tiles) + " training and " +
-             std::to_string(i.validation_tiles) + " validation tiles" + text);
+             counted(i.validation_tiles, "validation tile") + text);
 }
 
 int run(Options& o, const CLI::App& app) {

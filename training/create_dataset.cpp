@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "io/counted.h"
 #include "io/picture.h"
 #include "io/records.h"
 #include "tensor/error.h"
@@ -281,8 +282,9 @@ void tell(const DatasetScan& scan, const DatasetEvents& events) {
   int64_t no_data = 0, flat = 0;
   for (const ManifestSource& s : scan.accounts) no_data += s.no_data, flat += s.flat;
   if (no_data > 0)
-    events.say("left out " + std::to_string(no_data) + " tiles with samples that are no picture");
-  if (flat > 0) events.say("left out " + std::to_string(flat) + " tiles that are flat");
+    events.say("left out " + counted(no_data, "tile") +
+               " with samples that are no picture (no-data of any band counts)");
+  if (flat > 0) events.say("left out " + counted(flat, "tile") + " without detail (--min_std)");
 }
 
 }  // namespace
@@ -298,8 +300,8 @@ Manifest create_dataset(const std::vector<std::string>& images, const std::strin
                                                .split_by_scene = options.split_by_scene,
                                                .symmetries = options.symmetries ? kSymmetries : 1});
   if (!split.left_out.empty())
-    events.say("left out " + std::to_string(split.left_out.size()) +
-               " tiles whose ground is kept for validation");
+    events.say("left out " + counted(static_cast<int64_t>(split.left_out.size()), "tile") +
+               " whose ground is kept for validation");
   make_dataset_folder(folder, options.debug_pictures > 0);
   try {
     Manifest manifest = Writer(folder, options, scan, events).write(split);

@@ -6,6 +6,7 @@
 #include <new>
 #include <optional>
 
+#include "io/counted.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -46,7 +47,7 @@ void check(const DatasetOptions& o) {
                 ": its network has one channel; leave --nchan out or choose joint");
 }
 
-Candidate inspect(const std::string& path, const DatasetOptions& o) {
+Candidate inspect(const std::string& path, const DatasetOptions& o, const DatasetEvents& events) {
   Candidate c;
   c.image.path = path;
   if (!o.pair_path.empty()) {
@@ -57,6 +58,7 @@ Candidate inspect(const std::string& path, const DatasetOptions& o) {
   }
   const TrainingSource source(path, c.image.pair, o.factor);
   const TiffInfo& info = source.info();
+  for (const std::string& note : info.notes) events.say(fs::path(path).filename().string() + ": " + note);
   c.image.width = info.width;
   c.image.height = info.height;
   c.image.bands = colour_bands(info);
@@ -79,7 +81,7 @@ std::vector<Candidate> inspect_all(const std::vector<std::string>& images, const
   for (const std::string& path : images) {
     events.progress(0, 1);
     try {
-      candidates.push_back(inspect(path, o));
+      candidates.push_back(inspect(path, o, events));
     } catch (const Error& e) {
       events.failed(e.what());
     } catch (const std::bad_alloc&) {
@@ -104,7 +106,7 @@ TileForm form_for(const Candidate& reference, const DatasetOptions& o) {
     form.mode = reference.rgb8 ? ColourMode::luma : ColourMode::per_band;
   form.bands = form.mode == ColourMode::luma ? 1 : bands;
   const std::string seen =
-      reference.image.path + " has " + std::to_string(bands) + " bands of " + sr::name_of(reference.type);
+      reference.image.path + " has " + counted(bands, "band") + " of " + sr::name_of(reference.type);
   if (form.mode == ColourMode::luma && bands != 1 && bands != 3)
     throw Error(Error::Kind::usage, "--colour_mode luma: ", seen, "; luma is made of three, take per_band");
   if (form.mode == ColourMode::luma && o.luma == LumaConvention::studio && form.type != SampleType::u8)
@@ -125,9 +127,9 @@ void check_agrees(const Candidate& c, const Candidate& reference, const TileForm
   const size_t bands = c.image.bands.size(), wanted = reference.image.bands.size();
   const bool fits = form.mode == ColourMode::luma ? bands == 1 || bands == 3 : bands == wanted;
   if (fits && c.type == reference.type) return;
-  throw Error(Error::Kind::unsupported, c.image.path, ": ", bands, bands == 1 ? " band of " : " bands of ",
-              sr::name_of(c.type), ", but ", fs::path(reference.image.path).filename().string(), " has ",
-              wanted, " of ", sr::name_of(reference.type), "; the images of a data set must agree");
+  throw Error(Error::Kind::unsupported, c.image.path, ": ", counted(static_cast<int64_t>(bands), "band"),
+              " of ", sr::name_of(c.type), ", but ", fs::path(reference.image.path).filename().string(),
+              " has ", wanted, " of ", sr::name_of(reference.type), "; the images of a data set must agree");
 }
 
 void drop_those_that_differ(std::vector<Candidate>& candidates, const TileForm& form,

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "io/counted.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
 
@@ -46,10 +47,9 @@ Split split_tiles(const std::vector<PlannedTile>& tiles, const SplitOptions& opt
   for (size_t t = 0; t < tiles.size(); ++t)
     if (!tiles[t].scaled) base.push_back(static_cast<int64_t>(t));
   if (base.size() < 2)
-    throw Error(
-        Error::Kind::usage, "only ", base.size(),
-        " tile can be used; it takes two, one to train on and one to validate: give more images or a ",
-        "smaller --tile_size_w and --tile_size_h");
+    throw Error(Error::Kind::usage, "only ", counted(static_cast<int64_t>(base.size()), "tile"),
+                " can be used; it takes two, one to train on and one to validate: give more images or a ",
+                "smaller --tile_size_w and --tile_size_h");
   Random random{options.seed};
   const int64_t wanted =
       std::clamp<int64_t>(static_cast<int64_t>(base.size()) / 10, 1, options.num_data_per_file);
