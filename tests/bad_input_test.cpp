@@ -261,7 +261,8 @@ TEST_F(BadInput, ARunThatIsInterruptedOrLosesItsTerminalLeavesNothing) {
 }
 
 TEST_F(BadInput, UnderNohupARunOutlivesItsTerminal) {
-  add_scene("a.tif", 1000, 1000);
+  constexpr int kSide = kInstrumented ? 250 : 1000;  // at least a second to compute
+  add_scene("a.tif", kSide, kSide);
   const ProgramRun run = eval_until({"-s", "HUP", "0.3", "nohup"});
   EXPECT_EQ(run.status, 124) << "it must still be running when the signal comes";
   EXPECT_EQ(results(), std::vector<std::string>{"a.tif"}) << run.err;

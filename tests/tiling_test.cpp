@@ -97,7 +97,7 @@ TEST_F(Tiling, RandomTilesGiveTheBitsOfTheWholeScene) {
 
 TEST_F(Tiling, TheFullNetworkIsExactWithEveryInstructionSetAndFactor) {
   for (const Simd simd : {Simd::baseline, Simd::avx2, Simd::avx512}) {
-    if (simd > best_simd()) continue;
+    if (simd > best_simd() || (kInstrumented && simd != best_simd())) continue;  // the release build has all
     set_simd(simd);
     for (const int factor : {2, 3, 4}) {
       if (kInstrumented && factor != 3) continue;

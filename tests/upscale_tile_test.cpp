@@ -285,6 +285,7 @@ TEST(UpscaleTile, HoldsNoMoreMemoryThanItSaysAndNotMuchLess) {
                                 {"joint", 2, SampleType::u16, 2, false, true},
                                 {"holes", 2, SampleType::f32, 1, true, true},
                                 {"bicubic", 5, SampleType::u8, 1, false, false}}) {
+      if (kInstrumented && c.bands > 3) continue;  // the same numbers, in ten times the time
       NetworkOptions options = small_network(factor, c.nchan);
       options.num_Dist_blocks = 2;
       const Model model(options);
