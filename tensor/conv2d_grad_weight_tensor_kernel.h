@@ -180,11 +180,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
       load(buffer ^ 1, t + a.chunks, u);
     }
     gpu::cp_commit();
-    if (ahead) {
-      gpu::cp_wait<1>();
-    } else {
-      gpu::cp_wait<0>();
-    }
+    wait_for_copies(ahead);
     T* const tile = memory + buffer * C::kBuffer;
     if constexpr (sizeof(T) == 4) pixel_tiles<C, true>(tile, tile + C::kInElements, a, t, u);
     __syncthreads();

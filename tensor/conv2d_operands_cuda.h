@@ -30,6 +30,15 @@ struct TileWalk {
   }
 };
 
+/// Waits for the copies that were started last, or, where those are `ahead`, for all before them.
+GPU_FN void wait_for_copies(bool ahead) {
+  if (ahead) {
+    gpu::cp_wait<1>();
+  } else {
+    gpu::cp_wait<0>();
+  }
+}
+
 /// Whether 0 <= i < n.
 GPU_FN bool within(int i, int n) {
   return static_cast<unsigned>(i) < static_cast<unsigned>(n);

@@ -177,11 +177,7 @@ __global__ void __launch_bounds__(C::kThreads, 2) conv2d_subpixel_kernel(Subpixe
         load(buffer ^ 1, next_t, last ? 0 : step + 1);
       }
       gpu::cp_commit();
-      if (ahead) {
-        gpu::cp_wait<1>();
-      } else {
-        gpu::cp_wait<0>();
-      }
+      wait_for_copies(ahead);
       T* const tile = memory + buffer * C::kBuffer;
       if constexpr (sizeof(T) == 4) load_step<C, true>(tile, tile, a, t, step);
       __syncthreads();

@@ -8,10 +8,10 @@
 #include <fstream>
 
 #include "idn/checkpoint_files.h"
-#include "training/trainer.h"
 #include "io/output_file.h"
 #include "tests/caffe_file.h"
 #include "tests/shared_data.h"
+#include "training/trainer.h"
 
 namespace sr {
 namespace {
@@ -162,6 +162,14 @@ TEST_F(ConvertCheckpoint, ImportsTheAuthorsWeights) {
     EXPECT_NE(outcome.out.find("552769 in 62 tensors"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find("imported from IDN_x" + x + ".caffemodel"), std::string::npos);
   }
+}
+
+TEST_F(ConvertCheckpoint, WithoutACheckpointThereAreNoMeans) {
+  const fs::path folder = folder_ / "in_the_way/x2", checkpoint = folder / "ckpts/ckpt-00000000.sr";
+  fs::create_directories(checkpoint / "a folder");
+  expect_error("--from " + caffemodel(2) + " --to " + folder.parent_path().string(), 1, checkpoint.string());
+  EXPECT_FALSE(fs::exists(folder / "mean_values.json"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "ckpts"), {}), 1) << "nothing half-written";
 }
 
 TEST_F(ConvertCheckpoint, AFullDiskGetsNoFiles) {
