@@ -6,12 +6,12 @@
 #include <fstream>
 #include <thread>
 
-#include "training/create_dataset.h"
 #include "io/picture.h"
 #include "tensor/random.h"
 #include "tests/expect_error.h"
 #include "tests/run_program.h"
 #include "tests/training_images.h"
+#include "training/create_dataset.h"
 
 namespace sr {
 namespace {

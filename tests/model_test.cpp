@@ -1,5 +1,5 @@
-#include "idn/checkpoint_files.h"
 #include "idn/model.h"
+#include "idn/checkpoint_files.h"
 
 #include <gtest/gtest.h>
 

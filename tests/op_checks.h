@@ -5,7 +5,8 @@
 
 namespace sr {
 
-/// The result is the loops' within 2e-6 of the largest value (or of 1), whether gradients are recorded or not.
+/// The result is the loops' within 2e-6 of the largest value (or of 1), whether gradients are recorded or
+/// not.
 void expect_forward(const OpCase& c);
 
 /// For a random output gradient, each input's gradient along a random direction is the loops' central

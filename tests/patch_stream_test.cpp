@@ -6,13 +6,13 @@
 #include <filesystem>
 #include <set>
 
-#include "training/create_dataset.h"
-#include "training/symmetry.h"
 #include "io/picture.h"
 #include "tensor/resize.h"
 #include "tests/expect_error.h"
 #include "tests/run_program.h"
 #include "tests/training_images.h"
+#include "training/create_dataset.h"
+#include "training/symmetry.h"
 
 namespace sr {
 namespace {

@@ -6,10 +6,10 @@
 #include <set>
 
 #include "idn/score.h"
-#include "training/symmetry.h"
 #include "tensor/random.h"
 #include "tensor/resize.h"
 #include "tests/training_images.h"
+#include "training/symmetry.h"
 
 namespace sr {
 namespace {
