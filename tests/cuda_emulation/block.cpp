@@ -11,10 +11,6 @@ namespace sr::emulation {
 
 namespace {
 
-constexpr size_t kRedZone =
-    128;  // between regions of shared memory, and the step in which regions are aligned
-constexpr size_t kStaticLimit = 48 * 1024;
-
 thread_local Block* t_block = nullptr;
 
 uint32_t bit_of(int lane) {

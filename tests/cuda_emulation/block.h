@@ -46,6 +46,7 @@ class Block {
   void cp_async(void* dst, const void* src, int bytes, bool pred, int line);
   void cp_commit();
   void cp_wait(int groups_left);
+  uint32_t shared_address(const void* p) const;
   void* carve(size_t bytes, size_t align, bool is_static);
   int lane() const { return running_->number % 32; }
   void note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line);

@@ -17,7 +17,8 @@ namespace sr::emulation {
 
 namespace {
 
-constexpr size_t kRedZone = 128;  // between arrays in shared memory, and the step in which they are aligned
+constexpr size_t kRedZone = 128;   // between arrays in shared memory
+constexpr size_t kAligned = 1024;  // the addresses' bits below that are the device's: banks, swizzles
 constexpr size_t kStaticLimit = 48 * 1024;
 
 }  // namespace
@@ -52,10 +53,8 @@ void* Block::carve(size_t bytes, size_t align, bool is_static) {
     report("shared memory: " + std::to_string(static_bytes_ + launch_->shared_bytes) +
            " bytes, static and dynamic, of " + std::to_string(options().shared_memory_limit));
   }
-  // Red zones lie between the arrays; the offset within 128 bytes, on which the banks depend, is the
-  // device's.
-  const size_t offset = arena_used_ + start % kRedZone;
-  const size_t end = (offset + bytes + kRedZone - 1) / kRedZone * kRedZone + kRedZone;
+  const size_t offset = arena_used_ + start % kAligned;
+  const size_t end = (offset + bytes + kRedZone + kAligned - 1) / kAligned * kAligned;
   if (end > kArenaBytes) {
     report("shared memory: arrays of more than " + std::to_string(kArenaBytes) + " bytes");
     std::abort();  // there is no memory to give
@@ -67,6 +66,15 @@ void* Block::carve(size_t bytes, size_t align, bool is_static) {
   arena_used_ = end;
   regions_.push_back({offset, bytes});
   return arena_ + offset;
+}
+
+uint32_t Block::shared_address(const void* p) const {
+  const char* const address = static_cast<const char*>(p);
+  if (address < arena_ || address >= arena_ + kArenaBytes) {
+    report("shared_address: the memory is not the block's shared memory");
+    return 0;
+  }
+  return static_cast<uint32_t>(address - arena_);
 }
 
 void Block::check_red_zones() {

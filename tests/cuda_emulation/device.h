@@ -37,6 +37,7 @@ namespace sr::emulation {
 
 void* static_shared(size_t bytes, size_t align);
 void* dynamic_shared(size_t bytes, size_t align);
+uint32_t shared_address(const void* p);
 void cp_async(void* dst, const void* src, int bytes, bool pred, int line);
 void cp_commit();
 void cp_wait(int groups_left);
