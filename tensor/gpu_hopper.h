@@ -28,8 +28,8 @@ namespace sr::gpu {
 //     rows, lbo is not used. Units change places as Swizzle says, by the bits of their addresses in shared
 //     memory: the start may be moved on by whole rows, and within a row by 32 bytes for the next K.
 // A transposed one (16-bit only) has M or N together:
-//   without swizzle, eight rows of K with one unit (8 of M or N) each lie together in 128 bytes; lbo bytes on
-//     follows the next unit of M or N, sbo bytes on the other half of K;
+//   without swizzle, eight rows of K with one unit (8 of M or N) each lie together in 128 bytes; sbo bytes on
+//     follows the next unit of M or N, lbo bytes on the other half of K;
 //   with swizzle, a row of K has 128, 64 or 32 bytes (64, 32 or 16 of M or N) and the next row of K follows;
 //     sbo bytes on follow the next eight rows of K, lbo bytes on the next 64, 32 or 16 of M or N.
 // The product goes on while the thread does. Until wgmma_wait() has seen its group through, neither d nor a's
