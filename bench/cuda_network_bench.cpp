@@ -9,6 +9,7 @@
 
 #include "bench/cuda_machine.h"
 #include "idn/model.h"
+#include "idn/upscale.h"
 #include "io/output_file.h"
 #include "tensor/device_cuda.h"
 #include "tensor/error_cuda.h"
@@ -43,9 +44,41 @@ Tensor random_image(Shape shape) {
   return random_normal(shape, 0.3, random);
 }
 
+Model new_model(int factor) {
+  return Model({.factor = factor, .crop_begin = 9 - factor}, 1);
+}
+
+// Milliseconds for a tile of a scene of one 16-bit band, from samples to samples in the host's memory: what
+// upscale() needs for each once its graphs are recorded, if it needs about `expected`. By the host's clock.
+double scene_tile_ms(const Model& model, int64_t side, double expected) {
+  constexpr int64_t kBefore = 3 * kThreadsPerGpu;  // computed, recorded, repeated
+  const int64_t tiles = kBefore + std::clamp<int64_t>(static_cast<int64_t>(200 / expected), 4, 200);
+  SceneSettings settings;
+  settings.factor = model.factor();
+  settings.range = {0, 65535};
+  Raster samples({0, 0, side, side}, 1, SampleType::u16);
+  Random random{1};
+  for (int64_t i = 0; i < side * side; ++i)
+    samples.data<uint16_t>()[i] = static_cast<uint16_t>(random.next());
+  const auto read = [&](const Window& window) {
+    Raster tile = samples;
+    tile.window = window;
+    return tile;
+  };
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point begin, end;
+  int64_t done = 0;
+  upscale(&model, settings, {side, tiles * side, side, side, {}}, false,
+          {.read = read,
+           .write = [](const FineTile&) {},
+           .progress = [&](int64_t) { (++done == kBefore ? begin : end) = Clock::now(); }},
+          {cuda::device_index()});
+  return std::chrono::duration<double, std::milli>(end - begin).count() /
+         static_cast<double>(tiles - kBefore);
+}
+
 // Milliseconds for each low-resolution megapixel: recorded once with its weights in order, as a scene's tiles
-// are, and launched a kernel at a time, by the device's clock with the image there; and by the host's with
-// the image sent and the result fetched.
+// are, and launched a kernel at a time, by the device's clock with the image there; and as a scene needs it.
 ordered_json tile(const Model& model, int64_t side, const CudaTimer& timer) {
   const Tensor image = random_image({1, side, side, 1});
   const Var there(image.to(Device::cuda));
@@ -57,8 +90,7 @@ ordered_json tile(const Model& model, int64_t side, const CudaTimer& timer) {
   const cuda::KeepPacked keep(packed);
   cuda::Graph graph(run);
   const Timing recorded = timer.warm([&] { graph.launch(); }, 0.2), launched = timer.warm(run, 0.2);
-  model.residual(image);
-  const double with_copies = seconds_of([&] { model.residual(image); });
+  const double with_copies = scene_tile_ms(new_model(model.factor()), side, recorded.ms);
   const double megapixels = static_cast<double>(side * side) / kMegapixel;
   return {{"factor", model.factor()},
           {"side", side},
@@ -66,11 +98,7 @@ ordered_json tile(const Model& model, int64_t side, const CudaTimer& timer) {
           {"ms_per_megapixel", recorded.ms / megapixels},
           {"spread", recorded.spread},
           {"ms_per_megapixel_launched", launched.ms / megapixels},
-          {"ms_per_megapixel_with_copies", 1e3 * with_copies / megapixels}};
-}
-
-Model new_model(int factor) {
-  return Model({.factor = factor, .crop_begin = 9 - factor}, 1);
+          {"ms_per_megapixel_with_copies", with_copies / megapixels}};
 }
 
 // Forward, L1 loss, backward, Adam and the weights' average, five times already: recorded.

@@ -195,7 +195,7 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   upscale(used, settings, grid, with_bicubic,
           {.read = [&](const Window& window) { return reader.read(window); },
            .write =
-               [&](FineTile tile) {
+               [&](const FineTile& tile) {
                  if (upscaled) upscaled->write(tile.result);
                  if (bicubic) bicubic->write(*tile.bicubic);
                },

@@ -32,7 +32,7 @@ all_parts="tests sanitizer precision scene network counters peers layers"
 parts=${SR_PARTS:-$all_parts}
 most_seconds=${SR_SECONDS:-460}
 out=${1:-${OUT:-gpu_check}}
-declare -A part_seconds=([tests]=60 [sanitizer]=55 [precision]=30 [scene]=20 [network]=50 [counters]=35 [peers]=100 [layers]=110)
+declare -A part_seconds=([tests]=60 [sanitizer]=55 [precision]=30 [scene]=20 [network]=60 [counters]=35 [peers]=100 [layers]=100)
 
 fail() { echo "gpu_check.sh: error: $*" >&2; exit 1; }
 [ $# -le 1 ] || { echo "gpu_check.sh: error: want at most an output folder, not $# arguments" >&2; exit 2; }
