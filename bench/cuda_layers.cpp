@@ -107,7 +107,7 @@ cudnnDataType_t cudnn_type(DType type) {
 
 cuda::ConvDevice device() {
   const cuda::Queue q = cuda::queue();
-  return {q.stream, q.blocks / 8, cuda::shared_bytes_of_block()};
+  return {q.stream, q.blocks / 8, cuda::shared_bytes_of_block(), cuda::has_wgmma()};
 }
 
 }  // namespace

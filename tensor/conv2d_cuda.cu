@@ -3,6 +3,7 @@
 
 #include "tensor/conv2d_image_cuda.h"
 #include "tensor/conv2d_plain_cuda.h"
+#include "tensor/conv2d_strips_cuda.h"
 #include "tensor/conv2d_subpixel_cuda.h"
 #include "tensor/conv2d_tensor_cuda.h"
 
@@ -19,7 +20,7 @@ constexpr DType kStorage<__half> = DType::f16;
 struct Plan {
   ConvKernel kernel = ConvKernel::plain;
   int64_t bytes = 0;         // of packed weights or partial sums
-  FragmentOrder order = {};  // of packed weights for the tensor cores
+  FragmentOrder order = {};  // of packed weights of `tensor` and `subpixel`
 };
 
 /// Makes `plan` that of a tensor-core kernel with operands T if there is one.
@@ -48,12 +49,27 @@ void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, c
   plan->bytes = plan->order.bytes();
 }
 
+/// The same for compute capability 9.0: one image is a tile of a scene, and every tile takes the same kernel.
+void find_wgmma_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Plan* plan) {
+  const bool half = (types.math == Math::bf16 && types.x == DType::bf16 && types.y == DType::bf16) ||
+                    (types.math == Math::fp16 && types.x == DType::f16 && types.y == DType::f16);
+  if (!half || op == ConvOp::grad_weight) return;
+  if (run.n == 1 && strips_conv_bytes(run, &plan->bytes)) plan->kernel = ConvKernel::strips;
+}
+
 /// Calls f with a value of the tensor cores' operand type, but for fp32.
 template <class F>
 void with_operand(Math math, F f) {
   if (math == Math::bf16) f(__nv_bfloat16());
   if (math == Math::fp16) f(__half());
   if (math == Math::tf32) f(float());
+}
+
+/// The same for the 16-bit types only.
+template <class F>
+void with_half_operand(Math math, F f) {
+  if (math == Math::bf16) f(__nv_bfloat16());
+  if (math == Math::fp16) f(__half());
 }
 
 Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
@@ -64,7 +80,10 @@ Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Con
   if (op != ConvOp::grad_input && takes_image_conv(run) && y_aligned) {
     plan.kernel = ConvKernel::image;
   } else if (y_aligned && (x_aligned || dims.stride > 1)) {  // with a stride, x is read or written by values
-    with_operand(types.math, [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, &plan); });
+    if (device.wgmma) find_wgmma_kernel(op, types, run, &plan);
+    if (plan.bytes == 0)
+      with_operand(types.math,
+                   [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, &plan); });
   }
   if (plan.bytes > 0) return plan;
   if (op != ConvOp::grad_weight)
@@ -96,6 +115,9 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
         else
           subpixel_conv<decltype(t)>(run, written, from, packed, epilogue, to, device);
       });
+    case ConvKernel::strips:
+      return with_half_operand(
+          types.math, [&](auto t) { strips_conv<decltype(t)>(run, from, packed, epilogue, to, device); });
   }
 }
 
@@ -116,6 +138,10 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
   WeightView view = weight_view(op, dims, weight);
   if (plan.kernel == ConvKernel::plain || plan.kernel == ConvKernel::image)
     return pack_plain(view, run, static_cast<float*>(packed), device.stream);
+  if (plan.kernel == ConvKernel::strips)
+    return with_half_operand(types.math, [&](auto t) {
+      pack_strips(view, run, static_cast<decltype(t)*>(packed), device.stream);
+    });
   if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
     view.cg *= view.kh * view.kw;
     view.kh = view.kw = 1;
@@ -152,6 +178,8 @@ void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void
       return with_operand(types.math, [&](auto t) {
         strided_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);
       });
+    case ConvKernel::strips:
+      return;  // no kernel for this
   }
 }
 

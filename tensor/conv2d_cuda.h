@@ -21,6 +21,7 @@ enum class ConvKernel {
   image,     ///< 3x3 from one channel, on the float32 units
   tensor,    ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
   subpixel,  ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
+  strips,    ///< 3x3 of one image with the shapes of IDN, on the tensor cores of compute capability 9.0
 };
 
 /// Sizes of the convolution y = conv2d(x), as in conv2d.h; its gradients are described by the same. Pitches
@@ -60,10 +61,12 @@ struct ConvDevice {
   cudaStream_t stream = nullptr;
   int multiprocessors = 132;          ///< decides how many blocks are started, never a bit of the result
   int64_t shared_bytes = 163 * 1024;  ///< that a block may have; sm_80's
+  bool wgmma = false;                 ///< whether it has the instructions of gpu_hopper.h
 };
 
-/// The kernel that an operation takes. Depends on nothing else (of the device: on its shared memory), so that
-/// packed weights fit.
+/// The kernel that an operation takes. Depends on nothing else (of the device: on its shared memory and
+/// wgmma; of the image's size: on whether there is one image or several), so that packed weights fit and all
+/// tiles of a scene take the same.
 ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
 
 /// Bytes that `packed` (conv2d, grad_input) or `partial` (grad_weight) of the operation must hold.

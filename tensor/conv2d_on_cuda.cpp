@@ -31,7 +31,7 @@ ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const Conv
 
 ConvDevice device() {
   const Queue q = queue();
-  return {q.stream, q.blocks / 8, shared_bytes_of_block()};
+  return {q.stream, q.blocks / 8, shared_bytes_of_block(), has_wgmma()};
 }
 
 Tensor pack(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {

@@ -243,6 +243,12 @@ int64_t shared_bytes_of_block() {
   return place().shared_bytes;
 }
 
+bool has_wgmma() {
+  const int device = place().device;
+  return attribute_of(device, cudaDevAttrComputeCapabilityMajor) == 9 &&
+         attribute_of(device, cudaDevAttrComputeCapabilityMinor) == 0;
+}
+
 void synchronize() {
   wait_for(place().stream);
 }

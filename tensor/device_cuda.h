@@ -45,6 +45,9 @@ Queue queue();
 /// Shared memory that a block of a kernel may have on the calling thread's device.
 int64_t shared_bytes_of_block();
 
+/// Whether that device has the instructions of tensor/gpu_hopper.h: compute capability 9.0, no other.
+bool has_wgmma();
+
 /// Waits for everything that the calling thread has asked for. Errors: device (a kernel failed).
 void synchronize();
 

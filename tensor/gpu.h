@@ -61,6 +61,66 @@ inline void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
 #endif
 }
 
+#if defined(__CUDACC__)
+// Whether the instructions below are in the kernel: whether it was made from PTX of compute capability 9.0 or
+// later.
+template <class K>
+inline bool can_start_early(K* kernel, const char* function) {
+  cudaFuncAttributes attributes{};
+  check(cudaFuncGetAttributes(&attributes, kernel), function);
+  return attributes.ptxVersion >= 90;
+}
+#endif
+
+/// The same for a kernel that calls wait_for_earlier_kernels() before it reads or writes anything that
+/// another kernel does: it may start while the kernel before it in the stream still runs, once all blocks of
+/// that one have ended or called let_later_kernels_start(). (Programmatic dependent launch; without PTX of
+/// compute capability 9.0, as launch().)
+template <class... P>
+inline void launch_early(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, LaunchSite site,
+                         std::type_identity_t<P>... args) {
+#if defined(__CUDACC__)
+  if (!can_start_early(kernel, site.function)) {
+    launch(kernel, grid, block, shared_bytes, site, args...);
+    return;
+  }
+  if (shared_bytes > 48 * 1024) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shared_bytes)),
+          site.function);
+  }
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = site.stream;
+  config.attrs = &early;
+  config.numAttrs = 1;
+  check(cudaLaunchKernelEx(&config, kernel, args...), site.function);
+#else
+  launch(kernel, grid, block, shared_bytes, site, args...);
+#endif
+}
+
+/// In a kernel started by launch_early(), by every thread that touches what other kernels do: waits until the
+/// kernels before it in the stream have ended. Nothing in another kernel.
+GPU_FN void wait_for_earlier_kernels() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+/// The kernel that follows may start, if by launch_early(), when all blocks of this one have called it or
+/// ended. What this kernel writes it sees after its own wait, whenever this is called.
+GPU_FN void let_later_kernels_start() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 /// The source line of a call, for what the emulation reports; nothing under nvcc.
 struct Line {
 #if defined(__CUDACC__)
@@ -99,12 +159,16 @@ class Smem {
  public:
 #if defined(__CUDACC__)
   GPU_FN Smem() {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    extern __shared__ __align__(1024) unsigned char dynamic_shared_memory[];
+#else
     extern __shared__ __align__(128) unsigned char dynamic_shared_memory[];
+#endif
     base_ = dynamic_shared_memory;
   }
 #endif
 
-  /// n elements, uninitialised; the address is a multiple of `align` (at most 128).
+  /// n elements, uninitialised; the address is a multiple of `align` (at most 128; 1024 in *_sm90_cuda.cu).
   template <class T>
   GPU_FN T* get(int n, int align = 16) {
     const auto bytes = static_cast<unsigned>(n) * static_cast<unsigned>(sizeof(T));
@@ -127,11 +191,14 @@ class Smem {
 
 // ---- Copies from global to shared memory that go on while the thread does (PTX ISA, cp.async) ----
 
+/// The address as the instructions for shared memory have it.
+GPU_FN uint32_t shared_address(const void* p) {
 #if defined(__CUDACC__)
-GPU_FN unsigned shared_address(const void* p) {
-  return static_cast<unsigned>(__cvta_generic_to_shared(p));
-}
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+#else
+  return emulation::shared_address(p);
 #endif
+}
 
 /// Starts a copy of 16 bytes, both addresses multiples of 16; zeros if !pred, and src is then not read.
 GPU_FN void cp_async16(void* dst, const void* src, bool pred, [[maybe_unused]] Line at = Line::here()) {

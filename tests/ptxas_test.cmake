@@ -78,6 +78,9 @@ endfunction()
 
 file(READ ${SAID} output)
 string(REPLACE ";" "," output "${output}")
+if(output MATCHES "[^\n]*wgmma[^\n]*serialized[^\n]*")  # products that wait for each other: their registers are touched between
+  list(APPEND violations "${SOURCE}: ${CMAKE_MATCH_0}")
+endif()
 string(REPLACE "Compiling entry function " ";" parts "${output}")
 list(POP_FRONT parts)
 list(LENGTH parts kernels)

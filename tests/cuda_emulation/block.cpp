@@ -11,10 +11,6 @@ namespace sr::emulation {
 
 namespace {
 
-constexpr size_t kRedZone =
-    128;  // between regions of shared memory, and the step in which regions are aligned
-constexpr size_t kStaticLimit = 48 * 1024;
-
 thread_local Block* t_block = nullptr;
 
 uint32_t bit_of(int lane) {
@@ -42,7 +38,7 @@ uint3 index_in(dim3 extent, uint64_t number) {
 
 }  // namespace
 
-Block::Block() : arena_memory_(new char[kArenaBytes + 4096]) {
+Block::Block() : async(*this), products(*this), arena_memory_(new char[kArenaBytes + 4096]) {
   const auto address = reinterpret_cast<uintptr_t>(arena_memory_.get());
   arena_ = arena_memory_.get() + (4096 - address % 4096);
   if (finds_races()) shadow_ = std::make_unique<Shadow>(kArenaBytes);
@@ -65,6 +61,9 @@ void Block::run(const Launch& launch, uint64_t number) {
   ++epoch_;
   close_arena();
   start_threads(launch);
+  clocks.start(live_);
+  async.start();
+  products.start();
   running_ = nullptr;
   while (live_ > 0) {
     Thread* const next = pick();
@@ -76,6 +75,10 @@ void Block::run(const Launch& launch, uint64_t number) {
     ::threadIdx = next->index;
     ++statistics.switches;
     switch_context(scheduler_, next->context);
+  }
+  if (live_ == 0) {
+    async.finish();
+    products.finish();
   }
   check_red_zones();
   t_block = nullptr;
@@ -142,7 +145,8 @@ int Block::pick_warp() {
 }
 
 Block::Thread* Block::pick() {
-  const int w = pick_warp();
+  int w = pick_warp();
+  while (w < 0 && async.land()) w = pick_warp();  // as late as can be
   if (w < 0) return nullptr;
   const Schedule schedule = options().schedule;
   const bool same_warp = running_ != nullptr && running_->number / 32 == w;
@@ -166,6 +170,19 @@ void Block::yield(bool ends) {
   }
 }
 
+int Block::threads() const {
+  return static_cast<int>(launch_->block.x * launch_->block.y * launch_->block.z);
+}
+
+void Block::sleep() {
+  warp_of(*running_).runnable &= ~bit_of(running_->number % 32);
+  yield();
+}
+
+void Block::wake(int thread) {
+  warps_[static_cast<size_t>(thread / 32)].runnable |= bit_of(thread % 32);
+}
+
 void Block::report_deadlock() {
   std::string text = "deadlock:";
   for (size_t w = 0; w < warps_.size(); ++w) {
@@ -182,7 +199,7 @@ void Block::report_deadlock() {
       }
     }
   }
-  report(text);
+  report(text + async.waiting());
 }
 
 // ---- Barriers and collectives ----
@@ -197,10 +214,10 @@ void Block::barrier(int line) {
   }
   warp_of(t).at_barrier |= bit_of(t.number % 32);
   warp_of(t).runnable &= ~bit_of(t.number % 32);
-  const auto all = launch_->block.x * launch_->block.y * launch_->block.z;
-  if (++arrived_ == static_cast<int>(all)) {
+  if (++arrived_ == threads()) {
     arrived_ = 0;
     ++epoch_;
+    clocks.join_all();
     ++statistics.barriers;
     reduction_ = reduced_;
     for (Warp& w : warps_) {
@@ -257,6 +274,7 @@ void Block::collective(uint32_t mask, int operation, int line, void* argument,
   met->arguments[t.number % 32] = argument;
   met->arrived |= bit;
   if (met->arrived == mask) {
+    if (clocks.on()) join_lanes(t.number / 32, mask);
     act(met->arguments, mask);
     met->arrived = 0;
     ++w.epoch;
@@ -265,6 +283,14 @@ void Block::collective(uint32_t mask, int operation, int line, void* argument,
     w.runnable &= ~bit;
     yield();
   }
+}
+
+void Block::join_lanes(int warp, uint32_t mask) {
+  std::vector<int> lanes;
+  for (int l = 0; l < 32; ++l) {
+    if ((mask & bit_of(l)) != 0) lanes.push_back(warp * 32 + l);
+  }
+  clocks.join(lanes);
 }
 
 }  // namespace sr::emulation

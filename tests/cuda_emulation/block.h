@@ -9,9 +9,12 @@
 #include <set>
 #include <vector>
 
+#include "tests/cuda_emulation/async.h"
+#include "tests/cuda_emulation/clocks.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/cuda_emulation/fiber.h"
 #include "tests/cuda_emulation/races.h"
+#include "tests/cuda_emulation/wgmma.h"
 
 namespace sr::emulation {
 
@@ -46,11 +49,31 @@ class Block {
   void cp_async(void* dst, const void* src, int bytes, bool pred, int line);
   void cp_commit();
   void cp_wait(int groups_left);
+  uint32_t shared_address(const void* p) const;
   void* carve(size_t bytes, size_t align, bool is_static);
+  void fence_async() { clocks.fence(running_->number); }
   int lane() const { return running_->number % 32; }
   void note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line);
 
+  // What its parts call.
+  int thread() const { return running_->number; }
+  int threads() const;
+  /// The running thread waits for wake().
+  void sleep();
+  void wake(int thread);
+  /// Another thread's turn.
+  void pass_on() { yield(); }
+  uint64_t random();
+  /// Whether memory lies in one array in shared memory; and what lies there, if it does.
+  bool in_arrays(const void* p, size_t bytes) const;
+  const char* at_shared_address(uint32_t address) const { return arena_ + address; }
+  /// As note(), by an engine of Clocks that works for the running thread.
+  void note_by_engine(const void* p, size_t bytes, AccessKind kind, int engine, int line);
+
   Statistics statistics;
+  Clocks clocks;
+  Async async;
+  Products products;
 
  private:
   struct Copy {
@@ -86,13 +109,15 @@ class Block {
   Warp& warp_of(const Thread& t) { return warps_[static_cast<size_t>(t.number / 32)]; }
   Thread* pick();
   int pick_warp();
-  uint64_t random();
   void yield(bool ends = false);
   void land(Thread& t, size_t count);
+  void join_lanes(int warp, uint32_t mask);
   void report_deadlock();
   void check_barrier_can_open();
   void close_arena();
   void check_red_zones();
+  Access access_now(AccessKind kind) const;
+  void judge(const void* p, size_t bytes, AccessKind kind, const Access& now);
   bool is_news(const Access& now, const Access& before);
 
   std::unique_ptr<char[]> arena_memory_;

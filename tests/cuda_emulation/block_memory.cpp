@@ -17,7 +17,8 @@ namespace sr::emulation {
 
 namespace {
 
-constexpr size_t kRedZone = 128;  // between arrays in shared memory, and the step in which they are aligned
+constexpr size_t kRedZone = 128;   // between arrays in shared memory
+constexpr size_t kAligned = 1024;  // the addresses' bits below that are the device's: banks, swizzles
 constexpr size_t kStaticLimit = 48 * 1024;
 
 }  // namespace
@@ -52,10 +53,8 @@ void* Block::carve(size_t bytes, size_t align, bool is_static) {
     report("shared memory: " + std::to_string(static_bytes_ + launch_->shared_bytes) +
            " bytes, static and dynamic, of " + std::to_string(options().shared_memory_limit));
   }
-  // Red zones lie between the arrays; the offset within 128 bytes, on which the banks depend, is the
-  // device's.
-  const size_t offset = arena_used_ + start % kRedZone;
-  const size_t end = (offset + bytes + kRedZone - 1) / kRedZone * kRedZone + kRedZone;
+  const size_t offset = arena_used_ + start % kAligned;
+  const size_t end = (offset + bytes + kRedZone + kAligned - 1) / kAligned * kAligned;
   if (end > kArenaBytes) {
     report("shared memory: arrays of more than " + std::to_string(kArenaBytes) + " bytes");
     std::abort();  // there is no memory to give
@@ -67,6 +66,15 @@ void* Block::carve(size_t bytes, size_t align, bool is_static) {
   arena_used_ = end;
   regions_.push_back({offset, bytes});
   return arena_ + offset;
+}
+
+uint32_t Block::shared_address(const void* p) const {
+  const char* const address = static_cast<const char*>(p);
+  if (address < arena_ || address >= arena_ + kArenaBytes) {
+    report("shared_address: the memory is not the block's shared memory");
+    return 0;
+  }
+  return static_cast<uint32_t>(address - arena_);
 }
 
 void Block::check_red_zones() {
@@ -135,25 +143,53 @@ void Block::land(Thread& t, size_t count) {
   for (size_t& g : t.groups) g -= count;
 }
 
+bool Block::in_arrays(const void* p, size_t bytes) const {
+  const char* const address = static_cast<const char*>(p);
+  return std::any_of(regions_.begin(), regions_.end(), [&](const Region& r) {
+    return address >= arena_ + r.offset && address + bytes <= arena_ + r.offset + r.bytes;
+  });
+}
+
 // ---- Races ----
+
+Access Block::access_now(AccessKind kind) const {
+  Access now;
+  now.launch = launch_->number;
+  now.block = number_;
+  now.epoch = epoch_;
+  now.thread = now.issuer = running_->number;
+  now.warp = running_->number / 32;
+  now.warp_epoch = warps_[static_cast<size_t>(now.warp)].epoch;
+  now.atomic = kind == AccessKind::atomic;
+  now.writes = kind != AccessKind::read;
+  return now;
+}
 
 void Block::note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line) {
   const char* const address = static_cast<const char*>(p);
   const char* const stack = static_cast<const char*>(running_->context.stack);
   if (address >= stack && address < stack + running_->context.stack_bytes) return;
-  Access now;
-  now.launch = launch_->number;
-  now.block = number_;
-  now.epoch = epoch_;
-  now.warp = running_->number / 32;
-  now.thread = lane < 0 ? running_->number : now.warp * 32 + lane;
-  now.warp_epoch = warp_of(*running_).epoch;
+  Access now = access_now(kind);
+  if (lane >= 0) now.thread = now.issuer = now.warp * 32 + lane;
+  now.clock = clocks.clock(now.thread);
   now.pc = pc;
   now.line = line;
-  now.atomic = kind == AccessKind::atomic;
-  now.writes = kind != AccessKind::read;
+  judge(p, bytes, kind, now);
+}
+
+void Block::note_by_engine(const void* p, size_t bytes, AccessKind kind, int engine, int line) {
+  if (!finds_races()) return;
+  Access now = access_now(kind);
+  now.thread = engine;
+  now.clock = clocks.clock(engine);
+  now.line = line;
+  judge(p, bytes, kind, now);
+}
+
+void Block::judge(const void* p, size_t bytes, AccessKind kind, const Access& now) {
+  const char* const address = static_cast<const char*>(p);
   if (address < arena_ || address >= arena_ + kArenaBytes) {
-    const auto race = note_device_access(p, bytes, kind, now);
+    const auto race = note_device_access(p, bytes, kind, now, clocks);
     if (race && is_news(now, race->before)) {
       report("race in global memory, byte " + std::to_string(race->offset) + " of " +
              std::to_string(race->bytes) + ": " + describe(kind, now, race->before));
@@ -161,13 +197,15 @@ void Block::note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_
     return;
   }
   const auto offset = static_cast<size_t>(address - arena_);
-  const auto before = shadow_->note(offset, bytes, kind, now, true);
+  const auto before = shadow_->note(offset, bytes, kind, now, true, clocks);
   if (!before || !is_news(now, *before)) return;
   size_t array = 0;
   while (array + 1 < regions_.size() && regions_[array + 1].offset <= offset) ++array;
   const size_t start = regions_.empty() ? 0 : regions_[array].offset;
-  report("race in shared memory, byte " + std::to_string(offset - start) + " of array " +
-         std::to_string(array) + ": " + describe(kind, now, *before));
+  const bool fence = before->thread >= 0 && clocks.on() && clocks.ordered(*before, now);
+  report(std::string(fence ? "fence_async() missing" : "race") + " in shared memory, byte " +
+         std::to_string(offset - start) + " of array " + std::to_string(array) + ": " +
+         describe(kind, now, *before));
 }
 
 // One report for a pair of places in the source: loops would give hundreds.

@@ -13,6 +13,10 @@ void* dynamic_shared(size_t bytes, size_t align) {
   return Block::current()->carve(bytes, align, false);
 }
 
+uint32_t shared_address(const void* p) {
+  return Block::current()->shared_address(p);
+}
+
 void cp_async(void* dst, const void* src, int bytes, bool pred, int line) {
   Block::current()->cp_async(dst, src, bytes, pred, line);
 }

@@ -37,6 +37,7 @@ namespace sr::emulation {
 
 void* static_shared(size_t bytes, size_t align);
 void* dynamic_shared(size_t bytes, size_t align);
+uint32_t shared_address(const void* p);
 void cp_async(void* dst, const void* src, int bytes, bool pred, int line);
 void cp_commit();
 void cp_wait(int groups_left);
@@ -49,7 +50,19 @@ void report(const char* what);
 void note_atomic(const void* p, size_t bytes);
 
 /// Which instruction the lanes of a warp meet in.
-enum Operation { sync_warp, shuffle, ballot, load_matrix, multiply_bf16, multiply_f16, multiply_tf32 };
+enum Operation {
+  sync_warp,
+  shuffle,
+  ballot,
+  load_matrix,
+  multiply_bf16,
+  multiply_f16,
+  multiply_tf32,
+  multiply_warpgroup,
+  fence_products,
+  commit_products,
+  wait_for_products
+};
 
 /// The last lane of `mask` to come acts for all: `arguments` holds what each lane gave.
 void collective(uint32_t mask, Operation operation, int line, void* argument,

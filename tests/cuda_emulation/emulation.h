@@ -31,7 +31,7 @@ struct Options {
 };
 
 /// Holds from the next call on. A program begins with so many devices as the environment's SR_EMULATED_GPUS
-/// says, else none.
+/// says, else none, all of the capability that SR_EMULATED_CAPABILITY says (80, 90, ...), else 9.0.
 Options& options();
 
 /// What went wrong in the launches since the last call, a line each (at most 100), and forgets it. A launch
@@ -41,6 +41,7 @@ std::vector<std::string> take_errors();
 /// Counts over the blocks that have run.
 struct Statistics {
   uint64_t mma = 0;                 ///< 16 x 8 tiles times a column of k
+  uint64_t wgmma = 0;               ///< instructions, by each warp
   uint64_t ldmatrix = 0;            ///< instructions, of four matrices each
   uint64_t ldmatrix_conflicts = 0;  ///< rows whose bank another row of the same matrix has taken
   uint64_t switches = 0;            ///< from thread to thread

@@ -36,6 +36,7 @@ std::string text_of(uint3 i) {
 
 void add(Statistics& sum, const Statistics& s) {
   sum.mma += s.mma;
+  sum.wgmma += s.wgmma;
   sum.ldmatrix += s.ldmatrix;
   sum.ldmatrix_conflicts += s.ldmatrix_conflicts;
   sum.switches += s.switches;
@@ -92,6 +93,8 @@ Options& options() {
     Options o;
     const char* const gpus = std::getenv("SR_EMULATED_GPUS");
     o.devices = gpus ? std::atoi(gpus) : 0;
+    const char* const capability = std::getenv("SR_EMULATED_CAPABILITY");
+    if (capability) o.capabilities = {std::atoi(capability)};
     return o;
   }();
   return the_options;

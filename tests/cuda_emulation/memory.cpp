@@ -138,8 +138,8 @@ bool free_pinned(void* p) {
   return true;
 }
 
-std::optional<DeviceRace> note_device_access(const void* p, size_t bytes, AccessKind kind,
-                                             const Access& now) {
+std::optional<DeviceRace> note_device_access(const void* p, size_t bytes, AccessKind kind, const Access& now,
+                                             Clocks& clocks) {
   const auto address = reinterpret_cast<uintptr_t>(p);
   Heap& h = heap();
   const std::lock_guard lock(h.mutex);
@@ -147,7 +147,7 @@ std::optional<DeviceRace> note_device_access(const void* p, size_t bytes, Access
   if (next == h.allocations.begin()) return {};
   const auto& [start, a] = *std::prev(next);
   if (address - start >= a.bytes || a.shadow == nullptr) return {};
-  const auto before = a.shadow->note(address - start, bytes, kind, now, false);
+  const auto before = a.shadow->note(address - start, bytes, kind, now, false, clocks);
   if (!before) return {};
   return DeviceRace{address - start, a.bytes, *before};
 }

@@ -43,7 +43,8 @@ struct DeviceRace {
   size_t offset, bytes;
   Access before;
 };
-std::optional<DeviceRace> note_device_access(const void* p, size_t bytes, AccessKind kind, const Access& now);
+std::optional<DeviceRace> note_device_access(const void* p, size_t bytes, AccessKind kind, const Access& now,
+                                             Clocks& clocks);
 
 /// While one lives, the device's memory can be read and written; the host alone may not touch it, and
 /// AddressSanitizer, if it is there, sees that it does not.

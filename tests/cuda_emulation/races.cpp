@@ -3,6 +3,7 @@
 #include <link.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <new>
 
 #include "tests/cuda_emulation/block.h"
+#include "tests/cuda_emulation/clocks.h"
 
 extern "C" const ElfW(Ehdr) __executable_start;  // the linker's: the file as it is loaded
 
@@ -17,7 +19,7 @@ namespace sr::emulation {
 
 namespace {
 
-constexpr int32_t kLanes = -2, kWarps = -3;  // read by several lanes of one warp, by several warps
+constexpr int32_t kLanes = Access::kLanes, kWarps = Access::kWarps, kSet = Access::kSet;
 constexpr uint32_t kBlocks = std::numeric_limits<uint32_t>::max();  // read by several blocks
 
 bool g_instrumented = false;
@@ -27,9 +29,21 @@ bool same_interval(const Access& before, const Access& now) {
   return before.epoch == now.epoch && before.launch == now.launch && before.block == now.block;
 }
 
-bool races_with(const Access& before, const Access& now, bool shared) {
+bool of_one_block(const Access& before, const Access& now) {
+  return before.launch == now.launch && before.block == now.block;
+}
+
+bool races_with(const Access& before, const Access& now, bool shared, const Clocks& clocks) {
   if (before.launch == 0 || (before.bytes & now.bytes) == 0 || (before.atomic && now.atomic)) return false;
   if (!shared && before.launch == now.launch && before.block != now.block) return true;
+  if (!of_one_block(before, now)) return false;
+  if (before.thread == kSet) {
+    const std::vector<Access>& readers = clocks.readers(before.clock);
+    return std::any_of(readers.begin(), readers.end(),
+                       [&](const Access& a) { return !clocks.ordered(a, now); });
+  }
+  if (clocks.on() && before.thread >= 0)
+    return !clocks.ordered(before, now) || lacks_fence(before, now, clocks);
   if (!same_interval(before, now) || before.thread == now.thread) return false;
   const bool warp_ordered =
       before.thread != kWarps && before.warp == now.warp && before.warp_epoch < now.warp_epoch;
@@ -37,8 +51,19 @@ bool races_with(const Access& before, const Access& now, bool shared) {
 }
 
 // What a cell remembers of its reads. Of single bytes it remembers the last one.
-void merge_read(Access& read, const Access& now) {
+void merge_read(Access& read, const Access& now, Clocks& clocks) {
   if ((read.bytes & now.bytes) == 0) read = now;
+  if (clocks.on() && read.launch != 0 && of_one_block(read, now) &&
+      (read.thread >= 0 || read.thread == kSet)) {
+    const bool replaces = read.thread >= 0 && clocks.ordered(read, now);
+    const uint32_t set = replaces ? 0 : clocks.with_reader(read, now);
+    read = now;
+    if (!replaces) {
+      read.thread = kSet;
+      read.clock = set;
+    }
+    return;
+  }
   const uint32_t block =
       read.launch == now.launch && read.launch != 0 && read.block != now.block ? kBlocks : now.block;
   const bool together = same_interval(read, now) && read.thread != now.thread;
@@ -67,8 +92,9 @@ std::string source_line(uint32_t pc) {
 
 std::string describe(const char* what, const Access& a) {
   const std::string where = a.line > 0 ? "line " + std::to_string(a.line) : source_line(a.pc);
-  const bool several = a.thread == kLanes || a.thread == kWarps;
-  const std::string who = several ? "several threads" : "thread " + std::to_string(a.thread);
+  const std::string who = a.thread < 0           ? "several threads"
+                          : a.thread != a.issuer ? "an engine for thread " + std::to_string(a.issuer)
+                                                 : "thread " + std::to_string(a.thread);
   const std::string block = a.block == kBlocks ? "several blocks" : "block " + std::to_string(a.block);
   return std::string(what) + " in " + where + " by " + who + " of " + block;
 }
@@ -107,16 +133,22 @@ void Shadow::Free::operator()(Cell* cells) const {
   std::free(cells);
 }
 
-std::optional<Access> Shadow::note(size_t offset, size_t bytes, AccessKind kind, Access now, bool shared) {
+bool lacks_fence(const Access& before, const Access& now, const Clocks& clocks) {
+  return clocks.on() && before.thread >= 0 && before.writes && !before.atomic &&
+         clocks.is_engine(now.thread) && !clocks.fenced(before, now);
+}
+
+std::optional<Access> Shadow::note(size_t offset, size_t bytes, AccessKind kind, Access now, bool shared,
+                                   Clocks& clocks) {
   std::optional<Access> race;
   for (size_t i = offset / 2; i <= (offset + bytes - 1) / 2 && i < count_; ++i) {
     Cell& c = cells_[i];
     now.bytes = static_cast<uint8_t>((2 * i >= offset ? 1 : 0) | (2 * i + 1 < offset + bytes ? 2 : 0));
-    if (!race && races_with(c.write, now, shared)) race = c.write;
+    if (!race && races_with(c.write, now, shared, clocks)) race = c.write;
     if (kind == AccessKind::read) {
-      merge_read(c.read, now);
+      merge_read(c.read, now, clocks);
     } else {
-      if (!race && races_with(c.read, now, shared)) race = c.read;
+      if (!race && races_with(c.read, now, shared, clocks)) race = c.read;
       c.write = now;
     }
   }

@@ -12,24 +12,9 @@ using Row = float __attribute__((vector_size(32)));  // eight columns; a vector 
 
 constexpr int kTiles = 16;  // of B that are unpacked at a time
 
-float from_bf16(uint32_t bits) {
-  return __uint_as_float(bits << 16);
-}
-
-float from_f16(uint32_t bits) {
-  const float scaled = __uint_as_float((bits & 0x7fff) << 13) * 0x1p112f;  // exact, subnormal numbers too
-  const uint32_t magnitude =
-      (bits & 0x7c00) == 0x7c00 ? 0x7f800000u | (bits & 0x3ff) << 13 : __float_as_uint(scaled);
-  return __uint_as_float(magnitude | (bits & 0x8000) << 16);
-}
-
 template <Operands Type>
 float from_bits(uint32_t bits) {
   return Type == Operands::bf16 ? from_bf16(bits) : from_f16(bits);
-}
-
-float from_tf32(uint32_t bits) {
-  return __uint_as_float(bits & 0xffffe000u);
 }
 
 const MultiplyTiles& given_by(void** lanes, int lane) {

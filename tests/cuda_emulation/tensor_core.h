@@ -2,10 +2,22 @@
 #pragma once
 
 #include "tests/cuda_emulation/device.h"
+#include "tests/cuda_emulation/wgmma.h"
 
 namespace sr::emulation {
 
-enum class Operands { bf16, f16 };
+inline float from_bf16(uint32_t bits) {
+  return __uint_as_float(bits << 16);
+}
+inline float from_f16(uint32_t bits) {
+  const float scaled = __uint_as_float((bits & 0x7fff) << 13) * 0x1p112f;  // exact, subnormal numbers too
+  const uint32_t magnitude =
+      (bits & 0x7c00) == 0x7c00 ? 0x7f800000u | (bits & 0x3ff) << 13 : __float_as_uint(scaled);
+  return __uint_as_float(magnitude | (bits & 0x8000) << 16);
+}
+inline float from_tf32(uint32_t bits) {
+  return __uint_as_float(bits & 0xffffe000u);
+}
 
 /// ldmatrix.x4 on what the 32 lanes gave: the address of a row, where the registers go.
 struct LoadMatrix {

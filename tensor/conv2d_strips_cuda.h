@@ -1,0 +1,19 @@
+// 3x3 convolutions of one image with IDN's shapes on the tensor cores of compute capability 9.0, in strips
+// whose rows roll by. T is the storage and the operands' type, __half or __nv_bfloat16.
+#pragma once
+
+#include "tensor/conv2d_weights_cuda.h"
+
+namespace sr::cuda {
+
+/// Bytes of the packed weights; false if there is no kernel of this shape.
+bool strips_conv_bytes(const ConvRun& run, int64_t* bytes);
+
+template <class T>
+void pack_strips(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream);
+
+template <class T>
+void strips_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+                 const ConvDevice& device);
+
+}  // namespace sr::cuda
