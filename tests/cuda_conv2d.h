@@ -65,6 +65,7 @@ inline Margins margins_for(int64_t channels) {
 
 /// Few multiprocessors: blocks then take one tile after the other.
 inline const cuda::ConvDevice kSmallDevice{nullptr, 2};
+inline const cuda::ConvDevice kHopper{nullptr, 2, 227 * 1024, true};
 
 inline cuda::ConvKernel kernel_of(cuda::ConvOp op, const CudaConv& conv,
                                   const cuda::ConvDevice& device = kSmallDevice) {

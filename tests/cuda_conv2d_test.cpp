@@ -3,6 +3,7 @@
 // rounded truth.
 #include <gtest/gtest.h>
 
+#include "tensor/device_cuda.h"
 #include "tests/conv2d_cases.h"
 #include "tests/cuda_conv2d_cases.h"
 
@@ -89,6 +90,26 @@ TEST(CudaConv2d, AGpuWithLittleSharedMemoryGivesEveryLayerAndGradientExactly) {
     for (const cuda::ConvTypes& types : {cuda::ConvTypes{DType::f32, DType::bf16, Math::bf16},
                                          cuda::ConvTypes{DType::f32, DType::f32, Math::tf32}})
       expect_exact(op, upsampler(2, 1, 5, 33, 1, types), device);
+  }
+}
+
+// Few multiprocessors take long strips, many take segments of a row; one image of several strips.
+TEST(CudaConv2d, StripsGiveEveryLayerOfOneImageExactly) {
+  if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
+  for (const cuda::ConvTypes& types : {kTensorTypes[0], kTensorTypes[1]}) {
+    for (const CudaLayer& layer : kTensorLayers) {
+      const CudaConv conv = layer_conv(layer, 1, 9, 70, types);
+      if (layer.kernel != 3) continue;
+      ASSERT_EQ(kernel_of(ConvOp::conv2d, conv, kHopper), ConvKernel::strips) << layer.name;
+      expect_exact(ConvOp::conv2d, conv, kHopper);
+    }
+  }
+  cuda::ConvDevice many = kHopper;
+  many.multiprocessors = 40;
+  for (const ConvOp op : {ConvOp::conv2d, ConvOp::grad_input}) {
+    expect_exact(op, layer_conv(kTensorLayers[0], 1, 11, 65, kTensorTypes[0]), many);
+    expect_exact(op, layer_conv(kTensorLayers[1], 1, 1, 1, kTensorTypes[1]), kHopper);
+    expect_exact(op, layer_conv(kTensorLayers[4], 1, 30, 3, kTensorTypes[0]), kHopper);
   }
 }
 
