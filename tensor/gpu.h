@@ -57,7 +57,7 @@ inline void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
   void* pointers[] = {&args..., nullptr};
   check(cudaLaunchKernel(kernel, grid, block, pointers, shared_bytes, site.stream), site.function);
 #else
-  check(emulation::launch(kernel, grid, block, shared_bytes, site.stream, args...), site.function);
+  check(emulation::launch(kernel, grid, block, shared_bytes, site.stream, false, args...), site.function);
 #endif
 }
 
@@ -101,7 +101,7 @@ inline void launch_early(void (*kernel)(P...), dim3 grid, dim3 block, size_t sha
   config.numAttrs = 1;
   check(cudaLaunchKernelEx(&config, kernel, args...), site.function);
 #else
-  launch(kernel, grid, block, shared_bytes, site, args...);
+  check(emulation::launch(kernel, grid, block, shared_bytes, site.stream, true, args...), site.function);
 #endif
 }
 
@@ -110,6 +110,8 @@ inline void launch_early(void (*kernel)(P...), dim3 grid, dim3 block, size_t sha
 GPU_FN void wait_for_earlier_kernels() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
+#elif !defined(__CUDACC__)
+  emulation::wait_for_earlier_kernels();
 #endif
 }
 

@@ -379,7 +379,7 @@ __global__ void reverse_and_add(const int* from, int* to, int n, int delay) {
 }
 
 TEST_F(CudaHopper, KernelsThatStartEarlySeeWhatEarlierOnesWrote) {
-  constexpr int n = 128 * 300, kernels = 20, delay = 50;
+  constexpr int n = 128 * 40, kernels = 10, delay = 50;
   std::vector<int> values(n);
   for (int i = 0; i < n; ++i) values[static_cast<size_t>(i)] = i % 1000;
   const DeviceArray<int> a(values), b(values);

@@ -59,6 +59,7 @@ void Block::run(const Launch& launch, uint64_t number) {
   ::blockDim = launch.block;
   ::gridDim = launch.grid;
   ++epoch_;
+  waits_.clear();
   close_arena();
   start_threads(launch);
   clocks.start(live_);

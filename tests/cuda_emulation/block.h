@@ -21,6 +21,7 @@ namespace sr::emulation {
 /// What all blocks of a launch have in common.
 struct Launch {
   uint32_t number;
+  uint32_t beside;  // the first launch that may still run when this one begins; 0: none
   dim3 grid, block;
   size_t shared_bytes;  // dynamic
   const std::function<void()>* kernel;
@@ -51,6 +52,7 @@ class Block {
   void cp_wait(int groups_left);
   uint32_t shared_address(const void* p) const;
   void* carve(size_t bytes, size_t align, bool is_static);
+  void wait_for_earlier_kernels();
   void fence_async() { clocks.fence(running_->number); }
   int lane() const { return running_->number % 32; }
   void note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line);
@@ -117,7 +119,8 @@ class Block {
   void close_arena();
   void check_red_zones();
   Access access_now(AccessKind kind) const;
-  void judge(const void* p, size_t bytes, AccessKind kind, const Access& now);
+  void judge(const void* p, size_t bytes, AccessKind kind, Access now);
+  bool has_waited(const Access& now) const;
   bool is_news(const Access& now, const Access& before);
 
   std::unique_ptr<char[]> arena_memory_;
@@ -133,6 +136,7 @@ class Block {
   int live_ = 0, arrived_ = 0, barrier_line_ = 0, reduced_ = 0, reduction_ = 0;
   size_t static_bytes_ = 0, dynamic_bytes_ = 0, arena_used_ = 0;
   std::vector<Region> regions_;
+  std::vector<Access> waits_;  // for earlier kernels
   uint64_t random_state_ = 1;
   std::set<std::array<uint32_t, 4>> known_races_;  // of known_in_launch_
   uint32_t known_in_launch_ = 0;

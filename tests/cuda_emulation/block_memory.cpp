@@ -186,9 +186,26 @@ void Block::note_by_engine(const void* p, size_t bytes, AccessKind kind, int eng
   judge(p, bytes, kind, now);
 }
 
-void Block::judge(const void* p, size_t bytes, AccessKind kind, const Access& now) {
+void Block::wait_for_earlier_kernels() {
+  if (launch_->beside == 0) return;
+  Access now = access_now(AccessKind::read);
+  now.clock = clocks.clock(now.thread);
+  waits_.push_back(now);
+}
+
+// Whether the thread has waited for earlier kernels, or comes after one that has.
+bool Block::has_waited(const Access& now) const {
+  return std::any_of(waits_.begin(), waits_.end(), [&](const Access& wait) {
+    if (clocks.on()) return clocks.ordered(wait, now);
+    return wait.thread == now.thread || wait.epoch < now.epoch ||
+           (wait.warp == now.warp && wait.warp_epoch < now.warp_epoch);
+  });
+}
+
+void Block::judge(const void* p, size_t bytes, AccessKind kind, Access now) {
   const char* const address = static_cast<const char*>(p);
   if (address < arena_ || address >= arena_ + kArenaBytes) {
+    if (launch_->beside != 0 && !has_waited(now)) now.beside = launch_->beside;
     const auto race = note_device_access(p, bytes, kind, now, clocks);
     if (race && is_news(now, race->before)) {
       report("race in global memory, byte " + std::to_string(race->offset) + " of " +

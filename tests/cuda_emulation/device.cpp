@@ -27,6 +27,10 @@ void cp_wait(int groups_left) {
   Block::current()->cp_wait(groups_left);
 }
 
+void wait_for_earlier_kernels() {
+  Block::current()->wait_for_earlier_kernels();
+}
+
 uint32_t to_tf32(float x) {
   const uint32_t bits = __float_as_uint(x);
   if (std::isnan(x)) return 0x7fffffff;  // as the instruction gives

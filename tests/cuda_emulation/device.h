@@ -68,14 +68,17 @@ enum Operation {
 void collective(uint32_t mask, Operation operation, int line, void* argument,
                 void (*act)(void** arguments, uint32_t mask));
 
-/// Runs kernel() in every thread. What the device would refuse or the emulation finds gives an error.
-cudaError_t launch_grid(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+void wait_for_earlier_kernels();
+
+/// Runs kernel() in every thread; `early`: it may begin before the stream's earlier kernels end. What the
+/// device would refuse or the emulation finds gives an error.
+cudaError_t launch_grid(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, bool early,
                         std::function<void()> kernel);
 
 template <class... P>
 cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
-                   std::type_identity_t<P>... args) {
-  return launch_grid(grid, block, shared_bytes, stream, [=] { kernel(args...); });
+                   bool early, std::type_identity_t<P>... args) {
+  return launch_grid(grid, block, shared_bytes, stream, early, [=] { kernel(args...); });
 }
 
 /// Every lane's value goes to the lanes that name it as `source`; a lane whose source is -1 keeps its own.

@@ -5,7 +5,7 @@ add_library(sr_cuda_headers INTERFACE)
 target_include_directories(sr_cuda_headers INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/tests)
 target_include_directories(sr_cuda_headers SYSTEM INTERFACE ${SR_CUDA_INCLUDE_DIR})
 target_compile_definitions(sr_cuda_headers INTERFACE SR_CUDA SR_CUDA_EMULATED)
-target_compile_options(sr_cuda_headers INTERFACE -Wno-unknown-pragmas)
+target_compile_options(sr_cuda_headers INTERFACE -Wno-unknown-pragmas -Wno-psabi)  # kernels take aligned parameters
 target_link_libraries(sr_cuda_headers INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
 
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -71,9 +72,17 @@ void run_grid(const Launch& launch) {
   for (std::thread& t : others) t.join();
 }
 
-cudaError_t run_and_judge(Launch launch, const std::function<void()>& kernel) {
+cudaError_t run_and_judge(Launch launch, cudaStream_t stream, bool early,
+                          const std::function<void()>& kernel) {
   static uint32_t launches = 0;
+  static std::map<cudaStream_t, uint32_t>& waited =
+      *new std::map<cudaStream_t, uint32_t>;  // launches that began late
   launch.number = ++launches;
+  if (early) {
+    launch.beside = waited[stream];
+  } else {
+    waited[stream] = launch.number;
+  }
   launch.kernel = &kernel;
   size_t before;
   {
@@ -123,7 +132,7 @@ void report(const std::string& what) {
                               "]");
 }
 
-cudaError_t launch_grid(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+cudaError_t launch_grid(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, bool early,
                         std::function<void()> kernel) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   if (threads == 0 || threads > 1024 || block.z > 64 || grid.x == 0 || grid.y == 0 || grid.z == 0 ||
@@ -131,9 +140,9 @@ cudaError_t launch_grid(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t
     return cudaErrorInvalidConfiguration;
   }
   if (shared_bytes > options().shared_memory_limit) return cudaErrorInvalidValue;
-  const Launch launch{0, grid, block, shared_bytes, nullptr};
+  const Launch launch{0, 0, grid, block, shared_bytes, nullptr};
   return start("cudaLaunchKernel", stream,
-               [=, kernel = std::move(kernel)] { return run_and_judge(launch, kernel); });
+               [=, kernel = std::move(kernel)] { return run_and_judge(launch, stream, early, kernel); });
 }
 
 }  // namespace sr::emulation

@@ -36,6 +36,7 @@ bool of_one_block(const Access& before, const Access& now) {
 bool races_with(const Access& before, const Access& now, bool shared, const Clocks& clocks) {
   if (before.launch == 0 || (before.bytes & now.bytes) == 0 || (before.atomic && now.atomic)) return false;
   if (!shared && before.launch == now.launch && before.block != now.block) return true;
+  if (now.beside != 0 && before.launch >= now.beside && before.launch < now.launch) return true;
   if (!of_one_block(before, now)) return false;
   if (before.thread == kSet) {
     const std::vector<Access>& readers = clocks.readers(before.clock);
@@ -157,7 +158,8 @@ std::optional<Access> Shadow::note(size_t offset, size_t bytes, AccessKind kind,
 
 std::string describe(AccessKind kind, const Access& now, const Access& before) {
   return describe(kind == AccessKind::read ? "read" : "write", now) + ", " +
-         describe(before.writes ? "write" : "read", before) + " before it";
+         describe(before.writes ? "write" : "read", before) +
+         (before.launch == now.launch ? " before it" : " of an earlier kernel that may still run");
 }
 
 void note_access(const void* p, size_t bytes, AccessKind kind, int lane, int line) {

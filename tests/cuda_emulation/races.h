@@ -20,6 +20,7 @@ struct Access {
   static constexpr int32_t kSet = -4;                 // read by the set of which `clock` is the number
 
   uint32_t launch = 0;      // 0: never
+  uint32_t beside = 0;      // the first launch that may still run; 0: none
   uint32_t block = 0;       // in the launch
   uint32_t epoch = 0;       // unique over all blocks and launches
   uint32_t warp_epoch = 0;  // within the block
