@@ -77,6 +77,7 @@ Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Con
   const bool x_aligned = dims.x_pitch * bytes_of(types.x) % 16 == 0,
              y_aligned = dims.y_pitch * bytes_of(types.y) % 16 == 0;
   Plan plan;
+  if (op == ConvOp::pointwise) return {ConvKernel::strips, pointwise_bytes(), {}};
   if (op != ConvOp::grad_input && takes_image_conv(run) && y_aligned) {
     plan.kernel = ConvKernel::image;
   } else if (y_aligned && (x_aligned || dims.stride > 1)) {  // with a stride, x is read or written by values
@@ -140,7 +141,11 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
     return pack_plain(view, run, static_cast<float*>(packed), device.stream);
   if (plan.kernel == ConvKernel::strips)
     return with_half_operand(types.math, [&](auto t) {
-      pack_strips(view, run, static_cast<decltype(t)*>(packed), device.stream);
+      auto* const to = static_cast<decltype(t)*>(packed);
+      if (op == ConvOp::pointwise)
+        pack_pointwise(weight, to, device.stream);
+      else
+        pack_strips(view, run, to, device.stream);
     });
   if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
     view.cg *= view.kh * view.kw;
@@ -156,6 +161,21 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
             const ConvEpilogue& epilogue, void* y, const ConvDevice& device) {
   run_conv(ConvOp::conv2d, dims, types, x, packed, epilogue, y, device);
+}
+
+bool fuses_pointwise(const ConvDims& first, int64_t first_added, const ConvDims& then, const ConvTypes& types,
+                     const ConvDevice& device) {
+  return conv2d_kernel(ConvOp::conv2d, first, types, device) == ConvKernel::strips &&
+         then.y_pitch * bytes_of(types.y) % 16 == 0 &&
+         takes_pointwise(conv_run(ConvOp::conv2d, first), first_added, conv_run(ConvOp::conv2d, then));
+}
+
+void conv2d_then_pointwise(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
+                           const ConvEpilogue& epilogue, const Pointwise& then, void* y,
+                           const ConvDevice& device) {
+  with_half_operand(types.math, [&](auto t) {
+    pointwise_conv<decltype(t)>(conv_run(ConvOp::conv2d, dims), x, packed, epilogue, then, y, device);
+  });
 }
 
 void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,

@@ -13,7 +13,8 @@ namespace sr::cuda {
 /// which take the operands rounded to that type.
 enum class Math { fp32, tf32, bf16, fp16 };
 
-enum class ConvOp { conv2d, grad_input, grad_weight };
+/// pointwise: the 1x1 convolution at the end of conv2d_then_pointwise.
+enum class ConvOp { conv2d, grad_input, grad_weight, pointwise };
 
 /// What runs on the device.
 enum class ConvKernel {
@@ -57,6 +58,14 @@ struct ConvEpilogue {
   float mask_leak = 1;
 };
 
+/// The 1x1 convolution that follows: its weights, packed for ConvOp::pointwise, and its end.
+struct Pointwise {
+  const void* packed = nullptr;
+  const float* bias = nullptr;
+  float leak = 1;
+  int64_t y_pitch = 0;
+};
+
 struct ConvDevice {
   cudaStream_t stream = nullptr;
   int multiprocessors = 132;          ///< decides how many blocks are started, never a bit of the result
@@ -69,10 +78,10 @@ struct ConvDevice {
 /// tiles of a scene take the same.
 ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
 
-/// Bytes that `packed` (conv2d, grad_input) or `partial` (grad_weight) of the operation must hold.
+/// Bytes that `packed` (conv2d, grad_input, pointwise) or `partial` (grad_weight) of the operation must hold.
 int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
 
-/// Brings weight [o,kh,kw,c/groups] into the order in which the operation (conv2d or grad_input) reads it.
+/// Brings weight [o,kh,kw,c/groups] into the order in which the operation (not grad_weight) reads it.
 void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
                  const ConvDevice& device);
 
@@ -84,6 +93,16 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
 /// y = conv2d(x).
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
             const ConvEpilogue& epilogue, void* y, const ConvDevice& device);
+
+/// Whether two convolutions, the second of the first's result, can be conv2d_then_pointwise(). first_added:
+/// channels of the first of two added tensors.
+bool fuses_pointwise(const ConvDims& first, int64_t first_added, const ConvDims& then, const ConvTypes& types,
+                     const ConvDevice& device);
+
+/// y = the 1x1 convolution of conv2d(x), whose values are rounded to the storage type and not stored.
+void conv2d_then_pointwise(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
+                           const ConvEpilogue& epilogue, const Pointwise& then, void* y,
+                           const ConvDevice& device);
 
 /// dx = gradient of sum(dy * conv2d(x)) for x. With a bias it is the transposed convolution of dy.
 void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,

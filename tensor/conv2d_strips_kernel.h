@@ -47,9 +47,20 @@ struct StripWeight {
   }
 };
 
-/// T is the operands' and the storage type, C input channels, N outputs, Groups those of a block. Extra:
-/// bytes of shared memory that a kernel needs for other things.
-template <class T_, int C, int N, int Groups, int Extra = 0>
+/// The order of the packed weights of a 1x1 convolution whose input a lane's sums of `inputs` columns become,
+/// [step][k half][column][8]: its k is the column of that product.
+struct PointwiseWeight {
+  int out, in;
+
+  GPU_HD PointwiseWeight(int inputs, int outputs, int i) {
+    out = channel_of_column(outputs, i / 8 % outputs);
+    in = channel_of_column(inputs, i / 16 / outputs * 16 + i / 8 / outputs % 2 * 8 + i % 8);
+  }
+};
+
+/// T is the operands' and the storage type, C input channels, N outputs, Groups those of a block; Then
+/// outputs of a 1x1 convolution that follows, or 0.
+template <class T_, int C, int N, int Groups, int Then = 0>
 struct StripConv {
   using T = T_;
   static constexpr int kC = C, kN = N, kGroups = Groups, kThreads = 128 * Groups;
@@ -59,11 +70,12 @@ struct StripConv {
   static constexpr int kSlotBytes = (kRowBytes + 1023) / 1024 * 1024;
   static constexpr int kHalfBytes = kKyBlocks * N * 16;  // weights: from one k half to the other
   static constexpr int kWeightBytes = 3 * kSteps * 2 * kHalfBytes, kBiasBytes = 2 * N * 4;
+  static constexpr int kThen = Then, kThenWeightBytes = N * Then * 2, kThenBiasBytes = 2 * Then * 4;
+  static constexpr int kParameterBytes = kWeightBytes + kBiasBytes + kThenWeightBytes + kThenBiasBytes;
   static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 256;
   static constexpr int kDepth =  // slots of a group: rows that are on their way
-      std::min(6, (kMostShared - kWeightBytes - kBiasBytes - Extra - kBarrierBytes) / (Groups * kSlotBytes));
-  static constexpr int kSharedBytes =
-      Groups * kDepth * kSlotBytes + kWeightBytes + kBiasBytes + Extra + kBarrierBytes;
+      std::min(6, (kMostShared - kParameterBytes - kBarrierBytes) / (Groups * kSlotBytes));
+  static constexpr int kSharedBytes = Groups * kDepth * kSlotBytes + kParameterBytes + kBarrierBytes;
   static_assert(C % 16 == 0 && C <= 64 && N % 16 == 0 && 3 * N <= 256);
   static_assert(kDepth >= 2 && 8 * (Groups * kDepth + 1) <= kBarrierBytes && kSharedBytes <= kMostShared);
 
@@ -164,6 +176,26 @@ GPU_FN void store_words(T* p, const uint32_t (&v)[W]) {
   }
 }
 
+/// Activates a lane's sums of N columns for its pixel r (0 or 1) and stores them at `y`, the pixel's first
+/// channel. end(words, c) may change the channels from c on before.
+template <int N, class T, class End>
+GPU_FN void store_sums(const float* sums, int r, float leak, T* y, End end) {
+  const int t = static_cast<int>(threadIdx.x) % 4;
+  const auto store = [&](auto words, int j, int c) {
+    uint32_t v[decltype(words)::value];
+#pragma unroll
+    for (int i = 0; i < words; ++i) {
+      const float* const at = sums + 4 * (j + i) + 2 * r;
+      v[i] = gpu::pack2<T>(leaky(at[0], leak), leaky(at[1], leak));
+    }
+    end(v, c);
+    store_words(y + c, v);
+  };
+#pragma unroll
+  for (int part = 0; part < N / 32; ++part) store(gpu::Int<4>(), 4 * part, 32 * part + 8 * t);
+  if constexpr (N % 32 == 16) store(gpu::Int<2>(), N / 8 - 2, N / 32 * 32 + 4 * t);
+}
+
 /// Products of one input row with all taps, begun and not waited for.
 template <class V, int Phase>
 GPU_FN void multiply_row(float (&acc)[V::kSums], const void* slot, const void* weights) {
@@ -180,18 +212,40 @@ GPU_FN void multiply_row(float (&acc)[V::kSums], const void* slot, const void* w
   gpu::wgmma_commit();
 }
 
+/// What a kernel multiplies with and adds: packed weights and biases (which may be none), the 1x1's too.
+struct StripParameters {
+  const void* weights;
+  const float* bias;
+  const void* then_weights;
+  const float* then_bias;
+};
+
 /// A block's shared memory.
 template <class V>
 struct StripMemory {
-  unsigned char *slots, *weights;
-  float* bias;
+  unsigned char *slots, *weights, *then_weights;
+  float *bias, *then_bias;
   gpu::Barrier* barriers;  // the weights', then one for each slot
 
   GPU_FN explicit StripMemory(gpu::Smem& smem) {
     slots = smem.get<unsigned char>(V::kGroups * V::kDepth * V::kSlotBytes, 1024);
-    weights = smem.get<unsigned char>(V::kWeightBytes, 128);
+    weights = smem.get<unsigned char>(V::kWeightBytes);
+    then_weights = smem.get<unsigned char>(V::kThenWeightBytes);
     bias = smem.get<float>(V::kBiasBytes / 4);
+    then_bias = smem.get<float>(V::kThenBiasBytes / 4);
     barriers = smem.get<gpu::Barrier>(V::kBarrierBytes / 8);
+  }
+
+  /// By all threads, before a barrier of the block.
+  GPU_FN void stage_biases(const StripParameters& p) const {
+    stage_bias(bias, p.bias, V::kN, V::kThreads);
+    if constexpr (V::kThen > 0) stage_bias(then_bias, p.then_bias, V::kThen, V::kThreads);
+  }
+  /// By one thread.
+  GPU_FN void copy_weights(const StripParameters& p) const {
+    gpu::barrier_expect(barriers, V::kWeightBytes + V::kThenWeightBytes);
+    gpu::bulk_copy(weights, p.weights, V::kWeightBytes, barriers);
+    if constexpr (V::kThen > 0) gpu::bulk_copy(then_weights, p.then_weights, V::kThenWeightBytes, barriers);
   }
 };
 
@@ -201,13 +255,11 @@ struct LanePixels {
   bool inside[2];
 };
 
-/// Takes the block's groups through the image. `load_more()` starts what else the block's weights' barrier
-/// waits for and has expected. Of every complete row `before(pixels)` is called before its products,
-/// `finish(sums, pixels)` after them with V::kN / 2 sums of a lane.
-template <class V, class LoadMore, class Before, class Finish>
-GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const void* packed,
-                        const float* bias, const StripMemory<V>& memory, LoadMore load_more, Before before,
-                        Finish finish) {
+/// Takes the block's groups through the image. For every complete row before(pixels) is called while its last
+/// products are still to come, and finish(sums, pixels) after them, with V::kN / 2 sums of a lane.
+template <class V, class Before, class Finish>
+GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const StripParameters& parameters,
+                        const StripMemory<V>& memory, Before before, Finish finish) {
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
   const int group =
       __shfl_sync(0xffffffffu, thread / 128, 0);  // the compiler then knows that all lanes share it
@@ -221,17 +273,13 @@ GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const 
   }
   gpu::let_later_kernels_start();
   gpu::wait_for_earlier_kernels();
-  stage_bias(memory.bias, bias, V::kN, V::kThreads);
+  memory.stage_biases(parameters);
   __syncthreads();
 
   const int first = group * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
   const int ahead = V::kGroups * static_cast<int>(gridDim.x);
   RowLoader loader(plan, first, ahead);
-  if (thread == 0) {
-    load_more();
-    gpu::barrier_expect(memory.barriers, V::kWeightBytes);
-    gpu::bulk_copy(memory.weights, packed, V::kWeightBytes, memory.barriers);
-  }
+  if (thread == 0) memory.copy_weights(parameters);
   if (leader) {
     for (int i = 0; i < V::kDepth; ++i) {
       loader.load(plan, map, slots + i * V::kSlotBytes, arrived + i, V::kRowBytes);

@@ -39,41 +39,23 @@ GPU_FN void finish_words(uint32_t (&v)[W], const ConvEpilogue& e, long long pixe
   }
 }
 
-/// Sums of the columns from 8 j on, of the pixel that is r eighths after the lane's first, to 2 W channels.
-template <int W, class T>
-GPU_FN void store_channels(const float* sums, int j, int r, const StripArgs<T>& a, long long pixel, int c) {
-  uint32_t v[W];
-#pragma unroll
-  for (int i = 0; i < W; ++i) {
-    const float* const at = sums + 4 * (j + i) + 2 * r;
-    v[i] = gpu::pack2<T>(leaky(at[0], a.epilogue.leak), leaky(at[1], a.epilogue.leak));
-  }
-  finish_words<T>(v, a.epilogue, pixel, c);
-  store_words(a.y + pixel * a.y_pitch + c, v);
-}
-
 // ptxas: strips_kernel registers<=255
 template <class V>
 __global__ void __launch_bounds__(V::kThreads, 1)
     strips_kernel(const __grid_constant__ gpu::TensorMap map,
                   const __grid_constant__ StripArgs<typename V::T> a) {
+  using T = typename V::T;
   gpu::Smem smem;
   const StripMemory<V> memory(smem);
-  const int t = static_cast<int>(threadIdx.x) % 4;
   roll_strips<V>(
-      a.plan, &map, a.packed, a.epilogue.bias, memory, [] {}, [](const LanePixels&) {},
+      a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr}, memory, [](const LanePixels&) {},
       [&](const float* sums, const LanePixels& pixels) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
           if (!pixels.inside[r]) continue;
           const long long pixel = pixels.first + 8 * r;
-#pragma unroll
-          for (int part = 0; part < V::kN / 32; ++part) {
-            store_channels<4>(sums, 4 * part, r, a, pixel, 32 * part + 8 * t);
-          }
-          if constexpr (V::kN % 32 == 16) {
-            store_channels<2>(sums, V::kN / 8 - 2, r, a, pixel, V::kN / 32 * 32 + 4 * t);
-          }
+          store_sums<V::kN>(sums, r, a.epilogue.leak, a.y + pixel * a.y_pitch,
+                            [&](auto& words, int c) { finish_words<T>(words, a.epilogue, pixel, c); });
         }
       });
 }

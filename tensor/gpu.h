@@ -405,6 +405,19 @@ GPU_FN float2 unpack2(uint32_t bits) {
   }
 }
 
+/// Sums of the two pairs, each rounded.
+template <class T>
+GPU_FN uint32_t add2(uint32_t a, uint32_t b) {
+  static_assert(sizeof(T) == 2);
+  using Pair = std::conditional_t<std::is_same_v<T, __nv_bfloat16>, __nv_bfloat162, __half2>;
+  Pair x, y;
+  memcpy(static_cast<void*>(&x), &a, sizeof(a));
+  memcpy(static_cast<void*>(&y), &b, sizeof(b));
+  const Pair sum = __hadd2(x, y);
+  memcpy(&a, &sum, sizeof(a));
+  return a;
+}
+
 /// The bits of x rounded to TF32 (10 bits of mantissa), ties away from zero: cvt.rna.tf32.f32.
 GPU_FN uint32_t to_tf32(float x) {
 #if defined(__CUDACC__)
