@@ -1,5 +1,7 @@
 #include "autograd/functions.h"
 
+#include <utility>
+
 #include "tensor/loss.h"
 #include "tensor/pointwise.h"
 #include "tensor/reduce.h"
@@ -59,6 +61,22 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
             weight.needs_grad() ? conv2d_grad_weight(dz, x.value(), weight.shape(), options) : Tensor(),
             bias.needs_grad() ? db : Tensor()};
   });
+}
+
+Var conv2d_then_pointwise(Var x, const Var& weight, const Var& bias, const Conv2dOptions& options,
+                          std::vector<Var> added, const Var& pointwise_weight, const Var& pointwise_bias,
+                          float pointwise_leak) {
+  if (grad_enabled())
+    return conv2d(conv2d(x, weight, bias, options, added), pointwise_weight, pointwise_bias,
+                  {.leak = pointwise_leak});
+  Tensor value = x.value();
+  std::vector<Tensor> values;
+  for (const Var& a : added) values.push_back(a.value());
+  x = {};
+  added.clear();
+  return Var(conv2d_then_pointwise(std::move(value), weight.value(), value_or_none(bias), options,
+                                   std::move(values), pointwise_weight.value(), value_or_none(pointwise_bias),
+                                   pointwise_leak));
 }
 
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h, int64_t w,

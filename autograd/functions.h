@@ -10,6 +10,11 @@ namespace sr {
 
 Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions& options,
            const std::vector<Var>& added = {});
+/// Where something is recorded, two steps of the graph. Lets go of x and `added` as soon as they are not
+/// needed.
+Var conv2d_then_pointwise(Var x, const Var& weight, const Var& bias, const Conv2dOptions& options,
+                          std::vector<Var> added, const Var& pointwise_weight, const Var& pointwise_bias,
+                          float pointwise_leak);
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h, int64_t w,
                      const Conv2dOptions& options);
 /// Channels begin (inclusive) to end (exclusive); no copy.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "tensor/error.h"
 
@@ -69,9 +70,8 @@ Var DistillationBlock::operator()(const Var& x) const {
   y = channels(y, kDistilled, c);
   y = conv4_(y);
   y = conv5_(y);
-  y = conv6_(y, {x, skipped});  // + concat(x, skipped)
-  skipped = {};
-  return compress_(y);
+  std::vector<Var> joined{x, std::move(skipped)};
+  return conv6_.then(compress_, std::move(y), std::move(joined));  // compress(conv6 + concat(x, skipped))
 }
 
 Reach DistillationBlock::reach() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "autograd/functions.h"
@@ -26,6 +27,13 @@ struct Conv2d {
   /// act(conv2d(x)) + the joined `added`.
   Var operator()(const Var& x, const std::vector<Var>& added = {}) const {
     return conv2d(x, weight, bias, options, added);
+  }
+
+  /// pointwise(act(conv2d(x)) + the joined `added`), where `pointwise` is a 1x1 convolution; one step where
+  /// nothing is recorded.
+  Var then(const Conv2d& pointwise, Var x, std::vector<Var> added) const {
+    return conv2d_then_pointwise(std::move(x), weight, bias, options, std::move(added), pointwise.weight,
+                                 pointwise.bias, pointwise.options.leak);
   }
 
   Reach reach() const { return {options.pad_begin, weight.shape().h - 1 - options.pad_begin}; }

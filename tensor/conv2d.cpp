@@ -63,6 +63,16 @@ void check_added(const std::vector<Tensor>& added, Device device, const Shape& y
                 y.c);
 }
 
+/// Of the result, all arguments checked.
+Shape checked_shape(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+                    const std::vector<Tensor>& added) {
+  const Shape y = conv2d_shape(x.shape(), weight.shape(), options);
+  check_bias(bias, y.c);
+  check_device(x, weight, bias);
+  check_added(added, x.device(), y);
+  return y;
+}
+
 Tensor contiguous(const Tensor& t) {
   return !t || t.is_contiguous() ? t : t.clone();
 }
@@ -159,11 +169,8 @@ Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& o) 
 
 void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Conv2dOptions& options, const std::vector<Tensor>& added) {
-  const Shape want = conv2d_shape(x.shape(), weight.shape(), options);
+  const Shape want = checked_shape(x, weight, bias, options, added);
   check_result(y, want, "the result");
-  check_bias(bias, want.c);
-  check_device(x, weight, bias);
-  check_added(added, x.device(), want);
   if constexpr (cuda::kBuilt) {
     if (x.device() == Device::cuda) return cuda::conv2d_into(y, x, weight, bias, options, added);
   }
@@ -188,6 +195,26 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   Tensor y(conv2d_shape(x.shape(), weight.shape(), options), dtype, x.device());
   conv2d_into(y, x, weight, bias, options, added);
   return y;
+}
+
+Tensor conv2d_then_pointwise(Tensor x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+                             std::vector<Tensor> added, const Tensor& pointwise_weight,
+                             const Tensor& pointwise_bias, float pointwise_leak) {
+  const Conv2dOptions pointwise{.leak = pointwise_leak};
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda && cuda::fuses_pointwise(x, weight, options, added, pointwise_weight)) {
+      const Shape z = checked_shape(x, weight, bias, options, added),
+                  y = conv2d_shape(z, pointwise_weight.shape(), pointwise);
+      check_bias(pointwise_bias, y.c);
+      check_device(x, pointwise_weight, pointwise_bias);
+      return cuda::conv2d_then_pointwise(x, weight, bias, options, added, pointwise_weight, pointwise_bias,
+                                         pointwise_leak);
+    }
+  }
+  const Tensor z = conv2d(x, weight, bias, options, added);
+  x = {};
+  added.clear();
+  return conv2d(z, pointwise_weight, pointwise_bias, pointwise);
 }
 
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,

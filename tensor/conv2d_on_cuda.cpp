@@ -54,6 +54,34 @@ const float* bias_of(const Tensor& bias) {
   return bias ? static_cast<const float*>(bias.address()) : nullptr;
 }
 
+ConvEpilogue epilogue_of(const Tensor& bias, float leak, const std::vector<Tensor>& added, DType stored) {
+  ConvEpilogue epilogue;
+  epilogue.bias = bias_of(bias);
+  epilogue.leak = leak;
+  for (size_t i = 0; i < added.size(); ++i) {
+    if (added[i].dtype() != stored)
+      throw Error(Error::Kind::usage, "conv2d: an added tensor is stored as ", added[i].dtype(),
+                  ", the result as ", stored);
+    epilogue.added[i] = {added[i].address(), added[i].pitch(), added[i].shape().c};
+  }
+  return epilogue;
+}
+
+/// The two convolutions of conv2d_then_pointwise(), whose results are stored as x is.
+struct Both {
+  ConvDims first, then;
+  ConvTypes types;
+
+  Both(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, const Tensor& pointwise_weight)
+      : types{x.dtype(), x.dtype(), math()} {
+    const Shape z = conv2d_shape(x.shape(), weight.shape(), options),
+                y{z.n, z.h, z.w, pointwise_weight.shape().n};
+    first = dims_of(x.shape(), weight.shape(), z, options);
+    first.x_pitch = x.pitch();
+    then = dims_of(z, pointwise_weight.shape(), y, {});
+  }
+};
+
 }  // namespace
 
 KeepPacked::KeepPacked(PackedWeights& packed) : before_(std::exchange(kept_weights(), &packed)) {}
@@ -88,21 +116,40 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
   const ConvTypes types{x.dtype(), y.dtype(), math()};
-  ConvEpilogue epilogue;
-  epilogue.bias = bias_of(bias);
-  epilogue.leak = options.leak;
-  for (size_t i = 0; i < added.size(); ++i) {
-    if (added[i].dtype() != y.dtype())
-      throw Error(Error::Kind::usage, "conv2d: an added tensor is stored as ", added[i].dtype(),
-                  ", the result as ", y.dtype());
-    epilogue.added[i] = {added[i].address(), added[i].pitch(), added[i].shape().c};
-  }
+  const ConvEpilogue epilogue = epilogue_of(bias, options.leak, added, y.dtype());
   telling(
       [&] {
         const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
         conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device());
       },
       "conv2d of ", x.shape(), " with weights ", weight.shape());
+}
+
+bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
+                     const std::vector<Tensor>& added, const Tensor& pointwise_weight) {
+  const Both both(x, weight, options, pointwise_weight);
+  return added.size() == 2 &&
+         fuses_pointwise(both.first, added[0].shape().c, both.then, both.types, device());
+}
+
+Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                             const Conv2dOptions& options, const std::vector<Tensor>& added,
+                             const Tensor& pointwise_weight, const Tensor& pointwise_bias,
+                             float pointwise_leak) {
+  const auto [first, then, types] = Both(x, weight, options, pointwise_weight);
+  Tensor y(Shape{then.n, then.oh, then.ow, then.o}, types.y, Device::cuda);
+  const ConvEpilogue epilogue = epilogue_of(bias, options.leak, added, types.y);
+  telling(
+      [&] {
+        const Tensor packed = packed_weights(ConvOp::conv2d, first, types, weight),
+                     packed_pointwise = packed_weights(ConvOp::pointwise, then, types, pointwise_weight);
+        const Pointwise end{packed_pointwise.address(), bias_of(pointwise_bias), pointwise_leak, y.pitch()};
+        conv2d_then_pointwise(first, types, x.address(), packed.address(), epilogue, end, y.address(),
+                              device());
+      },
+      "conv2d_then_pointwise of ", x.shape(), " with weights ", weight.shape(), " and ",
+      pointwise_weight.shape());
+  return y;
 }
 
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,

@@ -53,6 +53,13 @@ Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w);
 /// y has conv2d_shape() and may be a view.
 void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Conv2dOptions& options, const std::vector<Tensor>& added);
+/// Whether the device has a kernel for conv2d_then_pointwise() of these.
+bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
+                     const std::vector<Tensor>& added, const Tensor& pointwise_weight);
+Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                             const Conv2dOptions& options, const std::vector<Tensor>& added,
+                             const Tensor& pointwise_weight, const Tensor& pointwise_bias,
+                             float pointwise_leak);
 /// A transposed convolution if there is a bias. The result is float32 where it has few channels (an image),
 /// else stored as dy is.
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,

@@ -112,8 +112,10 @@ inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector
   const DeviceArray<unsigned char> packed(
       static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types, device)));
   cuda::conv2d_pack(op, dims, conv.types, static_cast<const float*>(w.data()), packed.data(), device);
-  (forward ? cuda::conv2d : cuda::conv2d_grad_input)(dims, conv.types, read->data(), packed.data(), epilogue,
-                                                     written->data(), device);
+  if (forward)
+    cuda::conv2d(dims, conv.types, read->data(), packed.data(), epilogue, written->data(), device);
+  else
+    cuda::conv2d_grad_input(dims, conv.types, read->data(), packed.data(), epilogue, written->data(), device);
   gpu::check(cudaStreamSynchronize(nullptr), "test");
   return {written->values(), written->margins_untouched()};
 }

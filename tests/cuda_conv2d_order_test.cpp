@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 
+#include "tensor/device_cuda.h"
 #include "tests/cuda_conv2d_cases.h"
 #include "tests/cuda_schedules.h"
 
@@ -29,6 +30,15 @@ struct Sized {
   ConvKernel kernel;
   int input_scale, output_scale;
   std::function<CudaConv(int64_t n, int64_t h, int64_t w)> conv;
+  bool wgmma = false;
+
+  /// Kernels for compute capability 9.0 depend on whether there is one image or several.
+  int64_t images() const { return wgmma ? 1 : 2; }
+  cuda::ConvDevice device(int multiprocessors = 2) const {
+    cuda::ConvDevice d = wgmma ? kHopper : kSmallDevice;
+    d.multiprocessors = multiprocessors;
+    return d;
+  }
 };
 
 const cuda::ConvTypes kFromImage{DType::f32, DType::bf16, Math::bf16};
@@ -43,7 +53,7 @@ std::vector<Sized> every_kernel() {
     return [=](int64_t n, int64_t h, int64_t w) { return upsampler(factor, n, h, w, 1, types); };
   };
   const cuda::ConvTypes fp32{};
-  return {
+  std::vector<Sized> all{
       {"64 to 64, bf16", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(0, 0)},
       {"48 to 80, gradient, fp16", ConvOp::grad_input, ConvKernel::tensor, 1, 1, layer(6, 1)},
       {"64 to 48 in 4 groups, tf32", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(5, 2)},
@@ -66,6 +76,14 @@ std::vector<Sized> every_kernel() {
                          fp32};
        }},
   };
+  if (cuda::has_wgmma()) {
+    all.push_back({"64 to 64 in strips, bf16", ConvOp::conv2d, ConvKernel::strips, 1, 1, layer(0, 0), true});
+    all.push_back({"48 to 32 in 4 groups in strips, fp16", ConvOp::conv2d, ConvKernel::strips, 1, 1,
+                   layer(2, 1), true});
+    all.push_back({"64 to 48 in strips, gradient, fp16", ConvOp::grad_input, ConvKernel::strips, 1, 1,
+                   layer(1, 1), true});
+  }
+  return all;
 }
 
 int64_t input_channels(const Sized& s) {
@@ -94,37 +112,37 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST(CudaConv2d, BitsDoNotDependOnPositionImageOrSize) {
   for (const Sized& s : every_kernel()) {
-    const int64_t h = 25, w = 41, top = 3, left = 5, rows = 20, columns = 35, margin = 9;
-    const CudaConv whole = s.conv(1, h, w), part = s.conv(2, rows, columns);
-    ASSERT_EQ(kernel_of(s.op, whole), s.kernel) << s.name;
+    const int64_t h = 25, top = 3, left = 5, rows = 20, margin = 9;
+    const int64_t w = s.wgmma ? 75 : 41, columns = w - 6;  // of more than one strip
+    const CudaConv whole = s.conv(1, h, w), part = s.conv(s.images(), rows, columns);
+    ASSERT_EQ(kernel_of(s.op, whole, s.device()), s.kernel) << s.name;
     const int64_t in = input_channels(s), out = output_channels(s), is = s.input_scale, os = s.output_scale;
     const std::vector<float> input = normal_values(h * w * is * is * in, 1),
                              weight = normal_values(whole.weight.size(), 2, 0.1);
     const std::vector<float> cut = window(input, w * is, in, top * is, left * is, rows * is, columns * is);
-    std::vector<float> pair = normal_values(static_cast<int64_t>(cut.size()), 3);
-    pair.insert(pair.end(), cut.begin(), cut.end());  // the second image
-    const std::vector<float> all = run_cuda(s.op, whole, input, weight).values;
-    std::vector<float> two = run_cuda(s.op, part, pair, weight).values;
-    two.erase(two.begin(), two.begin() + static_cast<std::ptrdiff_t>(two.size() / 2));
+    std::vector<float> images = normal_values(static_cast<int64_t>(cut.size()) * (s.images() - 1), 3);
+    images.insert(images.end(), cut.begin(), cut.end());  // the last image
+    const std::vector<float> all = run_cuda(s.op, whole, input, weight, {}, s.device()).values;
+    std::vector<float> last = run_cuda(s.op, part, images, weight, {}, s.device()).values;
+    last.erase(last.begin(), last.end() - static_cast<std::ptrdiff_t>(last.size()) / s.images());
     const int64_t inner_rows = (rows - 2 * margin) * os, inner_columns = (columns - 2 * margin) * os;
     EXPECT_TRUE(same_bits(
         window(all, w * os, out, (top + margin) * os, (left + margin) * os, inner_rows, inner_columns),
-        window(two, columns * os, out, margin * os, margin * os, inner_rows, inner_columns)))
+        window(last, columns * os, out, margin * os, margin * os, inner_rows, inner_columns)))
         << s.name;
   }
 }
 
 TEST(CudaConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
   for (const Sized& s : every_kernel()) {
-    const CudaConv conv = s.conv(2, 9, 34);
+    const CudaConv conv = s.conv(s.images(), 9, 34);
     const std::vector<float> input = normal_values(
-                                 2 * 9 * 34 * s.input_scale * s.input_scale * input_channels(s), 1),
+                                 s.images() * 9 * 34 * s.input_scale * s.input_scale * input_channels(s), 1),
                              weight = normal_values(conv.weight.size(), 2, 0.1);
-    const std::vector<float> first = run_cuda(s.op, conv, input, weight, {}, {nullptr, 1}).values;
+    const std::vector<float> first = run_cuda(s.op, conv, input, weight, {}, s.device(1)).values;
     int multiprocessors = 132;  // then fewer than tiles
     in_every_schedule([&] {
-      EXPECT_TRUE(
-          same_bits(first, run_cuda(s.op, conv, input, weight, {}, {nullptr, multiprocessors}).values))
+      EXPECT_TRUE(same_bits(first, run_cuda(s.op, conv, input, weight, {}, s.device(multiprocessors)).values))
           << s.name;
       multiprocessors = 3;
     });
@@ -196,7 +214,7 @@ TEST(CudaConv2d, EpilogueHasTheBitsOfSeparatePasses) {
         }
       }
       if (part != 1) e.mask = normal_values(pixels * c, 9);
-      const CudaRun run = run_cuda(s.op, conv, input, weight, e);
+      const CudaRun run = run_cuda(s.op, conv, input, weight, e, s.device());
       EXPECT_TRUE(same_bits(run.values, separate_passes(sums, type, c, e))) << s.name << ", case " << part;
     }
   }

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "tensor/device_cuda.h"
+#include "tensor/on_cuda.h"
+#include "tensor/pointwise.h"
 #include "tests/conv2d_cases.h"
 #include "tests/cuda_conv2d_cases.h"
 
@@ -111,6 +113,45 @@ TEST(CudaConv2d, StripsGiveEveryLayerOfOneImageExactly) {
     expect_exact(op, layer_conv(kTensorLayers[1], 1, 1, 1, kTensorTypes[1]), kHopper);
     expect_exact(op, layer_conv(kTensorLayers[4], 1, 30, 3, kTensorTypes[0]), kHopper);
   }
+}
+
+Tensor exact_tensor(const Shape& shape, uint64_t seed) {
+  Tensor t(shape);
+  const std::vector<float> values = exact_values(shape.size(), 3, seed);
+  std::copy(values.begin(), values.end(), t.data());
+  return t;
+}
+
+// Against two convolutions on the processor, which are exact too; what is between is rounded as it is stored.
+TEST(CudaConv2d, TheEndOfABlockInOneKernelIsExact) {
+  if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
+  const cuda::Precision before = cuda::precision();
+  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.5f};
+  const Tensor weight = exact_tensor({80, 3, 3, 48}, 1), bias = exact_tensor({1, 1, 1, 80}, 2),
+               weight2 = exact_tensor({64, 1, 1, 80}, 3), bias2 = exact_tensor({1, 1, 1, 64}, 4);
+  const Tensor w = weight.to(Device::cuda), b = bias.to(Device::cuda), w2 = weight2.to(Device::cuda),
+               b2 = bias2.to(Device::cuda);
+  for (const cuda::Precision precision : {cuda::Precision::bf16, cuda::Precision::fp16}) {
+    cuda::set_precision(precision);
+    const auto stored = [&](const Tensor& t) {
+      return convert(t.to(Device::cuda), cuda::storage(precision));
+    };
+    const auto rounded = [&](const Tensor& t) { return convert(stored(t), DType::f32).to(Device::cpu); };
+    for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{9, 70}, {1, 1}, {20, 64}}) {
+      const Tensor x = exact_tensor({1, rows, columns, 48}, 5),
+                   wide = exact_tensor({1, rows, columns, 64}, 6),
+                   other = exact_tensor({1, rows, columns, 64}, 7);
+      const Tensor z = rounded(
+          add_concat(rounded(conv2d(x, weight, bias, options)), {wide, other.channels(0, 16).clone()}));
+      const Tensor expected = rounded(conv2d(z, weight2, bias2, {.leak = 0.25f}));
+      const std::vector<Tensor> added{stored(wide), stored(other).channels(0, 16)};
+      ASSERT_TRUE(cuda::fuses_pointwise(stored(x), w, options, added, w2));
+      const Tensor y = conv2d_then_pointwise(stored(x), w, b, options, added, w2, b2, 0.25f);
+      EXPECT_EQ(convert(y, DType::f32).to(Device::cpu).to_vector(), expected.to_vector())
+          << rows << 'x' << columns;
+    }
+  }
+  cuda::set_precision(before);
 }
 
 TEST(CudaConv2d, ImageLayerIsExactInEveryStorage) {
