@@ -2,6 +2,7 @@
 #include "tensor/conv2d_cuda.h"
 
 #include "tensor/conv2d_image_cuda.h"
+#include "tensor/conv2d_patches_cuda.h"
 #include "tensor/conv2d_plain_cuda.h"
 #include "tensor/conv2d_strips_cuda.h"
 #include "tensor/conv2d_subpixel_cuda.h"
@@ -50,11 +51,13 @@ void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, c
 }
 
 /// The same for compute capability 9.0: one image is a tile of a scene, and every tile takes the same kernel.
+template <class T>
 void find_wgmma_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Plan* plan) {
-  const bool half = (types.math == Math::bf16 && types.x == DType::bf16 && types.y == DType::bf16) ||
-                    (types.math == Math::fp16 && types.x == DType::f16 && types.y == DType::f16);
-  if (!half || op == ConvOp::grad_weight) return;
-  if (run.n == 1 && strips_conv_bytes(run, &plan->bytes)) plan->kernel = ConvKernel::strips;
+  if (types.x != kStorage<T> || types.y != kStorage<T> || op == ConvOp::grad_weight) return;
+  if (sizeof(T) == 2 && run.n == 1 && strips_conv_bytes(run, &plan->bytes))
+    plan->kernel = ConvKernel::strips;
+  else if (patches_conv_bytes<T>(run, &plan->bytes))
+    plan->kernel = ConvKernel::patches;
 }
 
 /// Calls f with a value of the tensor cores' operand type, but for fp32.
@@ -81,7 +84,8 @@ Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Con
   if (op != ConvOp::grad_input && takes_image_conv(run) && y_aligned) {
     plan.kernel = ConvKernel::image;
   } else if (y_aligned && (x_aligned || dims.stride > 1)) {  // with a stride, x is read or written by values
-    if (device.wgmma) find_wgmma_kernel(op, types, run, &plan);
+    if (device.wgmma)
+      with_operand(types.math, [&](auto t) { find_wgmma_kernel<decltype(t)>(op, types, run, &plan); });
     if (plan.bytes == 0)
       with_operand(types.math,
                    [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, &plan); });
@@ -119,6 +123,9 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
     case ConvKernel::strips:
       return with_half_operand(
           types.math, [&](auto t) { strips_conv<decltype(t)>(run, from, packed, epilogue, to, device); });
+    case ConvKernel::patches:
+      return with_operand(
+          types.math, [&](auto t) { patches_conv<decltype(t)>(run, from, packed, epilogue, to, device); });
   }
 }
 
@@ -146,6 +153,10 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
         pack_pointwise(weight, to, device.stream);
       else
         pack_strips(view, run, to, device.stream);
+    });
+  if (plan.kernel == ConvKernel::patches)
+    return with_operand(types.math, [&](auto t) {
+      pack_patches(view, run, static_cast<decltype(t)*>(packed), device.stream);
     });
   if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
     view.cg *= view.kh * view.kw;
@@ -199,6 +210,7 @@ void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void
         strided_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);
       });
     case ConvKernel::strips:
+    case ConvKernel::patches:
       return;  // no kernel for this
   }
 }

@@ -23,6 +23,7 @@ enum class ConvKernel {
   tensor,    ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
   subpixel,  ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
   strips,    ///< 3x3 of one image with the shapes of IDN, on the tensor cores of compute capability 9.0
+  patches,   ///< 3x3 and 1x1 with those shapes and their gradients', on the same, for batches and TF32
 };
 
 /// Sizes of the convolution y = conv2d(x), as in conv2d.h; its gradients are described by the same. Pitches
@@ -85,10 +86,10 @@ int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types
 void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
                  const ConvDevice& device);
 
-// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tensor`
-// the pitches of added tensors and masks and the channels of the first added one are multiples of 16 bytes.
-// The terms of a value are added in an order that depends on the weights' shape, the types, the kernel and,
-// for grad_weight, the sizes of x only.
+// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tensor`,
+// `strips` or `patches` the pitches of added tensors and masks and the channels of the first added one are
+// multiples of 16 bytes. The terms of a value are added in an order that depends on the weights' shape, the
+// types, the kernel and, for grad_weight, the sizes of x only.
 
 /// y = conv2d(x).
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,

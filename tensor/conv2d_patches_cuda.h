@@ -1,0 +1,20 @@
+// 3x3 and 1x1 convolutions with IDN's shapes and of their gradients on the tensor cores of compute capability
+// 9.0, for batches of small images. T is the storage and the operands' type (float: TF32).
+#pragma once
+
+#include "tensor/conv2d_weights_cuda.h"
+
+namespace sr::cuda {
+
+/// Bytes of the packed weights; false if there is no kernel of this shape.
+template <class T>
+bool patches_conv_bytes(const ConvRun& run, int64_t* bytes);
+
+template <class T>
+void pack_patches(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream);
+
+template <class T>
+void patches_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                  void* y, const ConvDevice& device);
+
+}  // namespace sr::cuda

@@ -1,0 +1,498 @@
+// 3x3 and 1x1 convolutions on Hopper's warpgroup matrix products for batches of small images, where latency
+// counts: an image of 29x29 is two tiles of 16x32, and 64 of them are one tile for each multiprocessor.
+//
+// Two groups (warpgroups, 128 threads) share a tile, 8 rows each, with all outputs in registers. Work goes in
+// steps of 32 bytes of input channels, 16 or, in TF32, 8: the tile's channels of a step with their halo and
+// the step's weights lie in a slot of a ring, the tile by cp.async, the weights by one bulk copy. Products
+// begin when the first step is there; steps of the next tile follow in the ring.
+//
+// A comes through ldmatrix into registers: of one column of taps, the six rows of 16 pixels that a warp's
+// four output rows need serve all three ky. A slot's pixels have 32 bytes; their halves change places in
+// every other four pixels, which makes ldmatrix free of bank conflicts. B is read in the slot by descriptor.
+// Grouped convolutions are computed with zeros between groups.
+#pragma once
+
+#include <algorithm>
+
+#include "tensor/conv2d_operands_cuda.h"
+#include "tensor/conv2d_patches_cuda.h"
+#include "tensor/gpu_hopper.h"
+
+namespace sr::cuda {
+
+template <class T>
+struct PatchArgs {
+  const T* x;
+  const unsigned char* packed;
+  T* y;
+  int n, h, w, x_pitch, x_row;  // x_row: elements from row to row
+  int rows, columns;            // of tiles
+  long long y_pitch;
+  ConvEpilogue epilogue;
+};
+
+namespace {
+
+/// The output channel of a product's column: a lane, whose sums are columns 8j + 2t and 8j + 2t + 1 (t = lane
+/// % 4), then holds neighbouring channels, 16 bytes where it can: with 16-bit values 8t to 8t + 7 of every 32
+/// and 4t to 4t + 3 of 16 that remain, with float32 4t to 4t + 3 of every 16.
+template <class T>
+GPU_HD constexpr int channel_of(int columns, int column) {
+  const int whole = sizeof(T) == 2 ? columns / 32 * 32 : 0;
+  const int base = column < whole ? column / 32 * 32 : whole + (column - whole) / 16 * 16, q = column - base;
+  return base + (column < whole ? 8 : 4) * (q % 8 / 2) + 2 * (q / 8) + q % 2;
+}
+
+template <class T_, int Inputs, int Outputs, int Kernel>
+struct PatchConv {
+  using T = T_;
+  static constexpr int kN = Outputs, kKernel = Kernel, kTaps = Kernel * Kernel, kPad = Kernel / 2;
+  static constexpr int kThreads = 256, kTileH = 16, kTileW = 32;
+  static constexpr int kRows = 4;  // a warp's, 16 pixels each
+  static constexpr int kInH = kTileH + 2 * kPad, kInW = kTileW + 2 * kPad;
+  static constexpr int kPitch =
+      (kInW + 7) / 8 * 8;  // pixels; so the halves' places depend on the column only
+  static constexpr int kUnit = 16 / sizeof(T), kStep = 2 * kUnit, kSteps = Inputs / kStep;
+  static constexpr int kTileBytes = kInH * kPitch * 32, kWeightBytes = kTaps * Outputs * 32;  // of a step
+  static constexpr int kHalfBytes = Outputs * 16;  // weights: from one half of a step to the other
+  static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 128;
+  static constexpr int kSlots =
+      std::min(std::max(kSteps, 4), (kMostShared - kBarrierBytes) / (kTileBytes + kWeightBytes));
+  static constexpr int kSharedBytes = kSlots * (kTileBytes + kWeightBytes) + kBarrierBytes;
+  static_assert(Inputs % kStep == 0 && Outputs % 16 == 0 && kSlots >= 3 && 8 * kSlots <= kBarrierBytes);
+
+  using Sums = float[kRows][Outputs / 2];
+  using Fragments = uint32_t[kRows + 2 * kPad][4];
+  static constexpr int kWords = Outputs * static_cast<int>(sizeof(T)) / 16;  // of a lane's values of a pixel
+};
+
+/// Packed weights' order, [step][kx][ky][half][column][16 bytes]: which weight element i is.
+template <class T>
+struct PatchWeight {
+  int out, ky, kx, in;
+
+  GPU_HD PatchWeight(int kernel, int outputs, int i) {
+    constexpr int kUnit = 16 / static_cast<int>(sizeof(T));
+    const int tap = i / (2 * kUnit * outputs), step = tap / (kernel * kernel);
+    out = channel_of<T>(outputs, i / kUnit % outputs), ky = tap % kernel, kx = tap / kernel % kernel;
+    in = (2 * step + i / kUnit / outputs % 2) * kUnit + i % kUnit;
+  }
+};
+
+/// The tile with a number.
+struct PatchTile {
+  int image, y, x;
+
+  template <class Args>
+  GPU_FN PatchTile(const Args& a, int number)
+      : image(number / (a.columns * a.rows)),
+        y(number / a.columns % a.rows * 16),
+        x(number % a.columns * 32) {}
+};
+
+/// A block's ring.
+template <class V>
+struct PatchMemory {
+  unsigned char *tiles, *weights;
+  gpu::Barrier* arrived;  // the weights of each slot
+
+  GPU_FN explicit PatchMemory(gpu::Smem& smem) {
+    tiles = smem.get<unsigned char>(V::kSlots * V::kTileBytes, 128);
+    weights = smem.get<unsigned char>(V::kSlots * V::kWeightBytes, 128);
+    arrived = smem.get<gpu::Barrier>(V::kSlots);
+  }
+};
+
+/// Starts the copies of the block's steps in their order.
+template <class V>
+class StepLoader {
+ public:
+  using T = typename V::T;
+  GPU_FN explicit StepLoader(const PatchArgs<T>& a) : number_(static_cast<int>(blockIdx.x)) { open(a); }
+
+  /// The next step, if there is one, into the next slot, as a group of copies: by all threads.
+  GPU_FN void load(const PatchArgs<T>& a, const PatchMemory<V>& memory) {
+    if (number_ < a.n * a.rows * a.columns) {
+      load_weights(a, memory);
+      load_tile(a, memory.tiles + slot_ * V::kTileBytes);
+      if (++slot_ == V::kSlots) slot_ = 0;
+      if (++step_ == V::kSteps) number_ += static_cast<int>(gridDim.x), open(a);
+    }
+    gpu::cp_commit();
+  }
+
+ private:
+  GPU_FN void open(const PatchArgs<T>& a) {
+    const PatchTile tile(a, number_);
+    step_ = 0, top_ = tile.y - V::kPad, left_ = tile.x - V::kPad;
+    first_ = (static_cast<long long>(tile.image) * a.h + top_) * a.x_row +
+             static_cast<long long>(left_) * a.x_pitch;
+  }
+  GPU_FN void load_weights(const PatchArgs<T>& a, const PatchMemory<V>& memory) const {
+    if (threadIdx.x != 0) return;
+    gpu::barrier_expect(memory.arrived + slot_, V::kWeightBytes);
+    gpu::bulk_copy(memory.weights + slot_ * V::kWeightBytes, a.packed + step_ * V::kWeightBytes,
+                   V::kWeightBytes, memory.arrived + slot_);
+  }
+  GPU_FN void load_tile(const PatchArgs<T>& a, unsigned char* tile) const {
+    const int thread = static_cast<int>(threadIdx.x), half = thread % 2;
+    const T* const from = a.x + first_ + step_ * V::kStep + half * V::kUnit;
+    for (TileWalk<V::kInW, V::kThreads / 2> at(thread / 2); at.pixel < V::kInH * V::kInW; at.step()) {
+      const bool inside = within(top_ + at.row, a.h) && within(left_ + at.column, a.w);
+      unsigned char* const to =
+          tile + (at.row * V::kPitch + at.column) * 32 + (half ^ (at.column / 4 % 2)) * 16;
+      gpu::cp_async16(to, inside ? from + at.row * a.x_row + at.column * a.x_pitch : a.x, inside);
+    }
+  }
+  int number_, step_ = 0, slot_ = 0, top_ = 0, left_ = 0;
+  long long first_ = 0;
+};
+
+/// Rows of 16 pixels as A, from the warp's first row on, with their column shifted by kx.
+template <class V>
+GPU_FN void load_rows(typename V::Fragments& f, const unsigned char* tile, int kx) {
+  const int lane = static_cast<int>(threadIdx.x) % 32, column = lane % 16 + kx;
+  const unsigned char* const from = tile + column * 32 + (lane / 16 ^ (column / 4 % 2)) * 16;
+#pragma unroll
+  for (int i = 0; i < V::kRows + 2 * V::kPad; ++i) {
+    gpu::ldmatrix_x4(f[i], from + i * V::kPitch * 32);
+    if constexpr (sizeof(typename V::T) == 4) {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        float value;
+        memcpy(&value, &f[i][k], sizeof(value));
+        f[i][k] = gpu::to_tf32(value);
+      }
+    }
+  }
+}
+
+/// Products of these rows with the taps of column kx, begun and not waited for.
+template <class V>
+GPU_FN void multiply_column(typename V::Sums& sums, const typename V::Fragments& f,
+                            const unsigned char* weights, int kx) {
+  const uint64_t b = gpu::matrix_descriptor(gpu::Swizzle::none, V::kHalfBytes, 128) +
+                     gpu::matrix_start(gpu::shared_address(weights));
+  gpu::wgmma_fence();
+#pragma unroll
+  for (int i = 0; i < V::kRows + 2 * V::kPad; ++i) {
+#pragma unroll
+    for (int ky = 0; ky < V::kKernel; ++ky) {
+      const int row = i - ky;
+      if (row < 0 || row >= V::kRows) continue;
+      gpu::wgmma_rs<typename V::T, V::kN>(
+          sums[row], f[i],
+          b + gpu::matrix_start(static_cast<uint32_t>((kx * V::kKernel + ky) * 2 * V::kHalfBytes)));
+    }
+  }
+  gpu::wgmma_commit();
+}
+
+template <class V>
+GPU_FN void start_with_bias(typename V::Sums& sums, const float* bias) {
+  const int t = static_cast<int>(threadIdx.x) % 4;
+#pragma unroll
+  for (int j = 0; j < V::kN / 8; ++j) {
+    const float2 b = bias
+                         ? *reinterpret_cast<const float2*>(bias + channel_of<typename V::T>(V::kN, 8 * j) +
+                                                            t * (channel_of<typename V::T>(V::kN, 8 * j + 2) -
+                                                                 channel_of<typename V::T>(V::kN, 8 * j)))
+                         : make_float2(0.0f, 0.0f);
+#pragma unroll
+    for (int row = 0; row < V::kRows; ++row) {
+      sums[row][4 * j] = b.x, sums[row][4 * j + 1] = b.y;
+      sums[row][4 * j + 2] = b.x, sums[row][4 * j + 3] = b.y;
+    }
+  }
+}
+
+/// f(Int<W>(), first, c) for each run of W words of a lane's values of a pixel: words first to first + W - 1
+/// are the channels from c on.
+template <class V, class F>
+GPU_FN void for_words(F f) {
+  constexpr int kRun =
+      sizeof(typename V::T) == 2 ? 32 : 16;  // channels that four lanes have in 16 bytes each
+  const int t = static_cast<int>(threadIdx.x) % 4;
+#pragma unroll
+  for (int i = 0; i < V::kN / kRun; ++i) f(gpu::Int<4>(), 4 * i, kRun * i + kRun / 4 * t);
+  if constexpr (V::kN % kRun != 0) f(gpu::Int<2>(), V::kWords - 2, V::kN / kRun * kRun + 4 * t);
+}
+
+template <int W>
+GPU_FN void load_words(uint32_t* v, const void* p) {
+  if constexpr (W == 4) {
+    const uint4 u = *static_cast<const uint4*>(p);
+    v[0] = u.x, v[1] = u.y, v[2] = u.z, v[3] = u.w;
+  } else {
+    const uint2 u = *static_cast<const uint2*>(p);
+    v[0] = u.x, v[1] = u.y;
+  }
+}
+template <int W>
+GPU_FN void store_words(void* p, const uint32_t* v) {
+  if constexpr (W == 4) {
+    *static_cast<uint4*>(p) = make_uint4(v[0], v[1], v[2], v[3]);
+  } else {
+    *static_cast<uint2*>(p) = make_uint2(v[0], v[1]);
+  }
+}
+
+/// What the end of a lane's values of a pixel takes besides the sums: loaded before they are needed.
+template <class V>
+struct PixelEnd {
+  long long pixel;
+  bool inside;
+  uint32_t added[V::kWords], mask[V::kWords];
+
+  GPU_FN void load(const ConvEpilogue& e, long long at, bool is_inside) {
+    using T = typename V::T;
+    pixel = at, inside = is_inside;
+    if (!inside) return;
+    if (e.added[0].data) {
+      const int first_c = static_cast<int>(e.added[0].c);
+      for_words<V>([&](auto w, int first, int c) {
+        const ChannelView& view = e.added[c < first_c ? 0 : 1];
+        load_words<decltype(w)::value>(added + first, static_cast<const T*>(view.data) + pixel * view.pitch +
+                                                          (c < first_c ? c : c - first_c));
+      });
+    }
+    if (e.mask.data) {
+      for_words<V>([&](auto w, int first, int c) {
+        load_words<decltype(w)::value>(mask + first,
+                                       static_cast<const T*>(e.mask.data) + pixel * e.mask.pitch + c);
+      });
+    }
+  }
+};
+
+/// One word of a result: 16-bit values two at a time.
+template <class T>
+GPU_FN uint32_t finish_word(float v0, float v1, uint32_t added, uint32_t mask, const ConvEpilogue& e) {
+  if constexpr (sizeof(T) == 2) {
+    const uint32_t word = gpu::pack2<T>(leaky(v0, e.leak), leaky(v1, e.leak));
+    if (!e.added[0].data && !e.mask.data) return word;
+    float2 f = gpu::unpack2<T>(word);
+    if (e.added[0].data) {
+      const float2 more = gpu::unpack2<T>(added);
+      f.x += more.x, f.y += more.y;
+    }
+    if (e.mask.data) {
+      const float2 m = gpu::unpack2<T>(mask);
+      f.x *= m.x > 0.0f ? 1.0f : e.mask_leak, f.y *= m.y > 0.0f ? 1.0f : e.mask_leak;
+    }
+    return gpu::pack2<T>(f.x, f.y);
+  } else {
+    float f = leaky(v0, e.leak), more, m;
+    memcpy(&more, &added, sizeof(more));
+    memcpy(&m, &mask, sizeof(m));
+    if (e.added[0].data) f += more;
+    if (e.mask.data) f *= m > 0.0f ? 1.0f : e.mask_leak;
+    uint32_t word;
+    memcpy(&word, &f, sizeof(word));
+    return word;
+  }
+}
+
+/// Stores a lane's values of pixel r (0 or 1) of a row.
+template <class V>
+GPU_FN void store_pixel(const float (&sums)[V::kN / 2], int r, const PixelEnd<V>& end,
+                        const PatchArgs<typename V::T>& a) {
+  using T = typename V::T;
+  if (!end.inside) return;
+  T* const y = a.y + end.pixel * a.y_pitch;
+  for_words<V>([&](auto w, int first, int c) {
+    constexpr int kW = decltype(w)::value;
+    uint32_t v[kW];
+#pragma unroll
+    for (int i = 0; i < kW; ++i) {
+      const int word = first + i;
+      const int at = sizeof(T) == 2 ? 4 * word + 2 * r : word / 2 * 4 + 2 * r + word % 2;
+      v[i] = finish_word<T>(sums[at], sizeof(T) == 2 ? sums[at + 1] : 0.0f, end.added[word], end.mask[word],
+                            a.epilogue);
+    }
+    store_words<kW>(y + c, v);
+  });
+}
+
+/// A lane's place in the block: its warp's first row and its first pixel's column.
+struct LanePlace {
+  int row, column;
+
+  GPU_FN LanePlace() {
+    const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
+    const int warp = __shfl_sync(0xffffffffu, thread / 32, 0);  // the compiler then knows that lanes share it
+    row = warp / 2 * 4, column = warp % 2 * 16 + lane / 4;
+  }
+};
+
+/// Waits for the last products and stores the tile. What is added to a pixel is under way while the one
+/// before is stored.
+template <class V>
+GPU_FN void finish_tile(typename V::Sums& sums, const PatchTile& tile, const PatchArgs<typename V::T>& a) {
+  const LanePlace lane;
+  const int x = tile.x + lane.column, y = tile.y + lane.row;
+  const long long first = (static_cast<long long>(tile.image) * a.h + y) * a.w + x;
+  PixelEnd<V> ends[2];
+  const auto load = [&](int i) {
+    ends[i % 2].load(a.epilogue, first + static_cast<long long>(i / 2) * a.w + i % 2 * 8,
+                     y + i / 2 < a.h && x + i % 2 * 8 < a.w);
+  };
+  load(0);
+  gpu::wgmma_wait<0>();
+#pragma unroll
+  for (int row = 0; row < V::kRows; ++row) gpu::pin(sums[row]);
+#pragma unroll
+  for (int i = 0; i < 2 * V::kRows; ++i) {
+    if (i + 1 < 2 * V::kRows) load(i + 1);
+    store_pixel<V>(sums[i / 2], i % 2, ends[i % 2], a);
+  }
+}
+
+/// Waits for the thread's copies of a step, of which `begun` (up to 2) came before: two steps' copies fewer
+/// are ahead once slots are filled again.
+template <class V>
+GPU_FN void wait_for_step(int begun) {
+  if (begun == 0) {
+    gpu::cp_wait<V::kSlots - 1>();
+  } else if (begun == 1) {
+    gpu::cp_wait<V::kSlots - 2>();
+  } else {
+    gpu::cp_wait<V::kSlots - 3>();
+  }
+}
+
+// ptxas: patches_kernel registers<=255
+template <class V>
+__global__ void __launch_bounds__(V::kThreads, 1)
+    patches_kernel(const __grid_constant__ PatchArgs<typename V::T> a) {
+  gpu::Smem smem;
+  const PatchMemory<V> memory(smem);
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < V::kSlots; ++i) gpu::barrier_init(memory.arrived + i, 1);
+    gpu::barrier_init_done();
+  }
+  gpu::let_later_kernels_start();
+  gpu::wait_for_earlier_kernels();
+  __syncthreads();
+
+  StepLoader<V> loader(a);
+  for (int i = 0; i < V::kSlots; ++i) loader.load(a, memory);
+  const int warp_row = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 64, 0) * V::kRows,
+            warp_column = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 32 % 2, 0) * 16;
+  const unsigned char* const tile = memory.tiles + (warp_row * V::kPitch + warp_column) * 32;
+
+  typename V::Sums sums;
+  typename V::Fragments rows[2];  // one is loaded while the products of the other are under way
+  int begun = 0, slot = 0;        // begun: steps, up to 2
+  uint32_t parity = 0;
+  const auto do_step = [&](auto phase) {
+    wait_for_step<V>(begun);
+    gpu::barrier_wait(memory.arrived + slot, parity);
+    __syncthreads();  // the tile is there; the step before the last has been multiplied with by all
+#pragma unroll
+    for (int kx = 0; kx < V::kKernel; ++kx) {
+      typename V::Fragments& f = rows[(decltype(phase)::value + kx) % 2];
+      load_rows<V>(f, tile + slot * V::kTileBytes, kx);
+      multiply_column<V>(sums, f, memory.weights + slot * V::kWeightBytes, kx);
+      gpu::wgmma_wait<1>();
+      if (kx == 0 && begun == 2) loader.load(a, memory);
+    }
+    if (begun < 2) ++begun;
+    if (++slot == V::kSlots) slot = 0, parity ^= 1;
+  };
+
+  for (int number = static_cast<int>(blockIdx.x); number < a.n * a.rows * a.columns;
+       number += static_cast<int>(gridDim.x)) {
+    start_with_bias<V>(sums, a.epilogue.bias);
+#pragma unroll
+    for (int row = 0; row < V::kRows; ++row) gpu::pin(sums[row]);
+#pragma unroll 1
+    for (int step = 0; step < V::kSteps; step += 2) {
+      do_step(gpu::Int<0>());
+      if (step + 1 < V::kSteps) do_step(gpu::Int<1>());
+    }
+    finish_tile<V>(sums, PatchTile(a, number), a);
+  }
+}
+
+// ptxas: pack_patches_kernel registers<=40
+template <class T>
+__global__ void __launch_bounds__(256)
+    pack_patches_kernel(WeightView view, int kernel, int inputs, int outputs, T* packed) {
+  const int i = static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x);
+  if (i >= kernel * kernel * inputs * outputs) return;
+  const PatchWeight<T> w(kernel, outputs, i);
+  const float value = view.at(w.out, w.ky, w.kx, w.in);
+  if constexpr (sizeof(T) == 4) {
+    const uint32_t bits = gpu::to_tf32(value);
+    memcpy(packed + i, &bits, sizeof(bits));
+  } else {
+    packed[i] = gpu::from_float<T>(value);
+  }
+}
+
+template <class V>
+void launch_patches(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                    void* y, const ConvDevice& device) {
+  using T = typename V::T;
+  const int rows = (run.h + V::kTileH - 1) / V::kTileH, columns = (run.w + V::kTileW - 1) / V::kTileW;
+  const PatchArgs<T> a{static_cast<const T*>(x),
+                       static_cast<const unsigned char*>(packed),
+                       static_cast<T*>(y),
+                       run.n,
+                       run.h,
+                       run.w,
+                       static_cast<int>(run.x_pitch),
+                       static_cast<int>(run.w * run.x_pitch),
+                       rows,
+                       columns,
+                       run.y_pitch,
+                       epilogue};
+  const int64_t blocks = std::min<int64_t>(int64_t{run.n} * rows * columns, device.multiprocessors);
+  gpu::launch_early(patches_kernel<V>, dim3(static_cast<unsigned>(blocks)), dim3(V::kThreads),
+                    V::kSharedBytes, device.stream, a);
+}
+
+/// Calls f with the kernel of a shape, if there is one.
+template <class T, class F>
+bool with_patches(const ConvRun& r, F f) {
+  if (!has_short_rows(r) || r.stride != 1 || r.shuffle != 1 || r.oh != r.h || r.ow != r.w || r.kh != r.kw ||
+      r.pad_h != r.kh / 2 || r.pad_w != r.kw / 2)
+    return false;
+  const auto is = [&r](int c, int o, int kernel) { return r.c == c && r.o == o && r.kh == kernel; };
+  if (is(64, 64, 3)) return f(PatchConv<T, 64, 64, 3>()), true;
+  if (is(64, 48, 3)) return f(PatchConv<T, 64, 48, 3>()), true;
+  if (is(48, 32, 3)) return f(PatchConv<T, 48, 32, 3>()), true;
+  if (is(32, 64, 3)) return f(PatchConv<T, 32, 64, 3>()), true;
+  if (is(48, 64, 3)) return f(PatchConv<T, 48, 64, 3>()), true;
+  if (is(48, 80, 3)) return f(PatchConv<T, 48, 80, 3>()), true;
+  if (is(80, 64, 1)) return f(PatchConv<T, 80, 64, 1>()), true;
+  // Gradients of those for their inputs.
+  if (is(32, 48, 3)) return f(PatchConv<T, 32, 48, 3>()), true;
+  if (is(64, 32, 3)) return f(PatchConv<T, 64, 32, 3>()), true;
+  if (is(80, 48, 3)) return f(PatchConv<T, 80, 48, 3>()), true;
+  if (is(64, 80, 1)) return f(PatchConv<T, 64, 80, 1>()), true;
+  return false;
+}
+
+}  // namespace
+
+template <class T>
+bool patches_conv_bytes(const ConvRun& run, int64_t* bytes) {
+  return with_patches<T>(run, [&](auto v) { *bytes = decltype(v)::kSteps * decltype(v)::kWeightBytes; });
+}
+
+template <class T>
+void pack_patches(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream) {
+  const int elements = run.kh * run.kw * run.c * run.o;
+  gpu::launch(pack_patches_kernel<T>, dim3(static_cast<unsigned>((elements + 255) / 256)), dim3(256), 0,
+              stream, view, run.kh, run.c, run.o, packed);
+}
+
+template <class T>
+void patches_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                  void* y, const ConvDevice& device) {
+  with_patches<T>(run, [&](auto v) { launch_patches<decltype(v)>(run, x, packed, epilogue, y, device); });
+}
+
+}  // namespace sr::cuda
