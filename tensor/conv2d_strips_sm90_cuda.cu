@@ -1,0 +1,155 @@
+#include "tensor/conv2d_strips_kernel.h"
+
+namespace sr::cuda {
+namespace {
+
+template <class T>
+struct StripArgs {
+  const T* packed;
+  T* y;
+  long long y_pitch;
+  ConvEpilogue epilogue;
+  StripPlan plan;
+};
+
+/// What follows the activation, for the 2 W channels from c in v.
+template <class T, int W>
+GPU_FN void finish_words(uint32_t (&v)[W], const ConvEpilogue& e, long long pixel, int c) {
+  if (!e.added[0].data && !e.mask.data) return;
+  uint32_t added[W], mask[W];
+  if (e.added[0].data) {
+    const int first_c = static_cast<int>(e.added[0].c);
+    const ChannelView& view = e.added[c < first_c ? 0 : 1];
+    load_words(added,
+               static_cast<const T*>(view.data) + pixel * view.pitch + (c < first_c ? c : c - first_c));
+  }
+  if (e.mask.data) load_words(mask, static_cast<const T*>(e.mask.data) + pixel * e.mask.pitch + c);
+#pragma unroll
+  for (int i = 0; i < W; ++i) {
+    float2 f = gpu::unpack2<T>(v[i]);
+    if (e.added[0].data) {
+      const float2 more = gpu::unpack2<T>(added[i]);
+      f.x += more.x, f.y += more.y;
+    }
+    if (e.mask.data) {
+      const float2 m = gpu::unpack2<T>(mask[i]);
+      f.x *= m.x > 0.0f ? 1.0f : e.mask_leak, f.y *= m.y > 0.0f ? 1.0f : e.mask_leak;
+    }
+    v[i] = gpu::pack2<T>(f.x, f.y);
+  }
+}
+
+/// Sums of the columns from 8 j on, of the pixel that is r eighths after the lane's first, to 2 W channels.
+template <int W, class T>
+GPU_FN void store_channels(const float* sums, int j, int r, const StripArgs<T>& a, long long pixel, int c) {
+  uint32_t v[W];
+#pragma unroll
+  for (int i = 0; i < W; ++i) {
+    const float* const at = sums + 4 * (j + i) + 2 * r;
+    v[i] = gpu::pack2<T>(leaky(at[0], a.epilogue.leak), leaky(at[1], a.epilogue.leak));
+  }
+  finish_words<T>(v, a.epilogue, pixel, c);
+  store_words(a.y + pixel * a.y_pitch + c, v);
+}
+
+// ptxas: strips_kernel registers<=255
+template <class V>
+__global__ void __launch_bounds__(V::kThreads, 1)
+    strips_kernel(const __grid_constant__ gpu::TensorMap map,
+                  const __grid_constant__ StripArgs<typename V::T> a) {
+  gpu::Smem smem;
+  const StripMemory<V> memory(smem);
+  const int t = static_cast<int>(threadIdx.x) % 4;
+  roll_strips<V>(
+      a.plan, &map, a.packed, a.epilogue.bias, memory, [] {}, [](const LanePixels&) {},
+      [&](const float* sums, const LanePixels& pixels) {
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+          if (!pixels.inside[r]) continue;
+          const long long pixel = pixels.first + 8 * r;
+#pragma unroll
+          for (int part = 0; part < V::kN / 32; ++part) {
+            store_channels<4>(sums, 4 * part, r, a, pixel, 32 * part + 8 * t);
+          }
+          if constexpr (V::kN % 32 == 16) {
+            store_channels<2>(sums, V::kN / 8 - 2, r, a, pixel, V::kN / 32 * 32 + 4 * t);
+          }
+        }
+      });
+}
+
+// ptxas: pack_strips_kernel registers<=40
+template <class T>
+__global__ void __launch_bounds__(256)
+    pack_strips_kernel(WeightView view, int inputs, int outputs, T* packed) {
+  const int i = static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x);
+  if (i >= 3 * kKyBlocks * inputs * outputs) return;
+  const StripWeight w(inputs, outputs, i);
+  packed[i] = gpu::from_float<T>(view.at(w.out, w.ky, w.kx, w.in));
+}
+
+/// Calls f with the kernel of a shape, if there is one.
+template <class T, class F>
+bool with_strips(const ConvRun& r, F f) {
+  if (r.kh != 3 || r.kw != 3 || r.pad_h != 1 || r.pad_w != 1 || r.stride != 1 || r.shuffle != 1) return false;
+  if (r.oh != r.h || r.ow != r.w) return false;
+  const auto is = [&](int c, int o) { return r.c == c && r.o == o; };
+  if (is(64, 64)) return f(StripConv<T, 64, 64, 2>()), true;
+  if (is(64, 48)) return f(StripConv<T, 64, 48, 3>()), true;
+  if (is(48, 32)) return f(StripConv<T, 48, 32, 2>()), true;
+  if (is(32, 64)) return f(StripConv<T, 32, 64, 2>()), true;
+  if (is(48, 64)) return f(StripConv<T, 48, 64, 3>()), true;
+  if (is(48, 80)) return f(StripConv<T, 48, 80, 2>()), true;
+  return false;
+}
+
+}  // namespace
+
+StripPlan::StripPlan(int image_h, int image_w, int groups)
+    : h(image_h), w(image_w), per_strip(1), length(image_h), segments(0) {
+  const int strips = (w + 63) / 64;
+  int64_t least = 0;
+  for (int rounds = 1; rounds <= 16; ++rounds) {
+    const int most = static_cast<int>(std::min<int64_t>(int64_t{groups} * rounds / strips, h));
+    if (most < 1) continue;
+    const int rows = (h + most - 1) / most;
+    const int64_t cost = int64_t{rounds} * (rows + 2);
+    if (least == 0 || cost < least) least = cost, length = rows;
+  }
+  per_strip = (h + length - 1) / length, segments = strips * per_strip;
+}
+
+bool strips_conv_bytes(const ConvRun& run, int64_t* bytes) {
+  return with_strips<__half>(run, [&](auto v) { *bytes = decltype(v)::kWeightBytes; });
+}
+
+template <class T>
+void pack_strips(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream) {
+  const int elements = 3 * kKyBlocks * run.c * run.o;
+  gpu::launch(pack_strips_kernel<T>, dim3(static_cast<unsigned>((elements + 255) / 256)), dim3(256), 0,
+              stream, view, run.c, run.o, packed);
+}
+
+template <class T>
+void strips_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+                 const ConvDevice& device) {
+  with_strips<T>(run, [&](auto shape) {
+    using V = decltype(shape);
+    const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups);
+    const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
+                                              V::kRowPixels, 1, gpu::Swizzle::bytes128);
+    const StripArgs<T> args{static_cast<const T*>(packed), static_cast<T*>(y), run.y_pitch, epilogue, plan};
+    gpu::launch_early(strips_kernel<V>,
+                      dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
+                      dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);
+  });
+}
+
+template void pack_strips(const WeightView&, const ConvRun&, __nv_bfloat16*, cudaStream_t);
+template void pack_strips(const WeightView&, const ConvRun&, __half*, cudaStream_t);
+template void strips_conv<__nv_bfloat16>(const ConvRun&, const void*, const void*, const ConvEpilogue&, void*,
+                                         const ConvDevice&);
+template void strips_conv<__half>(const ConvRun&, const void*, const void*, const ConvEpilogue&, void*,
+                                  const ConvDevice&);
+
+}  // namespace sr::cuda
