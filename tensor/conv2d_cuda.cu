@@ -51,10 +51,13 @@ void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, c
 
 /// The same for compute capability 9.0: one image is a tile of a scene, and every tile takes the same kernel.
 void find_wgmma_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Plan* plan) {
-  const bool half = (types.math == Math::bf16 && types.x == DType::bf16 && types.y == DType::bf16) ||
-                    (types.math == Math::fp16 && types.x == DType::f16 && types.y == DType::f16);
-  if (!half || op == ConvOp::grad_weight) return;
-  if (run.n == 1 && strips_conv_bytes(run, &plan->bytes)) plan->kernel = ConvKernel::strips;
+  const bool half = (types.math == Math::bf16 && types.y == DType::bf16) ||
+                    (types.math == Math::fp16 && types.y == DType::f16);
+  if (!half || run.n != 1 || op == ConvOp::grad_weight) return;
+  if (types.x == types.y && strips_conv_bytes(run, &plan->bytes))
+    plan->kernel = ConvKernel::strips;
+  else if (op == ConvOp::grad_input && subpixel_strips_bytes(run, &plan->bytes))
+    plan->kernel = ConvKernel::subpixel_strips;
 }
 
 /// Calls f with a value of the tensor cores' operand type, but for fp32.
@@ -115,6 +118,10 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
         else
           subpixel_conv<decltype(t)>(run, written, from, packed, epilogue, to, device);
       });
+    case ConvKernel::subpixel_strips:
+      return with_half_operand(types.math, [&](auto t) {
+        subpixel_strips<decltype(t)>(run, written, from, packed, epilogue, to, device);
+      });
     case ConvKernel::strips:
       return with_half_operand(
           types.math, [&](auto t) { strips_conv<decltype(t)>(run, from, packed, epilogue, to, device); });
@@ -141,6 +148,10 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
   if (plan.kernel == ConvKernel::strips)
     return with_half_operand(types.math, [&](auto t) {
       pack_strips(view, run, static_cast<decltype(t)*>(packed), device.stream);
+    });
+  if (plan.kernel == ConvKernel::subpixel_strips)
+    return with_half_operand(types.math, [&](auto t) {
+      pack_subpixel_strips(view, run, static_cast<decltype(t)*>(packed), device.stream);
     });
   if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
     view.cg *= view.kh * view.kw;
@@ -179,6 +190,7 @@ void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void
         strided_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);
       });
     case ConvKernel::strips:
+    case ConvKernel::subpixel_strips:
       return;  // no kernel for this
   }
 }
