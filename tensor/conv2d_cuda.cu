@@ -53,10 +53,13 @@ void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, c
 /// The same for compute capability 9.0: one image is a tile of a scene, and every tile takes the same kernel.
 template <class T>
 void find_wgmma_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Plan* plan) {
-  if (types.x != kStorage<T> || types.y != kStorage<T> || op == ConvOp::grad_weight) return;
-  if (sizeof(T) == 2 && run.n == 1 && strips_conv_bytes(run, &plan->bytes))
+  if (types.y != kStorage<T> || op == ConvOp::grad_weight) return;
+  const bool same = types.x == types.y, one_half = sizeof(T) == 2 && run.n == 1;
+  if (one_half && same && strips_conv_bytes(run, &plan->bytes))
     plan->kernel = ConvKernel::strips;
-  else if (patches_conv_bytes<T>(run, &plan->bytes))
+  else if (one_half && op == ConvOp::grad_input && subpixel_strips_bytes(run, &plan->bytes))
+    plan->kernel = ConvKernel::subpixel_strips;
+  else if (same && patches_conv_bytes<T>(run, &plan->bytes))
     plan->kernel = ConvKernel::patches;
 }
 
@@ -120,6 +123,10 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
         else
           subpixel_conv<decltype(t)>(run, written, from, packed, epilogue, to, device);
       });
+    case ConvKernel::subpixel_strips:
+      return with_half_operand(types.math, [&](auto t) {
+        subpixel_strips<decltype(t)>(run, written, from, packed, epilogue, to, device);
+      });
     case ConvKernel::strips:
       return with_half_operand(
           types.math, [&](auto t) { strips_conv<decltype(t)>(run, from, packed, epilogue, to, device); });
@@ -157,6 +164,10 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
   if (plan.kernel == ConvKernel::patches)
     return with_operand(types.math, [&](auto t) {
       pack_patches(view, run, static_cast<decltype(t)*>(packed), device.stream);
+    });
+  if (plan.kernel == ConvKernel::subpixel_strips)
+    return with_half_operand(types.math, [&](auto t) {
+      pack_subpixel_strips(view, run, static_cast<decltype(t)*>(packed), device.stream);
     });
   if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
     view.cg *= view.kh * view.kw;
@@ -211,6 +222,7 @@ void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void
       });
     case ConvKernel::strips:
     case ConvKernel::patches:
+    case ConvKernel::subpixel_strips:
       return;  // no kernel for this
   }
 }

@@ -18,12 +18,13 @@ enum class ConvOp { conv2d, grad_input, grad_weight, pointwise };
 
 /// What runs on the device.
 enum class ConvKernel {
-  plain,     ///< any shape and storage, on the float32 units
-  image,     ///< 3x3 from one channel, on the float32 units
-  tensor,    ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
-  subpixel,  ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
-  strips,    ///< 3x3 of one image with the shapes of IDN, on the tensor cores of compute capability 9.0
-  patches,   ///< 3x3 and 1x1 with those shapes and their gradients', on the same, for batches and TF32
+  plain,            ///< any shape and storage, on the float32 units
+  image,            ///< 3x3 from one channel, on the float32 units
+  tensor,           ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
+  subpixel,         ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
+  strips,           ///< 3x3 of one image with IDN's shapes, on the tensor cores of compute capability 9.0
+  patches,          ///< 3x3 and 1x1 with those and their gradients' shapes, there, for batches and TF32
+  subpixel_strips,  ///< 17x17 from one image's 64 channels to an image, there
 };
 
 /// Sizes of the convolution y = conv2d(x), as in conv2d.h; its gradients are described by the same. Pitches

@@ -149,6 +149,31 @@ TEST(CudaConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
   }
 }
 
+// Strips of 64 pixels and their pieces begin elsewhere for another size, place and number of multiprocessors.
+TEST(CudaConv2d, BitsOfTheUpsamplerOnHopperDependOnNothingButTheValues) {
+  const int64_t h = 33, w = 71, top = 3, left = 5, rows = 27, columns = 61, margin = 9, c = 64;
+  const auto conv = [&](int64_t height, int64_t width) {
+    return upsampler(2, 1, height, width, 1, {DType::f32, DType::f16, Math::fp16});
+  };
+  const std::vector<float> input = normal_values(h * w * c, 1),
+                           weight = normal_values(conv(h, w).weight.size(), 2, 0.1);
+  cuda::ConvDevice device = kHopper;
+  const std::vector<float> all = run_cuda(ConvOp::grad_input, conv(h, w), input, weight, {}, device).values;
+  const auto inner = [&](const std::vector<float>& image, int64_t width, int64_t row, int64_t column) {
+    return window(image, 2 * width, 1, 2 * row, 2 * column, 2 * (rows - 2 * margin),
+                  2 * (columns - 2 * margin));
+  };
+  in_every_schedule([&] {
+    const std::vector<float> part =
+        run_cuda(ConvOp::grad_input, conv(rows, columns), window(input, w, c, top, left, rows, columns),
+                 weight, {}, device)
+            .values;
+    EXPECT_TRUE(same_bits(inner(all, w, top + margin, left + margin), inner(part, columns, margin, margin)))
+        << device.multiprocessors;
+    device.multiprocessors *= 4;
+  });
+}
+
 TEST(CudaConv2d, WeightGradientsHaveTheSameBitsInEverySchedule) {
   const CudaConv convs[] = {layer_conv(kTensorLayers[6], 3, 13, 37, kTensorTypes[0]),
                             layer_conv(kTensorLayers[5], 1, 13, 37, kTensorTypes[2]),
