@@ -19,6 +19,7 @@ enum class ConvOp { conv2d, grad_input, grad_weight, pointwise };
 /// What runs on the device.
 enum class ConvKernel {
   plain,            ///< any shape and storage, on the float32 units
+  tiled,            ///< 3x3, 1x1 and 17x17 with IDN's and its gradients' shapes in float32, on those units
   image,            ///< 3x3 from one channel, on the float32 units
   tensor,           ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
   subpixel,         ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
@@ -87,10 +88,10 @@ int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types
 void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
                  const ConvDevice& device);
 
-// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tensor`,
-// `strips` or `patches` the pitches of added tensors and masks and the channels of the first added one are
-// multiples of 16 bytes. The terms of a value are added in an order that depends on the weights' shape, the
-// types, the kernel and, for grad_weight, the sizes of x only.
+// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tiled`,
+// `tensor`, `strips` or `patches` the pitches of added tensors and masks and the channels of the first added
+// one are multiples of 16 bytes. The terms of a value are added in an order that depends on the weights'
+// shape, the types, the kernel and, for grad_weight, the sizes of x only.
 
 /// y = conv2d(x).
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,

@@ -65,8 +65,15 @@ std::vector<Sized> every_kernel() {
        upsample(3, {DType::f32, DType::f32, Math::tf32})},
       {"gradient of the upsampler by 4, bf16", ConvOp::conv2d, ConvKernel::subpixel, 4, 1,
        upsample(4, kFromImage)},
-      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, ConvKernel::tiled, 1, 1,
        [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[2], n, h, w, fp32); }},
+      {"48 to 80, fp32", ConvOp::conv2d, ConvKernel::tiled, 1, 1,
+       [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[6], n, h, w, fp32); }},
+      {"48 to 32 in 4 groups, 16 bits in float32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+       [=](int64_t n, int64_t h, int64_t w) {
+         return layer_conv(kTensorLayers[2], n, h, w, {DType::bf16, DType::f32, Math::fp32});
+       }},
+      {"upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::tiled, 1, 2, upsample(2, fp32)},
       {"small upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2,
        [=](int64_t n, int64_t h, int64_t w) {
          return CudaConv{"small upsampler",
