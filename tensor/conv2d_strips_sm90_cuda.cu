@@ -10,6 +10,7 @@ struct StripArgs {
   long long y_pitch;
   ConvEpilogue epilogue;
   StripPlan plan;
+  bool packed_before;
 };
 
 /// What follows the activation, for the 2 W channels from c in v.
@@ -48,7 +49,8 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   gpu::Smem smem;
   const StripMemory<V> memory(smem);
   roll_strips<V>(
-      a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr}, memory, [](const LanePixels&) {},
+      a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr, a.packed_before}, memory,
+      [](const LanePixels&) {},
       [&](const float* sums, const LanePixels& pixels) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
@@ -120,7 +122,8 @@ void strips_conv(const ConvRun& run, const void* x, const void* packed, const Co
     const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups);
     const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
                                               V::kRowPixels, 1, gpu::Swizzle::bytes128);
-    const StripArgs<T> args{static_cast<const T*>(packed), static_cast<T*>(y), run.y_pitch, epilogue, plan};
+    const StripArgs<T> args{static_cast<const T*>(packed), static_cast<T*>(y), run.y_pitch, epilogue, plan,
+                            device.packed_before};
     gpu::launch_early(strips_kernel<V>,
                       dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
                       dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);
