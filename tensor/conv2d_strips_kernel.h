@@ -99,6 +99,7 @@ struct StripConv {
 struct StripPlan {
   int h, w;
   int per_strip, length, segments;
+  int most_rows;  // that a group reads
 
   /// So that the most burdened of the groups has the fewest rows. A segment reads two rows more than it
   /// writes.
