@@ -77,7 +77,7 @@ GPU_FN void finish_row(const float* sums, const Added& added, const PointwiseArg
   }
 }
 
-// ptxas: pointwise_kernel registers<=255
+// ptxas: pointwise_kernel registers<=208
 template <class T>
 __global__ void __launch_bounds__(Conv<T>::kThreads, 1)
     pointwise_kernel(const __grid_constant__ gpu::TensorMap map, const __grid_constant__ PointwiseArgs<T> a) {

@@ -40,7 +40,7 @@ GPU_FN void finish_words(uint32_t (&v)[W], const ConvEpilogue& e, long long pixe
   }
 }
 
-// ptxas: strips_kernel registers<=255
+// ptxas: strips_kernel registers<=200
 template <class V>
 __global__ void __launch_bounds__(V::kThreads, 1)
     strips_kernel(const __grid_constant__ gpu::TensorMap map,
