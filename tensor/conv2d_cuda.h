@@ -74,6 +74,9 @@ struct ConvDevice {
   int multiprocessors = 132;          ///< decides how many blocks are started, never a bit of the result
   int64_t shared_bytes = 163 * 1024;  ///< that a block may have; sm_80's
   bool wgmma = false;                 ///< whether it has the instructions of gpu_hopper.h
+  /// Whether packed weights and biases were there before the last kernel in the stream: they may then be read
+  /// while it still runs.
+  bool packed_before = false;
 };
 
 /// The kernel that an operation takes. Depends on nothing else (of the device: on its shared memory and
