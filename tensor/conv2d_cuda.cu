@@ -25,6 +25,11 @@ struct Plan {
   FragmentOrder order = {};  // of packed weights of `tensor` and `subpixel`
 };
 
+/// Of pack_plain()'s weights.
+int64_t packed_bytes(const ConvRun& run) {
+  return int64_t{run.kh} * run.kw * (run.c / run.groups) * run.o * 4;
+}
+
 /// Makes `plan` that of a tensor-core kernel with operands T if there is one.
 template <class T>
 void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, const ConvDevice& device,
@@ -64,6 +69,17 @@ void find_wgmma_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Pl
     plan->kernel = ConvKernel::patches;
 }
 
+/// Makes `plan` that of a tiled kernel for float32 tensors if there is one. An upsampler's image is read and
+/// written by values.
+void find_tiled_kernel(ConvOp op, const ConvRun& run, bool x_aligned, bool y_aligned, Plan* plan) {
+  if (!(x_aligned && y_aligned)) return;
+  if (op == ConvOp::grad_weight)
+    plan->bytes = run.stride > 1 ? strided_tiled_grad_weight_bytes(run) : tiled_grad_weight_bytes(run);
+  else if (takes_tiled_conv(run) || takes_strided_tiled_conv(run))
+    plan->bytes = packed_bytes(run);
+  if (plan->bytes > 0) plan->kernel = ConvKernel::tiled;
+}
+
 /// Calls f with a value of the tensor cores' operand type, but for fp32.
 template <class F>
 void with_operand(Math math, F f) {
@@ -95,12 +111,11 @@ Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Con
                    [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, &plan); });
   }
   if (plan.bytes > 0) return plan;
-  const bool wide = types.x == DType::f32 && types.y == DType::f32;
-  if (plan.kernel == ConvKernel::plain && op != ConvOp::grad_weight && wide && takes_tiled_conv(run) &&
-      run.x_pitch % 4 == 0 && (run.y_pitch % 4 == 0 || run.shuffle > 1))
-    plan.kernel = ConvKernel::tiled;
+  if (plan.kernel == ConvKernel::plain && types.x == DType::f32 && types.y == DType::f32)
+    find_tiled_kernel(op, run, x_aligned || dims.stride > 1, y_aligned, &plan);
+  if (plan.bytes > 0) return plan;
   if (op != ConvOp::grad_weight)
-    plan.bytes = int64_t{run.kh} * run.kw * (run.c / run.groups) * run.o * 4;
+    plan.bytes = packed_bytes(run);
   else
     plan.bytes =
         plan.kernel == ConvKernel::image ? image_grad_weight_bytes(run) : plain_grad_weight_bytes(run);
@@ -117,7 +132,8 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
       return plain_conv(run, read, written, from, static_cast<const float*>(packed), epilogue, to,
                         device.stream);
     case ConvKernel::tiled:
-      return tiled_conv(run, from, static_cast<const float*>(packed), epilogue, to, device.stream);
+      return (run.stride > 1 ? strided_tiled_conv : tiled_conv)(run, from, static_cast<const float*>(packed),
+                                                                epilogue, to, device.stream);
     case ConvKernel::image:
       return image_conv(run, types, from, static_cast<const float*>(packed), epilogue, to, device);
     case ConvKernel::tensor:
@@ -217,8 +233,10 @@ void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void
   const ConvRun run = conv_run(ConvOp::grad_weight, dims);
   switch (plan_for(ConvOp::grad_weight, dims, types, device).kernel) {
     case ConvKernel::plain:
-    case ConvKernel::tiled:
       return plain_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
+    case ConvKernel::tiled:
+      return (run.stride > 1 ? strided_tiled_grad_weight : tiled_grad_weight)(
+          run, x, dy, static_cast<float*>(partial), dw, device.stream);
     case ConvKernel::image:
       return image_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
     case ConvKernel::tensor:

@@ -190,6 +190,20 @@ GPU_FN uint4 finish_unit(uint4 v, const ConvEpilogue& e, long long pixel, int c)
   return pack_unit<T>(f);
 }
 
+/// Carries the sums of N neighbouring channels from c through the epilogue (see ConvEpilogue) into y.
+template <int N>
+GPU_FN void write_units(const float (&sums)[N], const ConvEpilogue& e, float* y, long long pixel,
+                        long long y_pitch, int c) {
+#pragma unroll
+  for (int j = 0; j < N; j += 4) {
+    float v[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) v[k] = leaky(sums[j + k] + (e.bias ? e.bias[c + j + k] : 0.0f), e.leak);
+    *reinterpret_cast<uint4*>(y + pixel * y_pitch + c + j) =
+        finish_unit<float>(pack_unit<float>(v), e, pixel, c + j);
+  }
+}
+
 template <class T>
 GPU_FN float2 load_pair(const void* data, long long element) {
   const T* const p = static_cast<const T*>(data) + element;

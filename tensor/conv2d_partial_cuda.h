@@ -18,4 +18,7 @@ GPU_FN void sum_parts(const float* part, int parts, int elements, const Index& i
   out[to] = sum;
 }
 
+/// out[e] = the sum of the parts, shares of neighbouring parts first: the order depends on `parts` only.
+void add_parts(const float* part, int parts, int elements, float* out, cudaStream_t stream);
+
 }  // namespace sr::cuda

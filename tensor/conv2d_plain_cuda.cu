@@ -209,16 +209,6 @@ __global__ void __launch_bounds__(kThreads, 2) conv2d_grad_weight_plain_kernel(P
   }
 }
 
-struct SamePlace {
-  GPU_HD int operator()(int e) const { return e; }
-};
-
-// ptxas: sum_plain_kernel registers<=40
-__global__ void __launch_bounds__(kThreads)
-    sum_plain_kernel(const float* part, int parts, int elements, float* dw) {
-  sum_parts(part, parts, elements, SamePlace(), dw);
-}
-
 /// Pixels of a chunk: about 64 chunks, of whole depths. Depends on the sizes only.
 int64_t chunk_pixels(const ConvRun& r) {
   const int64_t pixels = int64_t{r.n} * r.oh * r.ow, chunks = std::clamp<int64_t>(pixels / 256, 1, 64);
@@ -257,8 +247,7 @@ void plain_grad_weight(const ConvRun& run, const ConvTypes& types, const void* x
                    static_cast<unsigned>((og + kTile - 1) / kTile * run.groups),
                    static_cast<unsigned>(chunk_count(run))),
               dim3(kThreads), 0, stream, a);
-  gpu::launch(sum_plain_kernel, dim3(static_cast<unsigned>((elements + kThreads - 1) / kThreads)),
-              dim3(kThreads), 0, stream, partial, static_cast<int>(chunk_count(run)), elements, dw);
+  add_parts(partial, static_cast<int>(chunk_count(run)), elements, dw, stream);
 }
 
 }  // namespace sr::cuda

@@ -144,21 +144,6 @@ GPU_FN void multiply_stage(typename C::Acc& acc, const float* tile, const float*
   }
 }
 
-/// Writes a pixel's sums, as 16-byte units.
-template <class C>
-GPU_FN void write_pixel(const float (&sums)[C::kPerThread], const TiledArgs& a, long long pixel, int c) {
-#pragma unroll
-  for (int j = 0; j < C::kPerThread; j += 4) {
-    float v[4];
-#pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      v[k] = leaky(sums[j + k] + (a.epilogue.bias ? a.epilogue.bias[c + j + k] : 0.0f), a.epilogue.leak);
-    }
-    *reinterpret_cast<uint4*>(a.y + pixel * a.r.y_pitch + c + j) =
-        finish_unit<float>(pack_unit<float>(v), a.epilogue, pixel, c + j);
-  }
-}
-
 // ptxas: conv2d_tiled_kernel registers<=128
 template <class C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocksPerSm) conv2d_tiled_kernel(TiledArgs a) {
@@ -192,7 +177,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocksPerSm) conv2d_tiled_ker
     if (column >= a.r.ow) return;
     if constexpr (C::kKernel <= 3) {
       const long long pixel = (static_cast<long long>(image) * a.r.oh + row) * a.r.ow + column;
-      write_pixel<C>(acc[i], a, pixel, slice * C::kOut + at.out);
+      write_units(acc[i], a.epilogue, a.y, pixel, a.r.y_pitch, slice * C::kOut + at.out);
     } else {
 #pragma unroll
       for (int j = 0; j < C::kPerThread; ++j) {

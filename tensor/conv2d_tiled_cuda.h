@@ -15,4 +15,18 @@ bool takes_tiled_conv(const ConvRun& run);
 void tiled_conv(const ConvRun& run, const void* x, const float* packed, const ConvEpilogue& epilogue, void* y,
                 cudaStream_t stream);
 
+/// Bytes of `partial`; 0 if there is no kernel for this shape. Pitches as above.
+int64_t tiled_grad_weight_bytes(const ConvRun& run);
+void tiled_grad_weight(const ConvRun& run, const void* x, const void* dy, float* partial, float* dw,
+                       cudaStream_t stream);
+
+// An image of one channel -> 64 channels at every stride-th pixel by 17x17 taps: the gradient of the
+// upsampler for its input; and the weights' gradient of both. Pitches of the 64 channels are multiples of 4.
+bool takes_strided_tiled_conv(const ConvRun& run);
+void strided_tiled_conv(const ConvRun& run, const void* x, const float* packed, const ConvEpilogue& epilogue,
+                        void* y, cudaStream_t stream);
+int64_t strided_tiled_grad_weight_bytes(const ConvRun& run);
+void strided_tiled_grad_weight(const ConvRun& run, const void* x, const void* dy, float* partial, float* dw,
+                               cudaStream_t stream);
+
 }  // namespace sr::cuda

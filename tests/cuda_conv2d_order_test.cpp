@@ -73,6 +73,7 @@ std::vector<Sized> every_kernel() {
        [=](int64_t n, int64_t h, int64_t w) {
          return layer_conv(kTensorLayers[2], n, h, w, {DType::bf16, DType::f32, Math::fp32});
        }},
+      {"gradient of the upsampler by 3, fp32", ConvOp::conv2d, ConvKernel::tiled, 3, 1, upsample(3, fp32)},
       {"upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::tiled, 1, 2, upsample(2, fp32)},
       {"small upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2,
        [=](int64_t n, int64_t h, int64_t w) {
@@ -187,7 +188,9 @@ TEST(CudaConv2d, WeightGradientsHaveTheSameBitsInEverySchedule) {
                             layer_conv(kTensorLayers[7], 1, 13, 37, kTensorTypes[1]),
                             first_layer(3, 13, 37, kFromImage),
                             upsampler(2, 2, 13, 37, 1, kFromImage),
-                            layer_conv(kTensorLayers[2], 3, 13, 37, {})};
+                            layer_conv(kTensorLayers[2], 3, 13, 37, {}),
+                            layer_conv(kTensorLayers[3], 3, 13, 37, {}),
+                            upsampler(2, 2, 13, 37, 1, {})};
   for (const CudaConv& conv : convs) {
     const std::vector<float> x = normal_values(conv.x.size(), 1), dy = normal_values(conv.y().size(), 2);
     int multiprocessors = 1;

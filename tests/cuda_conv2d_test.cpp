@@ -156,7 +156,7 @@ TEST(CudaConv2d, TheEndOfABlockInOneKernelIsExact) {
 
 TEST(CudaConv2d, Float32UnitsGiveEveryLayerAndGradientExactly) {
   const cuda::ConvDevice device{nullptr, 2, 99 * 1024};
-  for (const ConvOp op : {ConvOp::conv2d, ConvOp::grad_input}) {
+  for (const ConvOp op : kOps) {
     for (const CudaLayer& layer : kTensorLayers) {
       const CudaConv conv = layer_conv(layer, 1, 9, 37, {});
       ASSERT_EQ(kernel_of(op, conv, device), ConvKernel::tiled) << describe(op, conv);
@@ -167,10 +167,14 @@ TEST(CudaConv2d, Float32UnitsGiveEveryLayerAndGradientExactly) {
     expect_exact(op, layer_conv(kTensorLayers[7], 2, 1, 70, {}), device);
   }
   for (const int factor : {2, 3, 4}) {
-    const CudaConv conv = upsampler(factor, 2, 17, 33, 1, {});
-    ASSERT_EQ(kernel_of(ConvOp::grad_input, conv, device), ConvKernel::tiled)
-        << describe(ConvOp::grad_input, conv);
-    expect_exact(ConvOp::grad_input, conv, device);
+    for (const ConvOp op : kOps) {
+      // More than a tile in one direction, for one factor two images.
+      const CudaConv conv = factor == 2   ? upsampler(2, 2, 9, 18, 1, {})
+                            : factor == 3 ? upsampler(3, 1, 17, 5, 1, {})
+                                          : upsampler(4, 1, 3, 33, 1, {});
+      ASSERT_EQ(kernel_of(op, conv, device), ConvKernel::tiled) << describe(op, conv);
+      expect_exact(op, conv, device);
+    }
   }
 }
 
