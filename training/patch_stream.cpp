@@ -34,30 +34,58 @@ void shuffle(Iterator begin, Iterator end, Random& random) {
   for (auto n = end - begin; n > 1; --n) std::swap(begin[n - 1], begin[random.integer(n)]);
 }
 
-// A window of one raster from `band` on, on the network's scale and shifted by `offset`.
-void cut_window(const Raster& from, Window window, int64_t band, const ValueRange& range,
+// How samples become numbers: (sample - low) * scale + shift, as normalized() and then in float32.
+struct Mapping {
+  double low, scale;
+  float shift;
+
+  template <class T>
+  float operator()(T sample) const {
+    return static_cast<float>((static_cast<double>(sample) - low) * scale) + shift;
+  }
+};
+
+// A window of one raster from `band` on, shifted by `offset` for each channel.
+void cut_window(const Raster& from, const Window& window, int64_t band, const ValueRange& range,
                 const std::vector<float>& offset, float* to) {
   const auto channels = std::ssize(offset);
-  const double low = range.low, scale = 1 / (range.high - range.low);
   with_sample_type(from.type, [&](auto zero) {
-    for (int64_t y = 0; y < window.h; ++y, to += window.w * channels)
+    for (int64_t y = 0; y < window.h; ++y, to += window.w * channels) {
+      const auto* row =
+          from.data<decltype(zero)>() + ((window.y + y) * from.window.w + window.x) * from.bands + band;
       for (int64_t c = 0; c < channels; ++c) {
-        const auto* samples =
-            from.data<decltype(zero)>() + ((window.y + y) * from.window.w + window.x) * from.bands + band + c;
-        const float shift = offset[static_cast<size_t>(c)];
-        for (int64_t x = 0; x < window.w; ++x)
-          to[x * channels + c] =
-              static_cast<float>((static_cast<double>(samples[x * from.bands]) - low) * scale) + shift;
+        const Mapping mapping{range.low, 1 / (range.high - range.low), offset[static_cast<size_t>(c)]};
+        if (from.bands == 1)  // several samples at once
+          for (int64_t x = 0; x < window.w; ++x) to[x] = mapping(row[x]);
+        else
+          for (int64_t x = 0; x < window.w; ++x) to[x * channels + c] = mapping(row[x * from.bands + c]);
       }
+    }
   });
 }
 
+// Has the window's samples brought near while others are worked on: they lie scattered over a memory as large
+// as the data set, and waiting for them takes longer than all else.
+void fetch_ahead(const Raster& raster, const Window& window) {
+  constexpr int64_t kLine = 64;
+  const int64_t sample = bytes_of(raster.type), row = window.w * raster.bands * sample;
+  for (int64_t y = 0; y < window.h; ++y) {
+    const std::byte* const first =
+        raster.samples.data() + ((window.y + y) * raster.window.w + window.x) * raster.bands * sample;
+    for (int64_t at = 0; at < row; at += kLine) __builtin_prefetch(first + at);
+    __builtin_prefetch(first + row - 1);
+  }
+}
+
+// A square's channels one by one: row by row where it is not turned, else by its columns.
 void turn(const float* from, int64_t side, int64_t channels, int symmetry, float* to) {
   const SymmetryWalk walk(symmetry, side, side, side);
   for (int64_t y = 0; y < side; ++y)
-    for (int64_t x = 0; x < side; ++x)
-      for (int64_t c = 0; c < channels; ++c)
-        *to++ = from[(walk.first + x * walk.right + y * walk.down) * channels + c];
+    for (int64_t c = 0; c < channels; ++c) {
+      const float* const first = from + (walk.first + y * walk.down) * channels + c;
+      float* const row = to + y * side * channels + c;
+      for (int64_t x = 0; x < side; ++x) row[x * channels] = first[x * walk.right * channels];
+    }
 }
 
 // a - b for each channel; none: zeros.
@@ -145,26 +173,36 @@ TrainingBatch PatchPlan::batch(int64_t number) {
   const int64_t n = options_.batch_size, p = options_.patch_size, f = dataset_.info().factor;
   const int64_t channels = dataset_.info().nchan;
   const MeanValues& means = options_.means;
-  const std::vector<float> unshifted = difference({}, {}, channels),
-                           of_down = difference({}, means.down, channels),
-                           of_base = difference(means.gt, means.bic_up, channels);
   TrainingBatch batch({n, p, p, channels}, f);
+  // Where a tile's parts go, how many times finer than `down` they are, and what shifts them.
+  struct Part {
+    Raster TileRecord::*of;
+    int64_t times;
+    std::vector<float> offset;
+    Tensor& to;
+  };
+  const Part parts[] = {{&TileRecord::gt, f, difference({}, {}, channels), batch.gt},
+                        {&TileRecord::bic_up, f, difference(means.gt, means.bic_up, channels), batch.base},
+                        {&TileRecord::down, 1, difference({}, means.down, channels), batch.down}};
+  const auto window = [&](const Patch& patch, const Part& part) {
+    return Window{part.times * patch.x, part.times * patch.y, part.times * p, part.times * p};
+  };
   const std::vector<Patch> list = patches(number);
-  for (int64_t i = 0; i < n; ++i) {
-    const Patch& patch = list[static_cast<size_t>(i)];
-    const auto record = dataset_.record(kTraining, patch.tile);
-    const auto cut = [&](const Raster& from, int64_t times, const std::vector<float>& offset, Tensor& to) {
-      const int64_t side = times * p;
-      float* const image = to.data() + i * side * side * channels;
-      upright_.resize(static_cast<size_t>(side * side * channels));
+  auto record = dataset_.record(kTraining, list[0].tile);
+  for (size_t i = 0; i < list.size(); ++i) {
+    const auto next = i + 1 < list.size() ? dataset_.record(kTraining, list[i + 1].tile) : nullptr;
+    for (const Part& part : parts) {
+      if (next) fetch_ahead((*next).*part.of, window(list[i + 1], part));
+      const Patch& patch = list[i];
+      const int64_t side = part.times * p, size = side * side * channels;
+      float* const image = part.to.data() + static_cast<int64_t>(i) * size;
+      upright_.resize(static_cast<size_t>(size));
       float* const upright = patch.symmetry == 0 ? image : upright_.data();
-      cut_window(from, {times * patch.x, times * patch.y, side, side}, patch.band, dataset_.info().range,
-                 offset, upright);
+      cut_window((*record).*part.of, window(patch, part), patch.band, dataset_.info().range, part.offset,
+                 upright);
       if (upright != image) turn(upright, side, channels, patch.symmetry, image);
-    };
-    cut(record->gt, f, unshifted, batch.gt);
-    cut(record->bic_up, f, of_base, batch.base);
-    cut(record->down, 1, of_down, batch.down);
+    }
+    record = next;
   }
   return batch;
 }
