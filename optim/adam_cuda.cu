@@ -57,6 +57,7 @@ __global__ void __launch_bounds__(kThreads)
   state->norm = norm;
   state->gradient_scale =
       static_cast<float>(unscale * (clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1));
+  if (loss != nullptr) state->loss = *loss;
   if (!is_finite(norm) || (loss != nullptr && !is_finite(static_cast<double>(*loss)))) state->stopped = 1;
 }
 

@@ -42,6 +42,7 @@ struct StepState {
   float gradient_scale = 0;
   /// Not 0: a loss or norm was not finite. No step is taken from that one on until the host sets it to 0.
   int32_t stopped = 0;
+  float loss = 0;  ///< of the last step, where gradient_norm was given it
 };
 
 /// A table of parameters in device memory, numbered by number_pieces.
@@ -54,7 +55,7 @@ struct AdamTable {
 /// state->norm = the Euclidean norm of all gradients together, in double, in an order that depends on the
 /// table alone, after each was multiplied by `unscale` (1 / what the loss was multiplied by). gradient_scale
 /// does that and shortens them to clip_norm if that is positive and less. `loss` (or null) is a device's
-/// number that must be finite too. `workspace` holds table.pieces doubles.
+/// number that must be finite too, and is kept in the state. `workspace` holds table.pieces doubles.
 void gradient_norm(const Queue&, const AdamTable& table, double unscale, double clip_norm, const float* loss,
                    StepState* state, double* workspace);
 

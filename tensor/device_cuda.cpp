@@ -183,10 +183,14 @@ void* device_memory(int64_t bytes, cudaStream_t stream) {
 }
 
 // What a kernel did wrong is told to whoever waits for it first.
-void wait_for(cudaStream_t stream) {
-  check(cudaStreamSynchronize(stream),
+void check_waited(cudaError_t status) {
+  check(status,
         "cuda: waiting for the device (CUDA_LAUNCH_BLOCKING=1 in the environment tells which operation "
         "failed)");
+}
+
+void wait_for(cudaStream_t stream) {
+  check_waited(cudaStreamSynchronize(stream));
 }
 
 constexpr const char* kPrecisionNames[] = {"fp32", "tf32", "bf16", "fp16"};
@@ -331,6 +335,25 @@ void start_copy_to_device(void* device, const void* pinned, int64_t bytes) {
 void start_copy_to_host(void* pinned, const void* device, int64_t bytes) {
   check(cudaMemcpyAsync(pinned, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, place().stream),
         "cuda: a copy from the device");
+}
+
+void start_copy_on_device(void* to, const void* from, int64_t bytes) {
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, place().stream),
+        "cuda: a copy on the device");
+}
+
+Event::~Event() {
+  if (event_) cudaEventDestroy(event_);
+}
+
+void Event::record() {
+  cudaStream_t stream = place().stream;
+  if (!event_) check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cuda: an event");
+  check(cudaEventRecord(event_, stream), "cuda: an event");
+}
+
+void Event::wait() {
+  check_waited(cudaEventSynchronize(event_));
 }
 
 void set_precision(Precision precision) {

@@ -9,6 +9,8 @@
 
 #include "tensor/cuda_view.h"
 
+struct CUevent_st;
+
 namespace sr::cuda {
 
 struct DeviceProperties {
@@ -81,6 +83,25 @@ class PinnedMemory {
 /// synchronize().
 void start_copy_to_device(void* device, const void* pinned, int64_t bytes);
 void start_copy_to_host(void* pinned, const void* device, int64_t bytes);
+/// The same within the device.
+void start_copy_on_device(void* to, const void* from, int64_t bytes);
+
+/// A place in the order of a thread's stream, for those who need not wait for what comes after it.
+class Event {
+ public:
+  Event() = default;
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  /// Behind everything that the calling thread has asked for. Errors: device.
+  void record();
+  /// Until the device has come by. Errors: device (a kernel failed).
+  void wait();
+
+ private:
+  CUevent_st* event_ = nullptr;
+};
 
 /// How convolutions on a device compute, and what their results are stored as.
 enum class Precision {

@@ -110,6 +110,17 @@ Tensor Tensor::channels(int64_t begin, int64_t end) const {
   return view;
 }
 
+Tensor Tensor::part(int64_t first, Shape shape) const {
+  if (!is_contiguous() || first < 0 || shape.size() > shape_.size() - first)
+    throw Error(Error::Kind::shape, "part: ", shape, " from element ", first, " on of shape ", shape_,
+                ", pixels ", pitch_, " elements apart");
+  Tensor view = *this;
+  view.shape_ = shape;
+  view.pitch_ = shape.c;
+  view.offset_ += first;
+  return view;
+}
+
 Tensor Tensor::clone() const {
   if (!memory_) return {};
   if constexpr (cuda::kBuilt) {

@@ -46,6 +46,9 @@ class Tensor {
 
   /// View of channels begin (inclusive) to end (exclusive); shares memory. Errors: shape.
   Tensor channels(int64_t begin, int64_t end) const;
+  /// View of the elements from `first` on, in NHWC order, as a tensor of `shape`; shares memory. Errors:
+  /// shape (there are not so many, or this one is not contiguous).
+  Tensor part(int64_t first, Shape shape) const;
   /// A deep copy; contiguous.
   Tensor clone() const;
   /// The same numbers on `device`, contiguous; itself if it is there. The device is that of the calling

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "tensor/device_cuda.h"
@@ -23,16 +24,16 @@ Model small_model() {
   return model;
 }
 
-// Pictures around the middle of the range; gt is bic_up with something added, as in life.
+// Pictures around the middle of the range; gt is base with something added, as in life.
 TrainingBatch batch_of(uint64_t seed, int64_t n = 2) {
   Random random{seed};
-  TrainingBatch batch{random_normal({n, 16, 16, 1}, 0.03, random), random_normal({n, 8, 8, 1}, 0.1, random),
-                      random_normal({n, 16, 16, 1}, 0.1, random)};
-  for (int64_t i = 0; i < batch.bic_up.shape().size(); ++i) {
-    batch.bic_up.data()[i] += 0.5f;
-    batch.gt.data()[i] += batch.bic_up.data()[i];
+  TrainingBatch batch({n, 8, 8, 1}, 2);
+  for (int64_t i = 0; i < batch.gt.shape().size(); ++i) {
+    batch.base.data()[i] = static_cast<float>(0.5 + 0.1 * random.normal());
+    batch.gt.data()[i] = batch.base.data()[i] + static_cast<float>(0.03 * random.normal());
   }
-  for (int64_t i = 0; i < batch.down.shape().size(); ++i) batch.down.data()[i] += 0.5f;
+  for (int64_t i = 0; i < batch.down.shape().size(); ++i)
+    batch.down.data()[i] = static_cast<float>(0.1 + 0.1 * random.normal());
   return batch;
 }
 
@@ -122,6 +123,49 @@ TEST_F(TrainingOnGpu, GoesOnBitByBitWhereItWasSaved) {
   EXPECT_EQ(bytes_of(second), bytes_of(whole));
 }
 
+// Steps with the batches `of` their numbers, each begun while the one before it is under way.
+void run_ahead(Trainer& trainer, int64_t steps, const std::function<TrainingBatch(int64_t)>& of) {
+  for (int64_t t = 0; t < steps; ++t) {
+    trainer.begin(of(t), static_cast<double>(t) / 100);
+    if (trainer.under_way() > trainer.ahead()) trainer.finish();
+  }
+  while (trainer.under_way() > 0) trainer.finish();
+}
+
+TEST_F(TrainingOnGpu, StepsThatAreBegunAheadHaveTheSameBits) {
+  cuda::set_precision(Precision::bf16);
+  Trainer one(small_model(), options(Device::cuda)), ahead(small_model(), options(Device::cuda));
+  for (int i = 0; i < 4; ++i) step(one);
+  run_ahead(ahead, 4, [](int64_t t) {
+    // One lies on the device already.
+    return batch_of(static_cast<uint64_t>(t)).to(t == 2 ? Device::cuda : Device::cpu);
+  });
+  EXPECT_EQ(bytes_of(ahead), bytes_of(one));
+  ahead.begin(batch_of(1), 0);
+  ahead.begin(batch_of(2), 0);
+  expect_error(Error::Kind::usage, "2 steps are under way", [&] { ahead.begin(batch_of(3), 0); });
+}
+
+// Gradients of 2e5 are infinite in fp16: the factor is halved when the next step is under way.
+TEST_F(TrainingOnGpu, AStepThatIsRepeatedWithASmallerFactorIsFollowedByTheOthers) {
+  cuda::set_precision(Precision::fp16);
+  const auto batch = [](int64_t t) {
+    TrainingBatch b = batch_of(static_cast<uint64_t>(t));
+    if (t == 1)
+      for (int64_t i = 0; i < b.gt.shape().size(); ++i) b.gt.data()[i] += 1e5f;
+    return b;
+  };
+  TrainerOptions o = options(Device::cuda);
+  o.loss = Loss::l2;
+  o.clip_norm = 0.5;
+  Trainer one(small_model(), o), ahead(small_model(), o);
+  for (int64_t t = 0; t < 4; ++t)
+    EXPECT_TRUE(std::isfinite(one.step(batch(t), static_cast<double>(t) / 100).gradient_norm));
+  run_ahead(ahead, 4, batch);
+  EXPECT_EQ(ahead.steps(), 4);
+  EXPECT_EQ(bytes_of(ahead), bytes_of(one));
+}
+
 TEST_F(TrainingOnGpu, BatchesOfAnotherSizeAreTakenToo) {
   Trainer trainer(small_model(), options(Device::cuda)), other(small_model(), options(Device::cpu));
   for (const int64_t n : {2, 1, 2}) {
@@ -138,6 +182,13 @@ TEST_F(TrainingOnGpu, AStepThatIsNotFiniteIsNotTaken) {
   bad.gt.data()[7] = std::numeric_limits<float>::quiet_NaN();
   expect_error(Error::Kind::limit, "the loss is", [&] { trainer.step(bad, 0); });
   EXPECT_EQ(bytes_of(trainer), before);
+  EXPECT_TRUE(std::isfinite(step(trainer).loss));
+  const std::string later = bytes_of(trainer);
+  trainer.begin(bad, 0);
+  trainer.begin(batch_of(4), 0);
+  expect_error(Error::Kind::limit, "step 2 the loss is", [&] { trainer.finish(); });
+  EXPECT_EQ(trainer.under_way(), 0) << "the step after it is forgotten";
+  EXPECT_EQ(bytes_of(trainer), later);
   EXPECT_TRUE(std::isfinite(step(trainer).loss));
 }
 

@@ -40,21 +40,22 @@ class Patches : public testing::Test {
   TestFolder folder_;
 };
 
-TEST_F(Patches, AStreamThatStartsLaterGivesTheSameBatches) {
+TEST_F(Patches, AStreamThatStartsLaterOrHasOtherThreadsGivesTheSameBatches) {
   const Dataset data = make(pictures({{90, 70}, {60, 64}, {48, 80}}), {.tile_w = 48, .tile_h = 48});
   const PatchOptions options{.patch_size = 10, .batch_size = 4, .seed = 3};
-  std::vector<PatchBatch> all;
+  std::vector<TrainingBatch> all;
   PatchStream whole(data, options);
   const int64_t epoch = whole.batches_per_epoch();
   for (int64_t b = 0; b < 3 * epoch; ++b) all.push_back(whole.next());
   for (const int64_t start : {int64_t{1}, epoch - 1, epoch, 2 * epoch + 1}) {
-    PatchStream later(data, options, start);
+    const int threads = static_cast<int>(start % 3) + 1;
+    PatchStream later(data, options, start, Device::cpu, threads);
     for (int64_t b = start; b < 3 * epoch; ++b) {
-      const PatchBatch batch = later.next();
-      const PatchBatch& same = all[static_cast<size_t>(b)];
+      const TrainingBatch batch = later.next();
+      const TrainingBatch& same = all[static_cast<size_t>(b)];
       ASSERT_EQ(batch.gt.to_vector(), same.gt.to_vector()) << b;
       ASSERT_EQ(batch.down.to_vector(), same.down.to_vector()) << b;
-      ASSERT_EQ(batch.bic_up.to_vector(), same.bic_up.to_vector()) << b;
+      ASSERT_EQ(batch.base.to_vector(), same.base.to_vector()) << b;
     }
   }
 }
@@ -69,14 +70,14 @@ TEST_F(Patches, TruthShrunkAndEnlargedStayAlignedUnderEverySymmetry) {
     std::set<int> seen;
     for (const PatchPlan::Patch& patch : plan.patches(0)) seen.insert(patch.symmetry);
     EXPECT_EQ(seen.size(), 8u);
-    const PatchBatch batch = plan.batch(0);
+    const TrainingBatch batch = plan.batch(0);
     const Tensor down = bicubic_resize(batch.gt, p, p), up = bicubic_enlarge(batch.down, factor);
     ASSERT_EQ(batch.gt.shape(), (Shape{64, f * p, f * p, 1}));
     for (int64_t n = 0; n < 64; ++n)
       for (int64_t y = 3 * f; y < (p - 3) * f; ++y)
         for (int64_t x = 3 * f; x < (p - 3) * f; ++x) {
           const int64_t fine = (n * f * p + y) * f * p + x;
-          ASSERT_NEAR(up.data()[fine], batch.bic_up.data()[fine], 2e-6) << n << ' ' << y << ' ' << x;
+          ASSERT_NEAR(up.data()[fine], batch.base.data()[fine], 2e-6) << n << ' ' << y << ' ' << x;
           const int64_t coarse = (n * p + y / f) * p + x / f;
           ASSERT_NEAR(down.data()[coarse], batch.down.data()[coarse], 2e-6) << n << ' ' << y << ' ' << x;
         }
@@ -88,7 +89,7 @@ TEST_F(Patches, APatchIsTheTilesPixelsTurned) {
   const Dataset data = make(pictures({{60, 50}, {50, 60}}), {.tile_w = 50, .tile_h = 50});
   PatchPlan plan(data, {.patch_size = 7, .batch_size = 40});
   const auto patches = plan.patches(0);
-  const PatchBatch batch = plan.batch(0);
+  const TrainingBatch batch = plan.batch(0);
   for (size_t n = 0; n < patches.size(); ++n) {
     const PatchPlan::Patch& patch = patches[n];
     const Tensor tile = data.tile(Dataset::Part::training, patch.tile).down;
@@ -102,6 +103,22 @@ TEST_F(Patches, APatchIsTheTilesPixelsTurned) {
                   tile.data()[(patch.y + row) * tile.shape().w + patch.x + column]);
       }
   }
+}
+
+TEST_F(Patches, MeansAreTakenOffAndPutBack) {
+  const Dataset data =
+      make(pictures({{90, 70}, {60, 64}}), {.tile_w = 48, .tile_h = 48, .mode = ColourMode::joint});
+  PatchOptions options{.patch_size = 9, .batch_size = 8};
+  const TrainingBatch plain = PatchPlan(data, options).batch(0);
+  options.means = {{0.5, 0.25, 0.375}, {0.1, 0.2, 0.3}, {0.25, 0.5, 0.125}};
+  const TrainingBatch batch = PatchPlan(data, options).batch(0);
+  EXPECT_EQ(batch.gt.to_vector(), plain.gt.to_vector());
+  for (int64_t i = 0; i < batch.down.shape().size(); ++i)
+    ASSERT_EQ(batch.down.data()[i],
+              plain.down.data()[i] - static_cast<float>(options.means.down[static_cast<size_t>(i % 3)]));
+  constexpr float kOfBase[] = {0.25f, -0.25f, 0.25f};
+  for (int64_t i = 0; i < batch.base.shape().size(); ++i)
+    ASSERT_EQ(batch.base.data()[i], plain.base.data()[i] + kOfBase[i % 3]);
 }
 
 TEST_F(Patches, AnEpochVisitsEveryTileByItsAreaInAnOrderOfItsOwn) {
@@ -166,7 +183,7 @@ TEST_F(Patches, PerBandModeGivesEveryBandItsTurnAndJointModeAllAtOnce) {
   PatchPlan plan(single, {.patch_size = 8, .batch_size = 32});
   std::set<int> bands;
   const auto patches = plan.patches(0);
-  const PatchBatch batch = plan.batch(0);
+  const TrainingBatch batch = plan.batch(0);
   for (size_t n = 0; n < patches.size(); ++n) {
     bands.insert(patches[n].band);
     const auto tile = single.record(Dataset::Part::training, patches[n].tile);

@@ -63,6 +63,19 @@ TEST(Tensor, AChannelRangeIsAViewIntoTheSameMemory) {
   EXPECT_EQ(packed.to_vector(), view.to_vector());
 }
 
+TEST(Tensor, APartIsAViewOfAnotherShape) {
+  Tensor t = Tensor::from({1, 2, 2, 2}, std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7});
+  Tensor part = t.part(2, {1, 1, 2, 2});
+  EXPECT_EQ(part.to_vector(), (std::vector<float>{2, 3, 4, 5}));
+  part.data()[1] = 30;
+  EXPECT_EQ(t.data()[3], 30);
+  EXPECT_EQ(part.part(2, {1, 1, 1, 2}).to_vector(), (std::vector<float>{4, 5})) << "a view of a view";
+  EXPECT_EQ(part.channels(1, 2).to_vector(), (std::vector<float>{30, 5}));
+  expect_error(Error::Kind::shape, "from element 5", [&] { t.part(5, {1, 1, 2, 2}); });
+  expect_error(Error::Kind::shape, "from element -1", [&] { t.part(-1, {1, 1, 2, 2}); });
+  expect_error(Error::Kind::shape, "2 elements apart", [&] { t.channels(0, 1).part(0, {1, 1, 1, 1}); });
+}
+
 TEST(Tensor, AViewKeepsTheMemoryAlive) {
   Tensor view;
   {

@@ -160,14 +160,23 @@ class TrainingLine {
     const bool terminal = isatty(STDOUT_FILENO) != 0;
     if (p.seconds - last_ < (terminal ? 0.2 : 10)) return;
     last_ = p.seconds;
-    std::printf("%s  step %" PRId64 " of %" PRId64 ", epoch %" PRId64
-                "  loss %.5f  rate %.2e  %.3f Mpixel/s  %.0f s left%s",
-                terminal ? "\r" : "", p.step, p.all_steps, p.epoch, p.loss, p.last.rate,
+    std::printf("%s  %s, epoch %" PRId64 "  loss %.5f  rate %.2e  %.3f Mpixel/s  %.0f s left%s",
+                terminal ? "\r" : "", done(p).c_str(), p.epoch, p.loss, p.last.rate,
                 p.pixels_per_second * 1e-6, p.seconds_left, terminal ? "\033[K" : "\n");
     std::fflush(stdout);
   }
 
  private:
+  // Counted by what ends the training.
+  static std::string done(const TrainingProgress& p) {
+    char text[96];
+    if (p.all_seconds > 0)
+      std::snprintf(text, sizeof text, "step %" PRId64 ", %.0f s of %.0f", p.step, p.seconds, p.all_seconds);
+    else
+      std::snprintf(text, sizeof text, "step %" PRId64 " of %" PRId64, p.step, p.all_steps);
+    return text;
+  }
+
   double last_ = 0;
 };
 

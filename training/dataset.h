@@ -29,7 +29,8 @@ class Dataset {
 
   /// Errors: io (no such folder, or factor, or no manifest: not complete), format (damaged, or files that do
   /// not belong together), unsupported.
-  Dataset(const std::string& data_path, int factor, int64_t cache_bytes = int64_t{512} << 20);
+  Dataset(const std::string& data_path, int factor, int64_t cache_bytes = kCacheBytes);
+  static constexpr int64_t kCacheBytes = int64_t{512} << 20;
 
   const DatasetInfo& info() const { return info_; }
   int64_t size(Part part) const { return static_cast<int64_t>(places(part).size()); }

@@ -1,11 +1,12 @@
-// Random patches of a training data set, batch after batch, from a thread of its own.
+// Random patches of a training data set, batch after batch, from threads of their own.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "idn/model.h"
+#include "training/batch.h"
 #include "training/dataset.h"
 
 namespace sr {
@@ -14,18 +15,12 @@ struct PatchOptions {
   int64_t patch_size = 24;  ///< coarse pixels
   int64_t batch_size = 16;
   uint64_t seed = 1;
-  bool shuffle = true;  ///< another order of the tiles in each epoch
-  bool augment = true;  ///< each patch under one of the eight flips and rotations
+  bool shuffle = true;    ///< another order of the tiles in each epoch
+  bool augment = true;    ///< each patch under one of the eight flips and rotations
+  MeanValues means = {};  ///< that a batch's parts are shifted by; none: zeros
   /// Patches are mixed among tiles that take so much memory together; then come the next tiles. So each tile
   /// is read once an epoch however large the data set is. At most half of what Dataset keeps.
   int64_t mixed_bytes = int64_t{256} << 20;
-};
-
-/// On the network's scale, means not taken off.
-struct PatchBatch {
-  Tensor gt;      ///< [batch, factor * patch, factor * patch, nchan]
-  Tensor down;    ///< [batch, patch, patch, nchan]
-  Tensor bic_up;  ///< as gt
 };
 
 /// Which patches make up a batch: a pure function of the options and the batch's number, so a run that starts
@@ -48,7 +43,7 @@ class PatchPlan {
   std::vector<Patch> patches(int64_t batch);
 
   /// The samples of a batch.
-  PatchBatch batch(int64_t number);
+  TrainingBatch batch(int64_t number);
 
  private:
   int64_t tile_count() const { return static_cast<int64_t>(tiles_.size()); }
@@ -61,13 +56,15 @@ class PatchPlan {
   int64_t batches_per_epoch_ = 0;
   int64_t epoch_ = -1;          // whose order is held
   std::vector<int32_t> order_;  // a number in tiles_ for each place of the epoch
+  std::vector<float> upright_;  // a patch before it is turned
 };
 
-/// Makes batches ahead in the background.
+/// Makes batches ahead in the background, on `device`.
 class PatchStream {
  public:
-  /// The data set must outlive the stream. Errors: as PatchPlan.
-  PatchStream(const Dataset& dataset, const PatchOptions& options, int64_t first_batch = 0);
+  /// `threads` make them, each every so many-th. The data set must outlive the stream. Errors: as PatchPlan.
+  PatchStream(const Dataset& dataset, const PatchOptions& options, int64_t first_batch = 0,
+              Device device = Device::cpu, int threads = 1);
   ~PatchStream();
   PatchStream(const PatchStream&) = delete;
   PatchStream& operator=(const PatchStream&) = delete;
@@ -76,8 +73,8 @@ class PatchStream {
   /// Training tiles that are smaller than a patch and are not used.
   int64_t tiles_left_out() const;
 
-  /// The next batch. Errors: what went wrong in the background (io, format); the stream ends there.
-  PatchBatch next();
+  /// The next batch. Errors: what went wrong in the background (io, format, device); the stream ends there.
+  TrainingBatch next();
 
  private:
   struct Impl;

@@ -1,8 +1,6 @@
 #include "training/step_on_cuda.h"
 
-#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "autograd/functions.h"
@@ -18,12 +16,6 @@ float* floats(Tensor& x) {
 template <class T>
 Tensor device_array(size_t count) {
   return Tensor(Shape{1, 1, 1, static_cast<int64_t>((count * sizeof(T) + 3) / 4)}, DType::f32, Device::cuda);
-}
-
-// Numbers of the processor into pinned memory, from where the recorded copies take them.
-void put(PinnedMemory& pinned, const Tensor& x) {
-  const int64_t bytes = 4 * x.shape().size();
-  std::memcpy(pinned.reserve(bytes), x.data(), static_cast<size_t>(bytes));
 }
 
 void start_copy(Tensor& to, PinnedMemory& from) {
@@ -58,20 +50,27 @@ StepOnCuda::StepOnCuda(Model& model, Model* average, Adam& adam, LossOf loss_of,
   workspace_ = device_array<double>(static_cast<size_t>(pieces_));
   step_ = device_array<AdamStep>(1);
   state_ = device_array<StepState>(1);
+  forgive();
+}
+
+StepOnCuda::~StepOnCuda() {
+  try {
+    synchronize();          // what is under way uses the memory
+  } catch (const Error&) {  // told to whoever waited before, or it is too late
+  }
 }
 
 // Memory for batches of this shape.
-void StepOnCuda::prepare(const Tensor& down, const Tensor& gt) {
-  if (graph_ && down_.shape() == down.shape() && gt_.shape() == gt.shape()) return;
+void StepOnCuda::prepare(const TrainingBatch& batch) {
+  const Shape &down = batch.down.shape(), &gt = batch.gt.shape();
+  if (batch_.all && batch_.down.shape() == down && batch_.gt.shape() == gt) return;
+  synchronize();  // what is under way uses the memory that there was
   graph_.reset();
-  down_ = Tensor(down.shape(), DType::f32, Device::cuda);
-  base_ = Tensor(gt.shape(), DType::f32, Device::cuda);
-  gt_ = Tensor(gt.shape(), DType::f32, Device::cuda);
+  batch_ = TrainingBatch(down, gt.h / down.h, Device::cuda);
   // A pixel's gradient of the mean error, 1 / size, becomes about 1.
   if (loss_scale_ == 0)
-    loss_scale_ = precision() == Precision::fp16
-                      ? std::exp2(std::floor(std::log2(static_cast<double>(gt.shape().size()))))
-                      : 1;
+    loss_scale_ =
+        precision() == Precision::fp16 ? std::exp2(std::floor(std::log2(static_cast<double>(gt.size())))) : 1;
 }
 
 // The table of the parameters with the gradients that backward() has just left, which are then given up.
@@ -88,17 +87,13 @@ void StepOnCuda::take_gradients() {
   }
 }
 
-// All of a step that the GPU does. What changes from step to step comes through pinned memory.
+// All of a step that the GPU does, from batch_ and step_ to state_.
 void StepOnCuda::compute() {
-  start_copy(down_, pinned_down_);
-  start_copy(base_, pinned_base_);
-  start_copy(gt_, pinned_gt_);
-  const Var loss = loss_of_(add((*model_.network)(Var(down_)), Var(base_)), gt_);
+  const Var loss = loss_of_(add((*model_.network)(Var(batch_.down)), Var(batch_.base)), batch_.gt);
   const auto scale = static_cast<float>(loss_scale_);
   loss.backward(Tensor::from({1, 1, 1, 1}, {&scale, 1}));
   take_gradients();
   start_copy(table_, pinned_table_);
-  start_copy(step_, pinned_step_);
   auto* const state = static_cast<StepState*>(state_.address());
   const AdamTable table{static_cast<const AdamTensor*>(table_.address()), static_cast<int>(tensors_.size()),
                         pieces_};
@@ -106,43 +101,79 @@ void StepOnCuda::compute() {
                 static_cast<const float*>(loss.value().address()), state,
                 static_cast<double*>(workspace_.address()));
   adam(queue(), table, adam_.options(), DType::bf16, static_cast<const AdamStep*>(step_.address()), state);
-  start_copy_to_host(pinned_state_.reserve(sizeof(StepState)), state, sizeof(StepState));
-  start_copy_to_host(pinned_loss_.reserve(sizeof(float)), loss.value().address(), sizeof(float));
   for (Parameter& p : model_.params->list()) p.var.clear_grad();
 }
 
-StepOnCuda::Answer StepOnCuda::run() {
-  const StepState fresh;
-  copy_to_device(state_.address(), &fresh, sizeof(fresh));
-  if (graph_)
-    graph_->launch();
-  else
-    graph_ = std::make_unique<Graph>([this] { compute(); });
-  synchronize();
-  return {*static_cast<const StepState*>(pinned_state_.reserve(sizeof(StepState))),
-          *static_cast<const float*>(pinned_loss_.reserve(sizeof(float)))};
+// Queues all of a step.
+void StepOnCuda::start(Step& step) {
+  telling(
+      [&] {
+        *static_cast<AdamStep*>(step.pinned_factors.reserve(sizeof(AdamStep))) = step.factors;
+        start_copy_on_device(batch_.all.address(), step.batch.all.address(), 4 * batch_.all.shape().size());
+        start_copy_to_device(step_.address(), step.pinned_factors.reserve(sizeof(AdamStep)),
+                             sizeof(AdamStep));
+        if (graph_)
+          graph_->launch();
+        else
+          graph_ = std::make_unique<Graph>([this] { compute(); });
+        start_copy_to_host(step.pinned_state.reserve(sizeof(StepState)), state_.address(), sizeof(StepState));
+        step.done.record();
+      },
+      "training step with ", batch_.down.shape(), " to ", batch_.gt.shape());
 }
 
-StepOnCuda::Result StepOnCuda::operator()(const Tensor& down, const Tensor& base, const Tensor& gt,
-                                          double rate) {
-  prepare(down, gt);
-  put(pinned_down_, down);
-  put(pinned_base_, base);
-  put(pinned_gt_, gt);
-  *static_cast<AdamStep*>(pinned_step_.reserve(sizeof(AdamStep))) =
-      adam_step(adam_.options(), adam_.steps() + 1, rate, average_ ? options_.ema_decay : 0);
-  const auto told_run = [&] {
-    return telling([&] { return run(); }, "training step with ", down.shape(), " to ", gt.shape());
-  };
-  Answer answer = told_run();
-  while (answer.state.stopped != 0 && std::isfinite(answer.loss) && loss_scale_ > 1) {
-    loss_scale_ /= 2;
-    graph_.reset();  // it has the factor in it
-    answer = told_run();
+StepState StepOnCuda::wait_for(Step& step) {
+  telling([&] { step.done.wait(); }, "training step with ", batch_.down.shape(), " to ", batch_.gt.shape());
+  return *static_cast<const StepState*>(step.pinned_state.reserve(sizeof(StepState)));
+}
+
+// Steps are taken again after one that was not.
+void StepOnCuda::forgive() {
+  const StepState fresh;
+  copy_to_device(state_.address(), &fresh, sizeof(fresh));
+}
+
+// A step that was not taken, with half the factor.
+StepState StepOnCuda::repeat(Step& step) {
+  synchronize();  // those that were begun after it
+  loss_scale_ /= 2;
+  graph_.reset();  // it has the factor in it
+  forgive();
+  start(step);
+  return wait_for(step);
+}
+
+void StepOnCuda::begin(const TrainingBatch& batch, double rate) {
+  if (count_ == kUnderWay) throw Error(Error::Kind::usage, "training: ", count_, " steps are under way");
+  prepare(batch);
+  Step& step = under_way(count_);
+  step.batch = batch.to(Device::cuda);
+  step.factors = adam_step(adam_.options(), adam_.steps() + 1 + static_cast<int64_t>(count_), rate,
+                           average_ ? options_.ema_decay : 0);
+  start(step);
+  ++count_;
+}
+
+StepOnCuda::Result StepOnCuda::finish() {
+  if (count_ == 0) throw Error(Error::Kind::usage, "training: no step is under way");
+  Step& step = under_way(0);
+  StepState answer = wait_for(step);
+  bool repeated = false;
+  for (; answer.stopped != 0 && std::isfinite(answer.loss) && loss_scale_ > 1; repeated = true)
+    answer = repeat(step);
+  const bool finite = answer.stopped == 0;
+  if (finite) {
+    adam_.count_step();
+    if (repeated)
+      for (size_t i = 1; i < count_; ++i) start(under_way(i));
+    first_ = (first_ + 1) % kUnderWay;
+    --count_;
+  } else {
+    synchronize();
+    forgive();
+    count_ = 0;
   }
-  const bool finite = answer.state.stopped == 0;
-  if (finite) adam_.count_step();
-  return {double{answer.loss}, answer.state.norm, finite};
+  return {double{answer.loss}, answer.norm, finite};
 }
 
 }  // namespace sr::cuda

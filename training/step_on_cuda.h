@@ -1,6 +1,7 @@
 // A training step on a GPU.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,12 +12,14 @@
 #include "optim/adam_cuda.h"
 #include "tensor/device_cuda.h"
 #include "tensor/graph_cuda.h"
+#include "training/batch.h"
 
 namespace sr::cuda {
 
 /// Forward, backward, the gradients' norm, Adam and the weights' average, recorded for batches of one shape
 /// and repeated with one call. With fp16 the loss is multiplied by a power of two, so that gradients do not
-/// vanish; it is halved when they become infinite. For the thread that made it.
+/// vanish; it is halved when they become infinite. A step can be begun while another is under way: the device
+/// then goes from one to the next without the processor. For the thread that made it.
 class StepOnCuda {
  public:
   struct Options {
@@ -28,25 +31,38 @@ class StepOnCuda {
 
   /// `average` may be null. All must stay where they are.
   StepOnCuda(Model& model, Model* average, Adam& adam, LossOf loss_of, const Options& options);
+  ~StepOnCuda();
+  StepOnCuda(const StepOnCuda&) = delete;
+  StepOnCuda& operator=(const StepOnCuda&) = delete;
 
   struct Result {
     double loss = 0, gradient_norm = 0;
     bool finite = true;  ///< else no step was taken
   };
-  /// `down` as the network sees it, `base` what is added to its result, `gt`: on the processor. Errors:
-  /// device, limit.
-  Result operator()(const Tensor& down, const Tensor& base, const Tensor& gt, double rate);
+  static constexpr size_t kUnderWay = 2;  ///< steps at most that are begun and not finished
+
+  /// The batch lies anywhere. Errors: device, limit; usage (too many are under way).
+  void begin(const TrainingBatch& batch, double rate);
+  /// Waits for the step that was begun first. If it was not taken, none is that was begun after it, and they
+  /// are forgotten. Errors: device, limit; usage (none is under way).
+  Result finish();
 
  private:
-  struct Answer {  // what comes back
-    StepState state;
-    float loss = 0;
+  struct Step {
+    TrainingBatch batch;  // on the device
+    AdamStep factors;
+    PinnedMemory pinned_factors, pinned_state;
+    Event done;
   };
 
-  void prepare(const Tensor& down, const Tensor& gt);
+  void prepare(const TrainingBatch& batch);
   void compute();
   void take_gradients();
-  Answer run();
+  void start(Step& step);
+  StepState wait_for(Step& step);
+  StepState repeat(Step& step);
+  void forgive();
+  Step& under_way(size_t number) { return steps_[(first_ + number) % kUnderWay]; }
 
   Model& model_;
   Model* average_;
@@ -56,9 +72,11 @@ class StepOnCuda {
   std::vector<AdamTensor> tensors_;
   int64_t pieces_ = 0;
   double loss_scale_ = 0;  // 0: not yet chosen
-  Tensor down_, base_, gt_, table_, workspace_, step_, state_;
-  PinnedMemory pinned_down_, pinned_base_, pinned_gt_, pinned_table_, pinned_step_, pinned_state_,
-      pinned_loss_;
+  TrainingBatch batch_;
+  Tensor table_, workspace_, step_, state_;
+  PinnedMemory pinned_table_;
+  std::array<Step, kUnderWay> steps_;
+  size_t first_ = 0, count_ = 0;  // those under way
   std::unique_ptr<Graph> graph_;  // last: its memory is used by none of the above
 };
 

@@ -16,28 +16,6 @@ using nlohmann::json;
 constexpr const char* kRawPrefix = "training/weight/";
 constexpr const char* kMomentPrefix = "training/adam/";
 
-// values[p, c] + offset[c]
-Tensor shifted(const Tensor& values, const std::vector<double>& offset) {
-  const int64_t c = values.shape().c;
-  Tensor result(values.shape());
-  std::vector<float> add(offset.begin(), offset.end());
-  const float* from = values.data();
-  float* to = result.data();
-  for (int64_t p = 0; p < values.shape().pixels(); ++p)
-    for (int64_t k = 0; k < c; ++k) to[p * c + k] = from[p * c + k] + add[static_cast<size_t>(k)];
-  return result;
-}
-
-std::vector<double> difference(const std::vector<double>& a, const std::vector<double>& b) {
-  std::vector<double> result(a.size());
-  for (size_t i = 0; i < a.size(); ++i) result[i] = a[i] - b[i];
-  return result;
-}
-
-std::vector<double> negative(const std::vector<double>& a) {
-  return difference(std::vector<double>(a.size(), 0.0), a);
-}
-
 // A second model with the same options and image model; its weights are set by the caller.
 std::unique_ptr<Model> twin(const Model& model) {
   return std::make_unique<Model>(Model::from_checkpoint(model.to_checkpoint(), "the model"));
@@ -85,42 +63,50 @@ Trainer::Trainer(Model model, const TrainerOptions& options)
 Trainer::Trainer(Trainer&&) = default;
 Trainer::~Trainer() = default;
 
-StepResult Trainer::step(const TrainingBatch& batch, double progress) {
-  const double rate = learning_rate(options_.schedule, steps(), progress);
-  const StepResult result =
-      options_.device == Device::cuda ? step_on_cuda(batch, rate) : step_on_cpu(batch, rate);
-  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm))
-    throw Error(Error::Kind::limit, "training: at step ", steps(), " the loss is ", result.loss,
-                " and its gradient's norm ", result.gradient_norm,
-                "; use a smaller --learning_rate, --warmup_steps or --clip_norm");
-  return result;
+void Trainer::begin(const TrainingBatch& batch, double progress) {
+  if (under_way() > ahead())
+    throw Error(Error::Kind::usage, "training: ", under_way(), " steps are under way");
+  Begun step{batch, learning_rate(options_.schedule, steps() + under_way(), progress)};
+  if (options_.device == Device::cuda) begin_on_cuda(step);
+  begun_.push_back(std::move(step));
 }
 
-Trainer::Inputs Trainer::inputs(const TrainingBatch& batch) const {
-  const MeanValues& means = model_->means;
-  return {shifted(batch.down, negative(means.down)),
-          shifted(batch.bic_up, difference(means.gt, means.bic_up))};
+StepResult Trainer::finish() {
+  if (begun_.empty()) throw Error(Error::Kind::usage, "training: no step is under way");
+  const Begun step = std::move(begun_.front());
+  begun_.pop_front();
+  const StepResult result = options_.device == Device::cuda ? finish_on_cuda(step) : step_on_cpu(step);
+  if (std::isfinite(result.loss) && std::isfinite(result.gradient_norm)) return result;
+  begun_.clear();
+  throw Error(Error::Kind::limit, "training: at step ", steps(), " the loss is ", result.loss,
+              " and its gradient's norm ", result.gradient_norm,
+              "; use a smaller --learning_rate, --warmup_steps or --clip_norm");
 }
 
-StepResult Trainer::step_on_cuda(const TrainingBatch& batch, double rate) {
+void Trainer::begin_on_cuda(const Begun& step) {
   if constexpr (cuda::kBuilt) {
     if (!on_cuda_)  // only now are weights and moments where they stay
       on_cuda_ = std::make_shared<cuda::StepOnCuda>(
           *model_, average_.get(), *adam_,
           [loss = options_.loss](const Var& result, const Tensor& gt) { return loss_of(loss, result, gt); },
           cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers});
-    const auto [down, base] = inputs(batch);
-    const cuda::StepOnCuda::Result r = (*on_cuda_)(down, base, batch.gt, rate);
-    return {r.loss, r.gradient_norm, rate};
+    on_cuda_->begin(step.batch, step.rate);
+  }
+}
+
+StepResult Trainer::finish_on_cuda(const Begun& step) {
+  if constexpr (cuda::kBuilt) {
+    const cuda::StepOnCuda::Result r = on_cuda_->finish();
+    return {r.loss, r.gradient_norm, step.rate};
   }
   return {};
 }
 
-StepResult Trainer::step_on_cpu(const TrainingBatch& batch, double rate) {
-  const auto [down, base] = inputs(batch);
-  const Var loss = loss_of(options_.loss, add((*model_->network)(Var(down)), Var(base)), batch.gt);
+StepResult Trainer::step_on_cpu(const Begun& step) {
+  const Var result_of_network = add((*model_->network)(Var(step.batch.down)), Var(step.batch.base));
+  const Var loss = loss_of(options_.loss, result_of_network, step.batch.gt);
   StepResult result;
-  result.rate = rate;
+  result.rate = step.rate;
   result.loss = double{loss.value().data()[0]};
   const float one = 1;
   loss.backward(Tensor::from({1, 1, 1, 1}, {&one, 1}));
@@ -131,22 +117,28 @@ StepResult Trainer::step_on_cpu(const TrainingBatch& batch, double rate) {
   }
   const double longest = options_.clip_norm;
   const bool clip = longest > 0 && result.gradient_norm > longest;
-  adam_->step(rate, clip ? longest / result.gradient_norm : 1, options_.rate_multipliers);
+  adam_->step(step.rate, clip ? longest / result.gradient_norm : 1, options_.rate_multipliers);
   if (ema_) ema_->update(steps() - 1);
   return result;
 }
 
-void Trainer::save(const std::string& path, const std::string& notes) const {
+Checkpoint Trainer::checkpoint() const {
   Checkpoint checkpoint = model().to_checkpoint();
   json meta = json::parse(checkpoint.meta);
-  meta["training"] = {
-      {"steps", steps()}, {"has_average", average_ != nullptr}, {"notes", json::parse(notes)}};
+  meta["training"] = {{"steps", steps()}, {"has_average", average_ != nullptr}};
   checkpoint.meta = meta.dump();
   if (average_)
     for (const Parameter& p : model_->params->list())
       checkpoint.tensors.emplace_back(kRawPrefix + p.name, p.var.value().to(Device::cpu));
   for (const auto& [name, tensor] : adam_->moments())
     checkpoint.tensors.emplace_back(kMomentPrefix + name, tensor.to(Device::cpu));
+  return checkpoint;
+}
+
+void save_training(const std::string& path, Checkpoint checkpoint, const std::string& notes) {
+  json meta = json::parse(checkpoint.meta);
+  meta["training"]["notes"] = json::parse(notes);
+  checkpoint.meta = meta.dump();
   save_checkpoint(path, checkpoint);
 }
 

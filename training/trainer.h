@@ -1,6 +1,7 @@
 // One network being trained: steps, the average of its weights, and its whole state in a checkpoint.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "optim/adam.h"
 #include "optim/ema.h"
 #include "optim/schedule.h"
+#include "training/batch.h"
 
 namespace sr {
 
@@ -30,16 +32,14 @@ struct TrainerOptions {
   bool rate_multipliers = false;  ///< the authors' solver: biases and upsampler at a tenth of the rate
 };
 
-/// One batch on the 0..1 scale: gt and bic_up [n, factor*h, factor*w, nchan], down [n, h, w, nchan].
-struct TrainingBatch {
-  Tensor gt, down, bic_up;
-};
-
 struct StepResult {
   double loss = 0;           ///< before the step's update
   double gradient_norm = 0;  ///< before clipping
   double rate = 0;
 };
+
+/// Writes a trainer's checkpoint. `notes` is a JSON object that comes back from Trainer::restore().
+void save_training(const std::string& path, Checkpoint checkpoint, const std::string& notes);
 
 class Trainer {
  public:
@@ -49,38 +49,55 @@ class Trainer {
   /// Starts at step 0 with the model's weights.
   Trainer(Model model, const TrainerOptions& options);
 
-  /// Forward, backward, update. result = net(down - mean_down) + (bic_up - mean_bic_up) + mean_gt is compared
-  /// with gt; `progress` as in learning_rate(). Errors: limit (the loss or its gradient is not finite: the
-  /// step is not taken), shape.
-  StepResult step(const TrainingBatch& batch, double progress);
+  /// Forward, backward, update: net(down) + base is compared with gt; `progress` as in learning_rate().
+  /// Errors: limit (the loss or its gradient is not finite: the step is not taken), shape, device.
+  StepResult step(const TrainingBatch& batch, double progress) {
+    begin(batch, progress);
+    return finish();
+  }
 
+  /// The same in two parts, so that a GPU computes while the processor does other things: as many as ahead()
+  /// steps may be under way when another is begun. finish() gives the result of the one that was begun first;
+  /// if it was not taken, none is that was begun after it, and they are forgotten.
+  void begin(const TrainingBatch& batch, double progress);
+  StepResult finish();
+  int64_t ahead() const { return options_.device == Device::cuda ? 1 : 0; }
+  int64_t under_way() const { return std::ssize(begun_); }
+
+  /// Steps that are taken and finished. Nothing is saved while others are under way.
   int64_t steps() const { return adam_->steps(); }
   const TrainerOptions& options() const { return options_; }
   /// The weights to use: the average if there is one.
   const Model& model() const { return average_ ? *average_ : *model_; }
 
-  /// Everything: the model to use under the names that Model::load reads, and what the training needs to go
-  /// on bit by bit. `notes` is a JSON object that comes back from restore().
-  void save(const std::string& path, const std::string& notes) const;
+  /// Everything as it is now: the model to use under the names that Model::load reads, and what the training
+  /// needs to go on bit by bit. On the processor its numbers are the trainer's own: the next step changes
+  /// them.
+  Checkpoint checkpoint() const;
+  void save(const std::string& path, const std::string& notes) const {
+    save_training(path, checkpoint(), notes);
+  }
 
-  /// Goes on where save() was called; returns the notes. A checkpoint without a training's state, such as
-  /// imported weights, gives its weights and an empty text, and steps start at 0. Errors: those of
+  /// Goes on where checkpoint() was called; returns the notes. A checkpoint without a training's state, such
+  /// as imported weights, gives its weights and an empty text, and steps start at 0. Errors: those of
   /// Model::from_checkpoint; format (part of the state is missing).
   static Trainer restore(const std::string& path, const TrainerOptions& options, std::string& notes);
 
  private:
-  struct Inputs {
-    Tensor down, base;  // what the network sees, and what is added to its result
+  struct Begun {
+    TrainingBatch batch;
+    double rate = 0;
   };
-  Inputs inputs(const TrainingBatch& batch) const;
-  StepResult step_on_cpu(const TrainingBatch& batch, double rate);
-  StepResult step_on_cuda(const TrainingBatch& batch, double rate);
+  StepResult step_on_cpu(const Begun& step);
+  void begin_on_cuda(const Begun& step);
+  StepResult finish_on_cuda(const Begun& step);
 
   TrainerOptions options_;
   std::unique_ptr<Model> model_, average_;
   std::unique_ptr<Adam> adam_;
   std::optional<Ema> ema_;
   std::shared_ptr<cuda::StepOnCuda> on_cuda_;  // not unique: a build without CUDA has no code to end it
+  std::deque<Begun> begun_;
 };
 
 /// Takes over every parameter of `from` that `to` has under the same name with the same shape, the upsampler

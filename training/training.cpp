@@ -1,5 +1,6 @@
 #include "training/training.h"
 
+#include <omp.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -8,10 +9,13 @@
 
 #include "idn/checkpoint_files.h"
 #include "io/event_log.h"
+#include "tensor/device_cuda.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
+#include "training/background.h"
 #include "training/patch_stream.h"
 #include "training/report.h"
-#include "training/residual_picture.h"
+#include "training/report_pictures.h"
 #include "training/training_history.h"
 #include "training/validation.h"
 
@@ -21,6 +25,14 @@ namespace {
 constexpr int64_t kHistorySteps = 100;            // between two points of the curves
 constexpr size_t kNewestCheckpoints = 5;          // that are kept
 constexpr double kSecondsBetweenKept = 2 * 3600;  // of the older ones
+
+// Where a GPU computes, which goes through a data set in seconds: tiles that are kept in memory, and threads
+// that cut patches; as many validate.
+constexpr int64_t kCacheBytesForGpu = int64_t{4} << 30;
+
+int threads_beside_gpu() {
+  return std::clamp(omp_get_max_threads() / 4, 1, 4);
+}
 
 std::string in_folder(const TrainingOptions& o, const char* name) {
   return (std::filesystem::path(factor_folder(o.out_path, o.factor)) / name).string();
@@ -110,67 +122,61 @@ void settle_sizes(TrainingOptions& o, const TrainingNotes& restored, const std::
   if (restored.patch_size > 0) settle(o, "--patch_size", o.patch_size, restored.patch_size, path);
 }
 
-Tensor difference(const Tensor& a, const Tensor& b) {
-  Tensor d(a.shape());
-  for (int64_t i = 0; i < d.shape().size(); ++i) d.data()[i] = a.data()[i] - b.data()[i];
-  return d;
-}
-
-// [1, h, w, c] on the 0..1 scale for people: grey, or the first three channels as red, green and blue.
-Raster picture_of(const Tensor& x) {
-  const Shape& s = x.shape();
-  const int bands = s.c >= 3 ? 3 : 1;
-  Raster picture({0, 0, s.w, s.h}, bands, SampleType::u8);
-  for (int64_t p = 0; p < s.pixels(); ++p)
-    for (int64_t k = 0; k < bands; ++k)
-      picture.data<uint8_t>()[p * bands + k] =
-          static_cast<uint8_t>(std::lround(255 * std::clamp(x.data()[p * s.c + k], 0.0f, 1.0f)));
-  return picture;
-}
-
 class Training {
  public:
   Training(const TrainingOptions& options, const TrainingEvents& events)
-      : o_(options), events_(events), data_(options.data_path, options.factor), trainer_(start()) {
+      : o_(options),
+        events_(events),
+        data_(options.data_path, options.factor, on_gpu() ? kCacheBytesForGpu : Dataset::kCacheBytes),
+        trainer_(start()),
+        validation_(data_, options.num_validation_tiles, options.trainer.loss) {
     check_options();
     check_tiles();
     newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());  // makes the folders
     history_.emplace(in_folder(o_, "history.jsonl"), trainer_.steps());
     seconds_before_ = history_->points().empty() ? 0 : history_->points().back().seconds;
     seconds_at_sum_ = seconds_before_;
-    stream_.emplace(
-        data_,
-        PatchOptions{
-            .patch_size = o_.patch_size, .batch_size = o_.batch_size, .seed = o_.seed, .shuffle = o_.shuffle},
-        trainer_.steps());
+    stream_.emplace(data_,
+                    PatchOptions{.patch_size = o_.patch_size,
+                                 .batch_size = o_.batch_size,
+                                 .seed = o_.seed,
+                                 .shuffle = o_.shuffle,
+                                 .means = trainer_.model().means},
+                    trainer_.steps(), o_.trainer.device, on_gpu() ? threads_beside_gpu() : 1);
     all_steps_ = o_.nepochs * stream_->batches_per_epoch();
     log_.emplace(in_folder(o_, "Log"), trainer_.steps() + 1);
   }
 
   std::string run() {
     describe();
-    if (trainer_.steps() == 0) save();
+    if (trainer_.steps() == 0) save(trainer_.checkpoint(), 0);
+    if (on_gpu()) work_beside_gpu();
     start_ = Clock::now();
     bool validated = false;
     const bool over = finished();  // before it was restored
     std::string outcome = "finished";
     while (!finished()) {
-      one_step();
-      if (events_.stop()) {
+      trainer_.begin(stream_->next(), progress());
+      finish_steps(trainer_.ahead());
+      const bool stop = events_.stop();
+      const int64_t each = o_.validation_steps > 0 ? o_.validation_steps : stream_->batches_per_epoch();
+      validated = !stop && (finished() || begun() % each == 0);
+      const bool point = begun() % kHistorySteps == 0;
+      if (stop || validated || point) finish_steps(0);
+      if (stop) {
         outcome = "stopped after " + std::to_string(trainer_.steps()) + " steps; --restore goes on";
         break;
       }
-      const int64_t each = o_.validation_steps > 0 ? o_.validation_steps : stream_->batches_per_epoch();
-      validated = finished() || trainer_.steps() % each == 0;
       if (validated)
         validate_and_save();
-      else if (trainer_.steps() % kHistorySteps == 0)
-        record(std::nullopt);
+      else if (point)
+        beside([this, p = next_point()] { record(p); });
     }
     if (!validated && outcome == "finished") validate_and_save();  // over at the start, or by time just now
+    wait_for_the_rest();
     if (outcome != "finished") {
-      if (steps_in_sum_ > 0) record(std::nullopt);
-      save();
+      if (steps_in_sum_ > 0) record(next_point());
+      save(trainer_.checkpoint(), trainer_.steps());
     }
     write_the_report(outcome);
     if (outcome == "finished") outcome += " after " + std::to_string(trainer_.steps()) + " steps: " + newest_;
@@ -180,6 +186,8 @@ class Training {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  bool on_gpu() const { return o_.trainer.device == Device::cuda; }
 
   Trainer start() {
     if (o_.restore_path.empty()) {
@@ -223,13 +231,11 @@ class Training {
   double seconds() const {
     return seconds_before_ + std::chrono::duration<double>(Clock::now() - start_).count();
   }
-  double progress() const {
-    const double by_steps = static_cast<double>(trainer_.steps()) / static_cast<double>(all_steps_);
-    return o_.max_seconds > 0 ? std::max(by_steps, seconds() / o_.max_seconds) : by_steps;
-  }
-  bool finished() const {
-    return trainer_.steps() >= all_steps_ || (o_.max_seconds > 0 && seconds() >= o_.max_seconds);
-  }
+  int64_t begun() const { return trainer_.steps() + trainer_.under_way(); }
+  double share_of_steps() const { return static_cast<double>(begun()) / static_cast<double>(all_steps_); }
+  double share_of_time() const { return o_.max_seconds > 0 ? seconds() / o_.max_seconds : 0; }
+  double progress() const { return std::max(share_of_steps(), share_of_time()); }
+  bool finished() const { return begun() >= all_steps_ || share_of_time() >= 1; }
 
   std::string nothing_left() const {
     std::ostringstream text;
@@ -251,12 +257,16 @@ class Training {
                 std::to_string(o_.batch_size) + " patches an epoch");
   }
 
-  void one_step() {
-    const double at = progress();
-    const PatchBatch batch = stream_->next();
+  // Until so many are under way.
+  void finish_steps(int64_t left) {
+    while (trainer_.under_way() > left) finish_step();
+  }
+
+  void finish_step() {
     try {
-      last_ = trainer_.step({batch.gt, batch.down, batch.bic_up}, at);
+      last_ = trainer_.finish();
     } catch (const Error& e) {
+      wait_for_the_rest();
       throw Error(e.kind(), e.what(), "; the last checkpoint is ", newest_);
     }
     loss_sum_ += last_.loss;
@@ -267,6 +277,7 @@ class Training {
                       .epoch = trainer_.steps() / stream_->batches_per_epoch(),
                       .seconds = now,
                       .seconds_left = share > 0 ? now / share * (1 - std::min(share, 1.0)) : 0,
+                      .all_seconds = share_of_time() > share_of_steps() ? o_.max_seconds : 0,
                       .loss = loss_sum_ / static_cast<double>(steps_in_sum_),
                       .last = last_,
                       .pixels_per_second = pixels_per_second(now)});
@@ -278,8 +289,29 @@ class Training {
     return pixels / std::max(1e-6, now - seconds_at_sum_);
   }
 
-  // A point of the curves, with the validation's figures if there are any.
-  void record(const std::optional<ValidationResult>& v) {
+  // What is done beside the steps where a GPU computes them, else before they go on.
+  void beside(Background::Work work) {
+    if (beside_)
+      beside_->add(std::move(work));
+    else
+      work();
+  }
+
+  void work_beside_gpu() {
+    beside_.emplace();
+    if constexpr (cuda::kBuilt)
+      beside_->add([gpu = cuda::device_index(), threads = threads_beside_gpu()] {
+        cuda::use_device(gpu);
+        omp_set_num_threads(threads);
+      });
+  }
+
+  void wait_for_the_rest() {
+    if (beside_) beside_->wait();
+  }
+
+  // The next point of the curves, from the steps since the last one.
+  HistoryPoint next_point() {
     const double now = seconds();
     HistoryPoint p;
     p.step = trainer_.steps();
@@ -288,59 +320,62 @@ class Training {
     p.learning_rate = last_.rate;
     p.train_loss = steps_in_sum_ > 0 ? loss_sum_ / static_cast<double>(steps_in_sum_) : std::nan("");
     p.pixels_per_second = pixels_per_second(now);
-    log_->scalar("train/loss", p.step, p.train_loss);
-    log_->scalar("train/learning_rate", p.step, p.learning_rate);
-    log_->scalar("train/pixels_per_second", p.step, p.pixels_per_second);
-    if (v) {
-      p.validation_loss = v->loss;
-      p.psnr = v->idn.psnr, p.ssim = v->idn.ssim;
-      p.bicubic_psnr = v->bicubic.psnr, p.bicubic_ssim = v->bicubic.ssim;
-      log_->scalar("validation/loss", p.step, v->loss);
-      log_->scalar("validation/psnr", p.step, v->idn.psnr);
-      log_->scalar("validation/ssim", p.step, v->idn.ssim);
-      log_->scalar("validation/bicubic_psnr", p.step, v->bicubic.psnr);
-      log_->scalar("validation/bicubic_ssim", p.step, v->bicubic.ssim);
-    }
-    log_->flush();
-    history_->add(p);
     loss_sum_ = 0, steps_in_sum_ = 0;
-    seconds_at_sum_ = seconds();
+    seconds_at_sum_ = now;
+    return p;
   }
 
-  void show(const ValidatedTile& tile) {
-    if (static_cast<int64_t>(pictures_.size()) >= o_.num_img_viz) return;
-    const Tensor bicubic_error = difference(tile.bicubic, tile.gt);
-    const double scale = residual_scale(bicubic_error);
-    ReportPictures shown{.name = "validation tile " + std::to_string(tile.index),
-                         .gt = picture_of(tile.gt),
-                         .bicubic = picture_of(tile.bicubic),
-                         .result = picture_of(tile.result),
-                         .bicubic_residual = false_colour(bicubic_error, scale),
-                         .result_residual = false_colour(difference(tile.result, tile.gt), scale),
-                         .residual_scale = scale};
+  void record(const HistoryPoint& p) {
+    const auto log = [&](const char* tag, const std::optional<double>& value) {
+      if (value) log_->scalar(tag, p.step, *value);
+    };
+    log("train/loss", p.train_loss);
+    log("train/learning_rate", p.learning_rate);
+    log("train/pixels_per_second", p.pixels_per_second);
+    log("validation/loss", p.validation_loss);
+    log("validation/psnr", p.psnr);
+    log("validation/ssim", p.ssim);
+    log("validation/bicubic_psnr", p.bicubic_psnr);
+    log("validation/bicubic_ssim", p.bicubic_ssim);
+    log_->flush();
+    history_->add(p);
+  }
+
+  void show(const ValidatedTile& tile, int64_t step) {
+    if (std::ssize(pictures_) >= o_.num_img_viz) return;
+    const ReportPictures& shown = pictures_.emplace_back(pictures_of(tile));
     const std::string tag = "validation_" + std::to_string(tile.index) + "/";
-    const int64_t step = trainer_.steps();
     log_->image(tag + "gt", step, shown.gt);
     log_->image(tag + "bicubic", step, shown.bicubic);
     log_->image(tag + "result", step, shown.result);
     log_->image(tag + "bicubic_residual", step, shown.bicubic_residual);
     log_->image(tag + "result_residual", step, shown.result_residual);
-    pictures_.push_back(std::move(shown));
   }
 
+  // One at a time: the next waits, so that no more than one state is held.
   void validate_and_save() {
+    wait_for_the_rest();
+    beside([this, point = next_point(), state = trainer_.checkpoint()] { validate_and_save(point, state); });
+    seconds_at_sum_ = seconds();
+  }
+
+  void validate_and_save(HistoryPoint p, const Checkpoint& state) {
+    Model model = Model::from_checkpoint(state, newest_);
+    model.to(o_.trainer.device);
     pictures_.clear();
-    const ValidationResult v = validate(trainer_.model(), data_, o_.num_validation_tiles, o_.trainer.loss,
-                                        [&](const ValidatedTile& tile) { show(tile); });
-    record(v);
+    const ValidationResult v = validation_(model, [&](const ValidatedTile& tile) { show(tile, p.step); });
+    p.validation_loss = v.loss;
+    p.psnr = v.idn.psnr, p.ssim = v.idn.ssim;
+    p.bicubic_psnr = v.bicubic.psnr, p.bicubic_ssim = v.bicubic.ssim;
+    record(p);
     const bool best = v.idn.psnr > best_psnr_;
     if (best) best_psnr_ = v.idn.psnr;
-    save();
-    if (best) trainer_.save(in_folder(o_, "ckpts/best.sr"), notes());
+    save(state, p.step);
+    if (best) save_training(in_folder(o_, "ckpts/best.sr"), state, notes());
     char text[160];
     std::snprintf(text, sizeof text, "step %lld: validation PSNR %.3f (bicubic %.3f), SSIM %.4f (%.4f)%s",
-                  static_cast<long long>(trainer_.steps()), v.idn.psnr, v.bicubic.psnr, v.idn.ssim,
-                  v.bicubic.ssim, best ? ", best so far" : "");
+                  static_cast<long long>(p.step), v.idn.psnr, v.bicubic.psnr, v.idn.ssim, v.bicubic.ssim,
+                  best ? ", best so far" : "");
     events_.say(text);
   }
 
@@ -348,9 +383,9 @@ class Training {
     return to_text({.best_psnr = best_psnr_, .batch_size = o_.batch_size, .patch_size = o_.patch_size});
   }
 
-  void save() {
-    newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());
-    trainer_.save(newest_, notes());
+  void save(const Checkpoint& state, int64_t step) {
+    newest_ = checkpoint_name(o_.out_path, o_.factor, step);
+    save_training(newest_, state, notes());
     remove_old_checkpoints(o_.out_path, o_.factor, kNewestCheckpoints, kSecondsBetweenKept);
   }
 
@@ -369,6 +404,7 @@ class Training {
   Dataset data_;
   double best_psnr_ = -1;
   Trainer trainer_;
+  Validation validation_;
   std::optional<TrainingHistory> history_;
   std::optional<PatchStream> stream_;
   std::optional<EventLog> log_;
@@ -380,6 +416,7 @@ class Training {
   double loss_sum_ = 0, seconds_at_sum_ = 0;
   int64_t steps_in_sum_ = 0;
   std::vector<ReportPictures> pictures_;
+  std::optional<Background> beside_;  // last: it uses the others
 };
 
 }  // namespace

@@ -38,11 +38,13 @@ struct TrainingOptions {
 struct TrainingProgress {
   int64_t step = 0, all_steps = 0, epoch = 0;  ///< steps done; all_steps by the epochs
   double seconds = 0, seconds_left = 0;        ///< of training; the estimate by epochs or max_seconds
+  double all_seconds = 0;                      ///< max_seconds where that ends it first, as it looks; else 0
   double loss = 0;                             ///< mean since the last history point
   StepResult last;
   double pixels_per_second = 0;  ///< fine pixels trained on
 };
 
+/// On a GPU `say` is called by another thread than the others.
 struct TrainingEvents {
   std::function<void(const std::string& text)> say = [](const std::string&) {};
   std::function<void(const TrainingProgress&)> progress = [](const TrainingProgress&) {};

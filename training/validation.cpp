@@ -51,20 +51,23 @@ Quality unit_quality(const Tensor& image, const Tensor& truth, int border) {
   return mean;
 }
 
-ValidationResult validate(const Model& model, const Dataset& data, int64_t tiles, Loss loss,
-                          const std::function<void(const ValidatedTile&)>& seen) {
+Validation::Validation(const Dataset& data, int64_t tiles, Loss loss)
+    : data_(data), count_(std::min(tiles, data.size(Dataset::Part::validation))), loss_(loss) {}
+
+ValidationResult Validation::operator()(const Model& model,
+                                        const std::function<void(const ValidatedTile&)>& seen) {
   ValidationResult mean;
-  const int64_t count = std::min(tiles, data.size(Dataset::Part::validation));
-  const double share = 1 / static_cast<double>(count);
-  for (int64_t i = 0; i < count; ++i) {
-    TrainingTile tile = data.tile(Dataset::Part::validation, i);
+  const double share = 1 / static_cast<double>(count_);
+  for (int64_t i = 0; i < count_; ++i) {
+    TrainingTile tile = data_.tile(Dataset::Part::validation, i);
     Tensor result = super_resolve(model, tile.down, tile.bic_up);
-    mean.loss += share * loss_value(loss, result, tile.gt);
-    if (data.info().type == SampleType::u8) {
+    mean.loss += share * loss_value(loss_, result, tile.gt);
+    if (data_.info().type == SampleType::u8) {
       clamp_to_unit(result);
       clamp_to_unit(tile.bic_up);
     }
-    add_share(mean.bicubic, unit_quality(tile.bic_up, tile.gt, model.factor()), share);
+    if (std::ssize(bicubic_) == i) bicubic_.push_back(unit_quality(tile.bic_up, tile.gt, model.factor()));
+    add_share(mean.bicubic, bicubic_[static_cast<size_t>(i)], share);
     add_share(mean.idn, unit_quality(result, tile.gt, model.factor()), share);
     seen({i, tile.gt, tile.bic_up, result});
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "idn/model.h"
 #include "idn/score.h"
@@ -25,12 +26,23 @@ struct ValidatedTile {
 
 /// The first `tiles` validation tiles (all if there are fewer), each as a whole. PSNR and SSIM on the 0..1
 /// scale, peak 1, averaged over the channels, a border of `factor` pixels left out; results for 8-bit samples
-/// are clamped to 0..1 first. `seen` gets each tile; it may throw to stop. Errors: shape (a tile is too small
-/// for SSIM).
-ValidationResult validate(const Model& model, const Dataset& data, int64_t tiles, Loss loss,
-                          const std::function<void(const ValidatedTile&)>& seen);
+/// are clamped to 0..1 first.
+class Validation {
+ public:
+  /// The data set must outlive it.
+  Validation(const Dataset& data, int64_t tiles, Loss loss);
 
-/// Mean squared error and structural similarity of images [1, h, w, c] on the 0..1 scale as validate() takes
+  /// `seen` gets each tile; it may throw to stop. Errors: shape (a tile is too small for SSIM).
+  ValidationResult operator()(const Model& model, const std::function<void(const ValidatedTile&)>& seen);
+
+ private:
+  const Dataset& data_;
+  int64_t count_;
+  Loss loss_;
+  std::vector<Quality> bicubic_;  // of the tiles, which stays, once they were seen
+};
+
+/// Mean squared error and structural similarity of images [1, h, w, c] on the 0..1 scale as Validation takes
 /// them. Errors: shape.
 Quality unit_quality(const Tensor& image, const Tensor& truth, int border);
 
