@@ -1,14 +1,17 @@
 // The programs on a GPU as a user runs them; in an emulated build the programs have an emulated one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "idn/checkpoint_files.h"
 #include "io/tiff_reader.h"
 #include "tests/run_program.h"
 #include "tests/small_model.h"
+#include "training/training_history.h"
 
 namespace sr {
 namespace {
@@ -38,6 +41,42 @@ class ProgramsOnGpu : public testing::Test {
                                        folder_ / "weights"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_program("eval_superres_net", arguments);
+  }
+  void make_data() {
+    fs::create_directory(folder_ / "images");
+    const ProgramRun made = run_program(
+        "make_scene", {"--out", folder_ / "images/a.tif", "--width", "64", "--height", "64", "--quiet"});
+    ASSERT_EQ(made.status, 0) << made.err;
+    ASSERT_EQ(run_program("create_training_dataset",
+                          {"--data_path", folder_ / "images", "--out_path", folder_ / "data", "--tile_size_w",
+                           "32", "--tile_size_h", "32", "--quiet"})
+                  .status,
+              0);
+  }
+  ProgramRun train(const std::string& out, std::vector<std::string> more) {
+    std::vector<std::string> arguments{"--data_path",
+                                       folder_ / "data",
+                                       "--out_path",
+                                       folder_ / out,
+                                       "--batch_size",
+                                       "2",
+                                       "--patch_size",
+                                       "8",
+                                       "--num_FB_layers",
+                                       "1",
+                                       "--num_Dist_blocks",
+                                       "0",
+                                       "--num_validation_tiles",
+                                       "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program("train_superres_net", arguments);
+  }
+  // The steps of a training's history.
+  std::vector<int64_t> points(const std::string& out) {
+    std::vector<int64_t> steps;
+    const TrainingHistory history(folder_ / (out + "/x2/history.jsonl"), 1 << 20);
+    for (const HistoryPoint& p : history.points()) steps.push_back(p.step);
+    return steps;
   }
   Raster result(const std::string& out) {
     TiffReader reader(folder_ / (out + "/scene.tif"));
@@ -81,29 +120,33 @@ TEST_F(ProgramsOnGpu, AutoTakesTheGpuAndADeviceThatIsNotThereIsNamed) {
 }
 
 TEST_F(ProgramsOnGpu, TrainingAndScoresRunThere) {
-  fs::create_directory(folder_ / "images");
-  const ProgramRun made = run_program(
-      "make_scene", {"--out", folder_ / "images/a.tif", "--width", "64", "--height", "64", "--quiet"});
-  ASSERT_EQ(made.status, 0) << made.err;
-  ASSERT_EQ(run_program("create_training_dataset",
-                        {"--data_path", folder_ / "images", "--out_path", folder_ / "data", "--tile_size_w",
-                         "32", "--tile_size_h", "32", "--quiet"})
-                .status,
-            0);
+  make_data();
   for (const char* device : {"cpu", "cuda"}) {
-    const ProgramRun run =
-        run_program("train_superres_net",
-                    {"--data_path", folder_ / "data", "--out_path", folder_ / device, "--device", device,
-                     "--nepochs", "2", "--batch_size", "2", "--patch_size", "8", "--num_FB_layers", "1",
-                     "--num_Dist_blocks", "0", "--num_validation_tiles", "1"});
+    const ProgramRun run = train(device, {"--device", device, "--nepochs", "2"});
     ASSERT_EQ(run.status, 0) << run.err;
   }
   EXPECT_TRUE(fs::exists(folder_ / "cuda/x2/report.html"));
+  EXPECT_EQ(points("cuda"), points("cpu")) << "as many, and in their order";
+  ASSERT_EQ(train("again", {"--device", "cuda", "--nepochs", "1"}).status, 0);
+  ASSERT_EQ(train("again", {"--device", "cuda", "--nepochs", "2", "--restore"}).status, 0);
+  EXPECT_EQ(text_of_file(find_checkpoint(folder_ / "again", 2)),
+            text_of_file(find_checkpoint(folder_ / "cuda", 2)));
   const ProgramRun score =
       run_program("score_superres_net", {"--data_path", folder_ / "images", "--pretrained_path",
                                          folder_ / "cuda", "--device", "cuda", "--precision", "bf16"});
   EXPECT_EQ(score.status, 0) << score.err;
   EXPECT_NE(score.out.find("computing in bf16 on cuda:0"), std::string::npos) << score.out;
+}
+
+// best.sr cannot be written where a folder has its name.
+TEST_F(ProgramsOnGpu, WhatFailsBesideTheStepsEndsTheTraining) {
+  make_data();
+  fs::create_directories(fs::path(folder_ / "out/x2/ckpts/best.sr/in"));
+  const ProgramRun run = train("out", {"--device", "cuda", "--nepochs", "4"});
+  EXPECT_EQ(run.status, 1) << run.err;
+  EXPECT_NE(run.err.find("best.sr"), std::string::npos) << run.err;
+  EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+  EXPECT_FALSE(fs::exists(folder_ / "out/x2/report.html"));
 }
 
 #ifdef SR_CUDA_EMULATED
