@@ -19,7 +19,7 @@ using cuda::Precision;
 using nlohmann::ordered_json;
 
 struct Options {
-  std::string commit, json, filter = ".";
+  std::string commit = "unknown", json, filter = ".";
   double seconds = 170, reference_seconds = 1;
   int threads = 8, device = 0;
 };
@@ -64,10 +64,15 @@ ordered_json to_json(const Roof& roof) {
   return {{"copy_gbs", roof.copy_gbs}, {"cublas_tflops", tflops}};
 }
 
-// Asked for first, since the time may end: a scene's tile is in fp16, a training step in tf32.
+// Asked for first, since the time may end: training in bf16 and a scene's tile in fp16, training in fp16 and
+// TF32.
 int rank(const LayerCase& c) {
-  if (c.precision == Precision::fp16 && c.what == "forward" && c.size.side == kTileSize.side) return 0;
-  return c.precision == Precision::tf32 && c.size.side == kBatchSize.side ? 1 : 2;
+  const bool trains = c.size.side == kBatchSize.side;
+  if (!trains) return c.precision == Precision::fp16 && c.what == "forward" ? 1 : 4;
+  return c.precision == Precision::bf16   ? 0
+         : c.precision == Precision::fp16 ? 2
+         : c.precision == Precision::tf32 ? 3
+                                          : 4;
 }
 
 std::vector<LayerCase> all_cases(const std::string& filter) {
@@ -211,7 +216,7 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   sr::bench::Options o;
   CLI::App app("Measures the network's convolutions on a GPU beside cuDNN.", "cuda_bench");
-  app.add_option("--commit", o.commit, "what was built, for the record")->required();
+  app.add_option("--commit", o.commit, "what was built, for the record");
   app.add_option("--json", o.json, "write the figures to this file");
   app.add_option("--filter", o.filter,
                  "a regular expression for LAYER/WHAT/SIZE/PRECISION, as conv1.*512.*bf16");

@@ -54,7 +54,9 @@ ValueRange choose_range(TiffReader& reader, const Model* model, const SceneOptio
   for (int64_t i = 0; i < pieces.size(); ++i) {
     events.progress(0, info.width * info.height);
     const Raster raster = reader.read(pieces[i].core);
-    meter.add(raster, find_invalid(raster, info.nodata, info.alpha_band()), info.alpha_band());
+    const Invalid invalid =
+        may_have_holes(info) ? find_invalid(raster, info.nodata, info.alpha_band()) : Invalid();
+    meter.add(raster, invalid, info.alpha_band());
   }
   return told(meter.range(), "measured over the scene, 0.1 to 99.9 percent");
 }
@@ -71,13 +73,17 @@ int64_t bytes_per_tile(const std::vector<int>& gpus) {
   return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
 }
 
-// Threads that compress a result: all of them where the network does not keep the processor busy, as far as a
-// part of the memory goes.
-int writer_threads(const TiffInfo& info, bool busy, const SceneOptions& options) {
+// Threads that decode a scene or compress a result, each with so much memory: all of them where the network
+// does not keep the processor busy, as far as a part of the memory goes.
+int file_threads(int64_t bytes_each, bool busy, const SceneOptions& options) {
   constexpr int64_t kShare = 8;
-  const int64_t block = int64_t{kResultBlock} * kResultBlock * info.bands * bytes_of(info.type);
-  const int64_t fit = options.max_memory_bytes / kShare / (block + BlockEncoder::working_bytes(block));
+  const int64_t fit = options.max_memory_bytes / kShare / std::max<int64_t>(bytes_each, 1);
   return busy ? 1 : static_cast<int>(std::clamp<int64_t>(fit, 1, omp_get_max_threads()));
+}
+
+int64_t bytes_to_compress(const TiffInfo& info) {
+  const int64_t block = int64_t{kResultBlock} * kResultBlock * info.bands * bytes_of(info.type);
+  return block + BlockEncoder::working_bytes(block);
 }
 
 TiffInfo fine_info(const TiffInfo& info, int factor) {
@@ -162,7 +168,9 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   network.factor = factor;
   SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
   const std::vector<int> gpus = used ? options.gpus : std::vector<int>();
-  const int threads = writer_threads(info, used && gpus.empty(), options);
+  const bool busy = used && gpus.empty();
+  const int threads = file_threads(bytes_to_compress(info), busy, options);
+  reader.set_threads(file_threads(reader.decoding_bytes(), busy, options));
   const ScenePlan plan = plan_scene(reader, used, settings,
                                     {.max_memory_bytes = options.max_memory_bytes,
                                      .num_tiles_w = options.num_tiles_w,
@@ -187,7 +195,7 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   upscale(used, settings, grid, with_bicubic,
           {.read = [&](const Window& window) { return reader.read(window); },
            .write =
-               [&](FineTile tile) {
+               [&](const FineTile& tile) {
                  if (upscaled) upscaled->write(tile.result);
                  if (bicubic) bicubic->write(*tile.bicubic);
                },

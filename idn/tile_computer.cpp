@@ -19,7 +19,7 @@ bool repeats(const void* bytes, size_t size, size_t period) {
 }  // namespace
 
 TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
-                           std::optional<int> gpu)
+                           std::optional<int> gpu, [[maybe_unused]] SpareSamples* spare)
     : factor_(settings.factor) {
   if (!gpu || !model) {
     compute_ = [=](const Raster& window, const Tile& tile) {
@@ -29,7 +29,7 @@ TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bo
   }
   if constexpr (cuda::kBuilt) {
     cuda::use_device(*gpu);
-    const auto on_gpu = std::make_shared<cuda::TileOnCuda>(*model, settings);
+    const auto on_gpu = std::make_shared<cuda::TileOnCuda>(*model, settings, spare);
     compute_ = [=](const Raster& window, const Tile& tile) { return (*on_gpu)(window, tile, with_bicubic); };
   } else {
     throw Error(Error::Kind::device, "tiles on a GPU: this build has no CUDA");

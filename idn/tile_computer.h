@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "idn/spare_samples.h"
 #include "idn/upscale_tile.h"
 
 namespace sr {
@@ -17,9 +18,10 @@ namespace sr {
 /// it.
 class TileComputer {
  public:
-  /// On the processor, or on the GPU of that number. Errors: device, limit.
+  /// On the processor, or on the GPU of that number, where results lie in samples of `spare`, if there is
+  /// any. Errors: device, limit.
   TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
-               std::optional<int> gpu = {});
+               std::optional<int> gpu = {}, SpareSamples* spare = nullptr);
 
   /// What upscale_tile gives. Errors: device, limit.
   FineTile operator()(const Raster& window, const Tile& tile);

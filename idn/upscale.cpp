@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "idn/bounded_queue.h"
+#include "idn/spare_samples.h"
 #include "idn/tile_computer.h"
 
 namespace sr {
@@ -70,7 +71,8 @@ class Turns {
 class GpuThreads {
  public:
   GpuThreads(const Model* model, const SceneSettings& settings, bool with_bicubic,
-             const std::vector<int>& gpus, BoundedQueue<ReadTile>& from, Failure& failure)
+             const std::vector<int>& gpus, BoundedQueue<ReadTile>& from, SpareSamples& spare,
+             Failure& failure)
       : computed_(1), turns_(computed_) {
     const int count = running_ = kThreadsPerGpu * static_cast<int>(gpus.size());
     const int share = std::max(1, omp_get_max_threads() / std::max(1, count));
@@ -79,7 +81,7 @@ class GpuThreads {
           [&, gpu = gpus[static_cast<size_t>(i) % gpus.size()], share, with_bicubic, model] {
             try {
               omp_set_num_threads(share);  // holes are found and filled by the processor
-              TileComputer compute(model, settings, with_bicubic, gpu);
+              TileComputer compute(model, settings, with_bicubic, gpu, &spare);
               while (std::optional<ReadTile> next = from.pop())
                 if (!turns_.push(next->index, compute(next->window, next->tile))) break;
             } catch (...) {
@@ -116,13 +118,15 @@ class GpuThreads {
 TilesInFlight tiles_in_flight(size_t gpus) {
   const int threads = gpus == 0 ? 1 : kThreadsPerGpu * static_cast<int>(gpus);
   const int handed_over = gpus == 0 ? 0 : 1;  // from the GPUs' threads to the caller's
-  return {2 + threads, 2 + threads + handed_over + threads * kUniformTiles};
+  const int spare = gpus == 0 ? 0 : threads;
+  return {2 + threads, 2 + threads + handed_over + spare + threads * kUniformTiles};
 }
 
 void upscale(const Model* model, const SceneSettings& settings, const TileGrid& grid, bool with_bicubic,
              const UpscaleStreams& streams, const std::vector<int>& gpus) {
   BoundedQueue<ReadTile> ahead(1);
   BoundedQueue<FineTile> behind(1);
+  SpareSamples spare(gpus.size() * kThreadsPerGpu * (with_bicubic ? 2 : 1));
   Failure failure;
   std::thread reader([&] {
     try {
@@ -136,7 +140,11 @@ void upscale(const Model* model, const SceneSettings& settings, const TileGrid& 
   });
   std::thread writer([&] {
     try {
-      while (std::optional<FineTile> fine = behind.pop()) streams.write(std::move(*fine));
+      while (std::optional<FineTile> fine = behind.pop()) {
+        streams.write(*fine);
+        spare.give_back(std::move(fine->result.samples));
+        if (fine->bicubic) spare.give_back(std::move(fine->bicubic->samples));
+      }
     } catch (...) {
       failure.capture();
       ahead.close();
@@ -156,7 +164,7 @@ void upscale(const Model* model, const SceneSettings& settings, const TileGrid& 
       while (std::optional<ReadTile> next = ahead.pop())
         if (!hand_on(compute(next->window, next->tile))) break;
     } else {
-      GpuThreads threads(model, settings, with_bicubic, gpus, ahead, failure);
+      GpuThreads threads(model, settings, with_bicubic, gpus, ahead, spare, failure);
       try {
         while (tiles < grid.size()) {
           std::optional<FineTile> fine = threads.pop();

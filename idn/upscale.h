@@ -13,7 +13,7 @@ namespace sr {
 /// caller's thread; it may throw to stop the run.
 struct UpscaleStreams {
   std::function<Raster(const Window&)> read;
-  std::function<void(FineTile)> write;
+  std::function<void(const FineTile&)> write;
   std::function<void(int64_t pixels_done)> progress = [](int64_t) {};
 };
 
@@ -27,7 +27,7 @@ void upscale(const Model* model, const SceneSettings& settings, const TileGrid& 
 constexpr int kThreadsPerGpu = 2;
 
 /// Tiles that are in memory at once: read windows (being read, waiting, being computed) and fine tiles
-/// likewise, uniform ones that are kept included.
+/// likewise, uniform ones that are kept and memory for the next ones of a GPU included.
 struct TilesInFlight {
   int windows, fine;
 };

@@ -29,6 +29,15 @@ const float* floats(const Tensor& x) {
   return static_cast<const float*>(x.address());
 }
 
+// The calling thread's share of the processor: alone it is slower than copies between host and device.
+void copy_samples(void* to, const void* from, int64_t bytes) {
+  constexpr int64_t kPiece = 1 << 18;
+#pragma omp parallel for schedule(static) if (bytes > 4 * kPiece)
+  for (int64_t begin = 0; begin < bytes; begin += kPiece)
+    std::memcpy(static_cast<std::byte*>(to) + begin, static_cast<const std::byte*>(from) + begin,
+                static_cast<size_t>(std::min(kPiece, bytes - begin)));
+}
+
 Model copied(const Model& model) {
   Model copy = Model::from_checkpoint(model.to_checkpoint(), "the model");
   copy.to(Device::cuda);
@@ -37,9 +46,10 @@ Model copied(const Model& model) {
 
 }  // namespace
 
-TileOnCuda::TileOnCuda(const Model& model, const SceneSettings& settings)
+TileOnCuda::TileOnCuda(const Model& model, const SceneSettings& settings, SpareSamples* spare)
     : model_(copied(model)),
       settings_(settings),
+      spare_(spare),
       enlarging_(on_device(enlarging_weights(settings.factor))),
       overflow_(Tensor::zeros({1, 1, 1, 1}, Device::cuda)) {
   const MeanValues& m = model_.means;
@@ -205,14 +215,16 @@ void TileOnCuda::upload(const Raster& window, const Invalid& invalid, bool holes
   if (holes) {
     Tensor values = normalized(window, settings_.range);
     fill_invalid(values, invalid, kFillBeyond);
-    const int64_t bytes = 4 * values.shape().size();
-    start_copy_to_device(place_.values.address(),
-                         std::memcpy(in_.reserve(bytes), values.data(), static_cast<size_t>(bytes)), bytes);
-    return;
+    send(place_.values, values.data(), 4 * values.shape().size());
+  } else {
+    send(place_.samples, window.samples.data(), static_cast<int64_t>(window.samples.size()));
   }
-  const auto bytes = static_cast<int64_t>(window.samples.size());
-  start_copy_to_device(place_.samples.address(),
-                       std::memcpy(in_.reserve(bytes), window.samples.data(), window.samples.size()), bytes);
+}
+
+void TileOnCuda::send(Tensor& to, const void* from, int64_t bytes) {
+  void* const pinned = in_.reserve(bytes);
+  copy_samples(pinned, from, bytes);
+  start_copy_to_device(to.address(), pinned, bytes);
 }
 
 void TileOnCuda::check_overflow(const Tile& tile) {
@@ -224,12 +236,15 @@ void TileOnCuda::check_overflow(const Tile& tile) {
 }
 
 Raster TileOnCuda::download(const Tensor& samples, const Window& window, SampleType type) {
-  Raster raster(window, settings_.bands, type);
-  const auto bytes = static_cast<int64_t>(raster.samples.size());
+  const int64_t bytes = window.pixels() * settings_.bands * sr::bytes_of(type);
   void* const pinned = out_.reserve(bytes);
   start_copy_to_host(pinned, samples.address(), bytes);
+  Raster raster;
+  raster.window = window, raster.bands = settings_.bands, raster.type = type;
+  const auto size = static_cast<size_t>(bytes);
+  raster.samples = spare_ ? spare_->take(size) : std::vector<std::byte>(size);
   synchronize();
-  std::memcpy(raster.samples.data(), pinned, raster.samples.size());
+  copy_samples(raster.samples.data(), pinned, bytes);
   return raster;
 }
 

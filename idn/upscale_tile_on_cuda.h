@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "idn/nodata.h"
+#include "idn/spare_samples.h"
 #include "idn/upscale_tile.h"
 #include "tensor/device_cuda.h"
 #include "tensor/graph_cuda.h"
@@ -19,8 +20,9 @@ namespace sr::cuda {
 /// made it.
 class TileOnCuda {
  public:
-  /// Copies the model's weights to the GPU. Errors: device, limit.
-  TileOnCuda(const Model& model, const SceneSettings& settings);
+  /// Copies the model's weights to the GPU. Results lie in samples of `spare`, if there is any. Errors:
+  /// device, limit.
+  TileOnCuda(const Model& model, const SceneSettings& settings, SpareSamples* spare = nullptr);
 
   /// Tiles that do not fit into the GPU's memory are cut in two until they do. Errors: limit (even the
   /// smallest does not fit), device, usage (the network gave something beyond what the precision holds).
@@ -37,6 +39,7 @@ class TileOnCuda {
   FineTile in_two(const Raster& window, const Tile& tile, bool with_bicubic);
   void compute(const Tile& tile, SampleType type, bool normalized);
   void upload(const Raster& window, const Invalid& invalid, bool holes);
+  void send(Tensor& to, const void* from, int64_t bytes);
   void check_overflow(const Tile& tile);
   Raster download(const Tensor& samples, const Window& window, SampleType type);
   Tensor input(const Tensor& values, const Window& read, int band) const;
@@ -45,6 +48,7 @@ class TileOnCuda {
 
   Model model_;
   SceneSettings settings_;
+  SpareSamples* spare_;
   PackedWeights packed_;
   Tensor enlarging_, means_, offsets_;
   Tensor overflow_;  // an int; becomes 1 if the network gave something that is not finite

@@ -1,12 +1,14 @@
 #include "idn/value_range.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace sr {
 namespace {
 
 constexpr size_t kMostKept = size_t{1} << 18;  // some 260 samples lie outside each percentile
+constexpr size_t kFound = 256;                 // by one thread, before they are kept
 constexpr double kTail = 0.001;
 
 // Vigna's splitmix64: every bit of the result depends on every bit of x.
@@ -27,29 +29,56 @@ std::optional<ValueRange> range_of_type(const TiffInfo& info) {
   return {};
 }
 
-void RangeMeter::keep(const Sample& sample) {
-  kept_.push_back(sample);
-  while (kept_.size() > kMostKept) {
-    most_ /= 2;
-    std::erase_if(kept_, [this](const Sample& s) { return s.place > most_; });
+// Which are kept does not depend on the order in which they come, so threads need not wait for each other's
+// turn.
+void RangeMeter::keep(std::span<const Sample> found) {
+#pragma omp critical(range_meter)
+  for (const Sample& sample : found) {
+    if (sample.place <= most_) kept_.push_back(sample);
+    while (kept_.size() > kMostKept) {
+#pragma omp atomic write
+      most_ = most_ / 2;
+      std::erase_if(kept_, [this](const Sample& s) { return s.place > most_; });
+    }
   }
 }
 
+uint64_t RangeMeter::most() const {
+  uint64_t most = 0;
+#pragma omp atomic read
+  most = most_;
+  return most;
+}
+
+template <class T>
+void RangeMeter::add_row(const Raster& raster, int64_t row, const Invalid& invalid,
+                         std::optional<int> without) {
+  const Window& window = raster.window;
+  const uint64_t line = mixed(mixed(image_) + static_cast<uint64_t>(window.y + row));
+  const int64_t count = window.w * raster.bands, first = row * count;
+  const T* const samples = raster.data<T>() + first;
+  std::array<Sample, kFound> found;
+  size_t n = 0;
+  uint64_t most = this->most();
+  for (int64_t i = 0; i < count; ++i) {
+    const uint64_t place = mixed(line + static_cast<uint64_t>(window.x * raster.bands + i));
+    if (place > most || i % raster.bands == without.value_or(-1)) continue;
+    if (!invalid.empty() && invalid[static_cast<size_t>(first + i)]) continue;
+    found[n++] = {place, static_cast<double>(samples[i])};
+    if (n < kFound) continue;
+    keep(found);
+    n = 0, most = this->most();
+  }
+  if (n > 0) keep({found.data(), n});
+}
+
 void RangeMeter::add(const Raster& raster, const Invalid& invalid, std::optional<int> without) {
-  const auto& [x, y, w, h] = raster.window;
-  const int bands = raster.bands;
+  constexpr int64_t kWorthThreads = 1 << 16;
+  kept_.reserve(kMostKept + 1);  // nothing may be thrown by a thread
   with_sample_type(raster.type, [&](auto zero) {
-    const auto* samples = raster.data<decltype(zero)>();
-    for (int64_t row = 0; row < h; ++row) {
-      const uint64_t line = mixed(mixed(image_) + static_cast<uint64_t>(y + row));
-      for (int64_t i = row * w * bands; i < (row + 1) * w * bands; ++i) {
-        const auto in_line = static_cast<uint64_t>(x * bands + i - row * w * bands);
-        const uint64_t place = mixed(line + in_line);
-        if (place > most_ || i % bands == without.value_or(-1)) continue;
-        if (!invalid.empty() && invalid[static_cast<size_t>(i)]) continue;
-        keep({place, static_cast<double>(samples[i])});
-      }
-    }
+#pragma omp parallel for schedule(static) if (raster.window.pixels() > kWorthThreads)
+    for (int64_t row = 0; row < raster.window.h; ++row)
+      add_row<decltype(zero)>(raster, row, invalid, without);
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "idn/model.h"
@@ -36,7 +37,10 @@ class RangeMeter {
     uint64_t place;  // evenly distributed
     double value;
   };
-  void keep(const Sample& sample);
+  template <class T>
+  void add_row(const Raster& raster, int64_t row, const Invalid& invalid, std::optional<int> without);
+  void keep(std::span<const Sample> found);
+  uint64_t most() const;
 
   std::vector<Sample> kept_;
   uint64_t most_ = UINT64_MAX;  // places up to here are kept

@@ -1,7 +1,10 @@
 #include "io/tiff_page.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "tensor/error.h"
@@ -53,23 +56,58 @@ int64_t TiffPage::decoding_bytes() const {
   const int64_t unpacked = layout_.pixel_bytes() * layout_.block_w * layout_.band_h;
   const int64_t blocks = layout_.blocks_across() * layout_.blocks_down() * layout_.planes();
   // A block is decoded while the one before is still there, even if the cache is to hold nothing.
-  return unpacked + packed + (layout_.coding.as_is() ? 0 : unpacked) +
+  return threads_ * (unpacked + packed + (layout_.coding.as_is() ? 0 : unpacked)) +
          static_cast<int64_t>(files_.size()) * (layout_.largest_stored_block_bytes + kIndexBytes * blocks);
 }
 
+void TiffPage::set_threads(int threads) {
+  if (layout_.banded() || layout_.compression == COMPRESSION_NONE) return;  // one after the other
+  threads_ = threads;
+  files_.resize(static_cast<size_t>(threads));
+}
+
 void TiffPage::read(const Window& window, std::byte* out) {
+  std::vector<Block> missing;
   for (int plane = 0; plane < layout_.planes(); ++plane) {
     for (int64_t y = window.y; y < window.y + window.h;) {
       int64_t next_y = y;
       for (int64_t x = window.x; x < window.x + window.w;) {
         const Block block = block_at(plane, x, y);
-        copy_part(block, samples_of(block), window, out);
+        if (threads_ == 1)
+          copy_part(block, samples_of(block), window, out);
+        else if (const Samples* kept = cache_.find(key_of(block)))
+          copy_part(block, *kept, window, out);
+        else
+          missing.push_back(block);
         x = block.area.x + block.area.w;
         next_y = block.area.y + block.area.h;
       }
       y = next_y;
     }
   }
+  if (!missing.empty()) read_side_by_side(missing, window, out);
+}
+
+// Blocks that are not kept. Each waits for those before it, so that there is one decoded block a thread.
+void TiffPage::read_side_by_side(const std::vector<Block>& blocks, const Window& window, std::byte* out) {
+  std::exception_ptr failure;
+#pragma omp parallel for ordered schedule(dynamic) num_threads(threads_)
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    Samples samples;
+    std::exception_ptr failed;  // it must not leave the loop
+    try {
+      samples = decode_one(file_of(omp_get_thread_num()), blocks[i]);
+      copy_part(blocks[i], samples, window, out);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+#pragma omp ordered
+    {
+      if (!failure) failure = failed;
+      if (!failed) cache_.insert(key_of(blocks[i]), std::move(samples));
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 TiffPage::Block TiffPage::block_at(int plane, int64_t x, int64_t y) const {
@@ -94,22 +132,29 @@ uint64_t TiffPage::key_of(const Block& block) const {
 const TiffPage::Samples& TiffPage::samples_of(const Block& block) {
   const uint64_t key = key_of(block);
   if (const Samples* kept = cache_.find(key)) return *kept;
+  if (!layout_.banded()) return cache_.insert(key, decode_one(file(), block));
   if (is_sparse(file(), block.index)) return cache_.insert(key, filled(block));
   file().take_messages();  // of blocks before
-  if (!layout_.banded()) return cache_.insert(key, decode_whole(block));
   if (layout_.compression == COMPRESSION_NONE) return cache_.insert(key, decode_raw_band(block));
   return decode_up_to(block);
 }
 
-TiffPage::Samples TiffPage::decode_whole(const Block& block) {
-  TIFF* tiff = file().get();
+// A tile or strip that is decoded as a whole.
+TiffPage::Samples TiffPage::decode_one(TiffFile& file, const Block& block) {
+  if (is_sparse(file, block.index)) return filled(block);
+  file.take_messages();  // of blocks before
+  return decode_whole(file, block);
+}
+
+TiffPage::Samples TiffPage::decode_whole(TiffFile& file, const Block& block) {
+  TIFF* tiff = file.get();
   const int64_t rows = layout_.tiled ? layout_.block_h : block.area.h;
   // Zeroed, as some codecs leave the rest of a damaged block as it was.
   Samples packed(static_cast<size_t>(rows * layout_.packed_row_bytes()));
   const auto size = static_cast<tmsize_t>(packed.size());
   const tmsize_t got = layout_.tiled ? TIFFReadEncodedTile(tiff, block.index, packed.data(), size)
                                      : TIFFReadEncodedStrip(tiff, block.index, packed.data(), size);
-  if (got != size || file().has_error()) fail(file(), block);
+  if (got != size || file.has_error()) fail(file, block);
   return unpacked(block, std::move(packed));
 }
 
@@ -129,7 +174,7 @@ TiffPage::Samples TiffPage::decode_raw_band(const Block& block) {
 
 // The bands of a compressed strip come one after the other; those on the way are kept too.
 const TiffPage::Samples& TiffPage::decode_up_to(const Block& wanted) {
-  TiffFile& file = file_of_plane(wanted.plane);
+  TiffFile& file = file_of(wanted.plane);
   Cursor& cursor = cursors_[static_cast<size_t>(wanted.plane) % files_.size()];
   if (!cursor.valid || cursor.index != wanted.index || cursor.next_row > wanted.area.y) {
     cursor = {false, wanted.index, wanted.area.y - wanted.area.y % layout_.block_h};
@@ -201,8 +246,8 @@ void TiffPage::copy_part(const Block& block, const Samples& samples, const Windo
   }
 }
 
-TiffFile& TiffPage::file_of_plane(int plane) {
-  std::unique_ptr<TiffFile>& file = files_[static_cast<size_t>(plane) % files_.size()];
+TiffFile& TiffPage::file_of(int plane_or_thread) {
+  std::unique_ptr<TiffFile>& file = files_[static_cast<size_t>(plane_or_thread) % files_.size()];
   if (!file) {
     file = open_at(files_[0]->path(), directory_offset_, max_allocation_);
     decode_jpeg_to_rgb(*file, layout_);

@@ -26,6 +26,10 @@ class TiffPage {
   /// 0 unless given.
   void fill_with(double value);
 
+  /// So many threads decode the blocks of a window from now on, each with a handle of its own: tiles, and
+  /// strips that are decoded as a whole.
+  void set_threads(int threads);
+
   /// Keeps at most so many bytes of decoded blocks from now on.
   void set_cache_limit(int64_t bytes) { cache_.set_limit(bytes); }
 
@@ -55,20 +59,24 @@ class TiffPage {
   Block block_at(int plane, int64_t x, int64_t y) const;
   uint64_t key_of(const Block& block) const;
   const Samples& samples_of(const Block& block);
-  Samples decode_whole(const Block& block);
+  void read_side_by_side(const std::vector<Block>& blocks, const Window& window, std::byte* out);
+  Samples decode_one(TiffFile& file, const Block& block);
+  Samples decode_whole(TiffFile& file, const Block& block);
   Samples decode_raw_band(const Block& block);
   const Samples& decode_up_to(const Block& block);
   Samples decode_rows(TiffFile& file, const Block& block);
   Samples unpacked(const Block& block, Samples packed) const;
   Samples filled(const Block& block) const;
   void copy_part(const Block& block, const Samples& samples, const Window& window, std::byte* out) const;
-  TiffFile& file_of_plane(int plane);
+  TiffFile& file_of(int plane_or_thread);
   [[noreturn]] void fail(TiffFile& file, const Block& block) const;
 
   uint64_t directory_offset_;
   int64_t max_allocation_;
-  std::vector<std::unique_ptr<TiffFile>> files_;  // one, or one for each plane that has large strips
-  std::vector<Cursor> cursors_;                   // beside files_
+  int threads_ = 1;
+  std::vector<std::unique_ptr<TiffFile>>
+      files_;                    // one for each thread, or for each plane that has large strips
+  std::vector<Cursor> cursors_;  // beside files_
   TiffLayout layout_;
   BlockCache cache_;
   std::vector<std::byte> fill_;  // one pixel of a block

@@ -196,6 +196,11 @@ void TiffReader::set_cache_limit(int64_t bytes) {
   impl_->picture.set_cache_limit(bytes - for_mask);
 }
 
+void TiffReader::set_threads(int threads) {
+  impl_->picture.set_threads(threads);
+  if (impl_->mask) impl_->mask->set_threads(threads);
+}
+
 int64_t TiffReader::decoding_bytes() const {
   return impl_->picture.decoding_bytes() + (impl_->mask ? impl_->mask->decoding_bytes() : 0);
 }

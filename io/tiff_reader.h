@@ -58,6 +58,9 @@ class TiffReader {
   /// Memory that reading takes at most beside that cache and the window that is handed out.
   int64_t decoding_bytes() const;
 
+  /// So many threads decode a window's blocks side by side from now on, where the file's layout lets them.
+  void set_threads(int threads);
+
   /// The samples of a window that lies within the image. Errors: as above; usage (window outside the image).
   Raster read(const Window& window);
 

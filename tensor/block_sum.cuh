@@ -6,7 +6,7 @@
 namespace sr::cuda {
 
 /// The sum of `value` over the block's kThreads threads (a power of two, all in x), added by halves, in
-/// thread 0. All threads must call it; `shared` has room for kThreads.
+/// thread 0; what the others get is of no use. All threads must call it; `shared` has room for kThreads.
 template <int kThreads>
 GPU_FN double block_sum(double value, double* shared) {
   const int t = static_cast<int>(threadIdx.x);
@@ -14,9 +14,10 @@ GPU_FN double block_sum(double value, double* shared) {
   shared[t] = value;
   for (int half = kThreads / 2; half > 0; half /= 2) {
     __syncthreads();
-    if (t < half) shared[t] += shared[t + half];
+    if (t < half) shared[t] = value += shared[t + half];
   }
-  return t == 0 ? shared[0] : 0;  // the others would read while thread 0 writes
+  // From the register: a read of shared[0] by thread 0 alone may become one by all, beside its write.
+  return value;
 }
 
 /// The sum of `count` values; thread t adds values t, t + kThreads, ... As above.

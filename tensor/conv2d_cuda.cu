@@ -7,6 +7,7 @@
 #include "tensor/conv2d_strips_cuda.h"
 #include "tensor/conv2d_subpixel_cuda.h"
 #include "tensor/conv2d_tensor_cuda.h"
+#include "tensor/conv2d_tiled_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -53,10 +54,13 @@ void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, c
 /// The same for compute capability 9.0: one image is a tile of a scene, and every tile takes the same kernel.
 template <class T>
 void find_wgmma_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, Plan* plan) {
-  if (types.x != kStorage<T> || types.y != kStorage<T> || op == ConvOp::grad_weight) return;
-  if (sizeof(T) == 2 && run.n == 1 && strips_conv_bytes(run, &plan->bytes))
+  if (types.y != kStorage<T> || op == ConvOp::grad_weight) return;
+  const bool same = types.x == types.y, one_half = sizeof(T) == 2 && run.n == 1;
+  if (one_half && same && strips_conv_bytes(run, &plan->bytes))
     plan->kernel = ConvKernel::strips;
-  else if (patches_conv_bytes<T>(run, &plan->bytes))
+  else if (one_half && op == ConvOp::grad_input && subpixel_strips_bytes(run, &plan->bytes))
+    plan->kernel = ConvKernel::subpixel_strips;
+  else if (same && patches_conv_bytes<T>(run, &plan->bytes))
     plan->kernel = ConvKernel::patches;
 }
 
@@ -91,6 +95,10 @@ Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Con
                    [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, &plan); });
   }
   if (plan.bytes > 0) return plan;
+  const bool wide = types.x == DType::f32 && types.y == DType::f32;
+  if (plan.kernel == ConvKernel::plain && op != ConvOp::grad_weight && wide && takes_tiled_conv(run) &&
+      run.x_pitch % 4 == 0 && (run.y_pitch % 4 == 0 || run.shuffle > 1))
+    plan.kernel = ConvKernel::tiled;
   if (op != ConvOp::grad_weight)
     plan.bytes = int64_t{run.kh} * run.kw * (run.c / run.groups) * run.o * 4;
   else
@@ -108,6 +116,8 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
     case ConvKernel::plain:
       return plain_conv(run, read, written, from, static_cast<const float*>(packed), epilogue, to,
                         device.stream);
+    case ConvKernel::tiled:
+      return tiled_conv(run, from, static_cast<const float*>(packed), epilogue, to, device.stream);
     case ConvKernel::image:
       return image_conv(run, types, from, static_cast<const float*>(packed), epilogue, to, device);
     case ConvKernel::tensor:
@@ -119,6 +129,10 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
           strided_conv<decltype(t)>(run, from, packed, epilogue, to, device);
         else
           subpixel_conv<decltype(t)>(run, written, from, packed, epilogue, to, device);
+      });
+    case ConvKernel::subpixel_strips:
+      return with_half_operand(types.math, [&](auto t) {
+        subpixel_strips<decltype(t)>(run, written, from, packed, epilogue, to, device);
       });
     case ConvKernel::strips:
       return with_half_operand(
@@ -144,7 +158,7 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
   const Plan plan = plan_for(op, dims, types, device);
   const ConvRun run = conv_run(op, dims);
   WeightView view = weight_view(op, dims, weight);
-  if (plan.kernel == ConvKernel::plain || plan.kernel == ConvKernel::image)
+  if (plan.kernel != ConvKernel::tensor && plan.kernel != ConvKernel::subpixel)
     return pack_plain(view, run, static_cast<float*>(packed), device.stream);
   if (plan.kernel == ConvKernel::strips)
     return with_half_operand(types.math, [&](auto t) {
@@ -157,6 +171,10 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
   if (plan.kernel == ConvKernel::patches)
     return with_operand(types.math, [&](auto t) {
       pack_patches(view, run, static_cast<decltype(t)*>(packed), device.stream);
+    });
+  if (plan.kernel == ConvKernel::subpixel_strips)
+    return with_half_operand(types.math, [&](auto t) {
+      pack_subpixel_strips(view, run, static_cast<decltype(t)*>(packed), device.stream);
     });
   if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
     view.cg *= view.kh * view.kw;
@@ -199,6 +217,7 @@ void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void
   const ConvRun run = conv_run(ConvOp::grad_weight, dims);
   switch (plan_for(ConvOp::grad_weight, dims, types, device).kernel) {
     case ConvKernel::plain:
+    case ConvKernel::tiled:
       return plain_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
     case ConvKernel::image:
       return image_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
@@ -211,6 +230,7 @@ void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void
       });
     case ConvKernel::strips:
     case ConvKernel::patches:
+    case ConvKernel::subpixel_strips:
       return;  // no kernel for this
   }
 }

@@ -18,12 +18,14 @@ enum class ConvOp { conv2d, grad_input, grad_weight, pointwise };
 
 /// What runs on the device.
 enum class ConvKernel {
-  plain,     ///< any shape and storage, on the float32 units
-  image,     ///< 3x3 from one channel, on the float32 units
-  tensor,    ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
-  subpixel,  ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
-  strips,    ///< 3x3 of one image with the shapes of IDN, on the tensor cores of compute capability 9.0
-  patches,   ///< 3x3 and 1x1 with those shapes and their gradients', on the same, for batches and TF32
+  plain,            ///< any shape and storage, on the float32 units
+  tiled,            ///< 3x3, 1x1 and 17x17 with IDN's and its gradients' shapes in float32, on those units
+  image,            ///< 3x3 from one channel, on the float32 units
+  tensor,           ///< 3x3 and 1x1 with the shapes of IDN and of their gradients, on the tensor cores
+  subpixel,         ///< 17x17 with stride 2, 3 or 4 between an image and 64 channels, on the tensor cores
+  strips,           ///< 3x3 of one image with IDN's shapes, on the tensor cores of compute capability 9.0
+  patches,          ///< 3x3 and 1x1 with those and their gradients' shapes, there, for batches and TF32
+  subpixel_strips,  ///< 17x17 from one image's 64 channels to an image, there
 };
 
 /// Sizes of the convolution y = conv2d(x), as in conv2d.h; its gradients are described by the same. Pitches
@@ -72,6 +74,9 @@ struct ConvDevice {
   int multiprocessors = 132;          ///< decides how many blocks are started, never a bit of the result
   int64_t shared_bytes = 163 * 1024;  ///< that a block may have; sm_80's
   bool wgmma = false;                 ///< whether it has the instructions of gpu_hopper.h
+  /// Whether packed weights and biases were there before the last kernel in the stream: they may then be read
+  /// while it still runs.
+  bool packed_before = false;
 };
 
 /// The kernel that an operation takes. Depends on nothing else (of the device: on its shared memory and
@@ -86,10 +91,10 @@ int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types
 void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
                  const ConvDevice& device);
 
-// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tensor`,
-// `strips` or `patches` the pitches of added tensors and masks and the channels of the first added one are
-// multiples of 16 bytes. The terms of a value are added in an order that depends on the weights' shape, the
-// types, the kernel and, for grad_weight, the sizes of x only.
+// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tiled`,
+// `tensor`, `strips` or `patches` the pitches of added tensors and masks and the channels of the first added
+// one are multiples of 16 bytes. The terms of a value are added in an order that depends on the weights'
+// shape, the types, the kernel and, for grad_weight, the sizes of x only.
 
 /// y = conv2d(x).
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,

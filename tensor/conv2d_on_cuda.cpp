@@ -50,6 +50,17 @@ Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, cons
   return kept_weights() ? (*kept_weights())(op, d, types, weight) : pack(op, d, types, weight);
 }
 
+/// For a kernel whose weights were packed before (see ConvDevice) or not.
+ConvDevice device_after(bool packed_before) {
+  ConvDevice d = device();
+  d.packed_before = packed_before;
+  return d;
+}
+
+bool are_packed(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+  return kept_weights() && kept_weights()->has(op, d, types, weight);
+}
+
 const float* bias_of(const Tensor& bias) {
   return bias ? static_cast<const float*>(bias.address()) : nullptr;
 }
@@ -90,20 +101,29 @@ KeepPacked::~KeepPacked() {
   kept_weights() = before_;
 }
 
-Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+PackedWeights::Key PackedWeights::key(ConvOp op, const ConvDims& d, const ConvTypes& types,
+                                      const Tensor& weight) {
   const int64_t numbers = (static_cast<int64_t>(types.x) * 4 + static_cast<int64_t>(types.y)) * 4 +
                           static_cast<int64_t>(types.math);
-  const std::array<int64_t, 8> key{reinterpret_cast<int64_t>(weight.address()),
-                                   static_cast<int64_t>(op),
-                                   static_cast<int64_t>(conv2d_kernel(op, d, types, device())),
-                                   d.stride,
-                                   d.groups,
-                                   d.pad_h,
-                                   numbers,
-                                   conv2d_workspace(op, d, types, device())};
-  auto entry = packed_.find(key);
+  return {reinterpret_cast<int64_t>(weight.address()),
+          static_cast<int64_t>(op),
+          static_cast<int64_t>(conv2d_kernel(op, d, types, device())),
+          d.stride,
+          d.groups,
+          d.pad_h,
+          numbers,
+          conv2d_workspace(op, d, types, device())};
+}
+
+bool PackedWeights::has(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) const {
+  return packed_.contains(key(op, d, types, weight));
+}
+
+Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+  const Key wanted = key(op, d, types, weight);
+  auto entry = packed_.find(wanted);
   if (entry == packed_.end())
-    entry = packed_.emplace(key, std::pair(weight, pack(op, d, types, weight))).first;
+    entry = packed_.emplace(wanted, std::pair(weight, pack(op, d, types, weight))).first;
   return entry->second.second;
 }
 
@@ -119,8 +139,9 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   const ConvEpilogue epilogue = epilogue_of(bias, options.leak, added, y.dtype());
   telling(
       [&] {
+        const bool before = are_packed(ConvOp::conv2d, d, types, weight);
         const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
-        conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device());
+        conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device_after(before));
       },
       "conv2d of ", x.shape(), " with weights ", weight.shape());
 }
@@ -141,11 +162,13 @@ Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor
   const ConvEpilogue epilogue = epilogue_of(bias, options.leak, added, types.y);
   telling(
       [&] {
+        const bool before = are_packed(ConvOp::conv2d, first, types, weight) &&
+                            are_packed(ConvOp::pointwise, then, types, pointwise_weight);
         const Tensor packed = packed_weights(ConvOp::conv2d, first, types, weight),
                      packed_pointwise = packed_weights(ConvOp::pointwise, then, types, pointwise_weight);
         const Pointwise end{packed_pointwise.address(), bias_of(pointwise_bias), pointwise_leak, y.pitch()};
         conv2d_then_pointwise(first, types, x.address(), packed.address(), epilogue, end, y.address(),
-                              device());
+                              device_after(before));
       },
       "conv2d_then_pointwise of ", x.shape(), " with weights ", weight.shape(), " and ",
       pointwise_weight.shape());

@@ -52,18 +52,6 @@ GPU_FN float sample(const ConvRun& r, const void* x, DType from, const Window& w
                         group * (r.c / r.groups) + t.c);
 }
 
-/// Writes a sum; with a shuffle, output o is phase o / channels of a coarse pixel.
-GPU_FN void write_output(const PlainArgs& a, long long pixel, int o, float sum) {
-  const ConvRun& r = a.r;
-  const int channels = r.o / (r.shuffle * r.shuffle), phase = o / channels;
-  const long long line = pixel / r.ow;
-  const int row = static_cast<int>(line % r.oh) * r.shuffle + phase / r.shuffle,
-            column = static_cast<int>(pixel % r.ow) * r.shuffle + phase % r.shuffle;
-  if (row >= r.y_h || column >= r.y_w) return;
-  const long long to = (line / r.oh * r.y_h + row) * r.y_w + column;
-  finish_value(sum, a.epilogue, a.y, a.to, to, r.y_pitch, o % channels);
-}
-
 // Threads stand in kThreads / Columns rows of 8 pixels and Columns columns of PerThread outputs.
 // ptxas: conv2d_plain_kernel registers<=128 shared<=12544
 template <int Columns, int PerThread>
@@ -123,7 +111,10 @@ __global__ void __launch_bounds__(kThreads, 2) conv2d_plain_kernel(PlainArgs a) 
     for (int j = 0; j < PerThread; ++j) {
       const long long pixel = first_pixel + 8 * row + i;
       const int o = first + PerThread * column + j;
-      if (pixel < pixels && o < og) write_output(a, pixel, group * og + o, acc[i][j]);
+      if (pixel >= pixels || o >= og) continue;
+      const long long line = pixel / r.ow;
+      write_output(r, a.epilogue, a.y, a.to, static_cast<int>(line / r.oh), static_cast<int>(line % r.oh),
+                   static_cast<int>(pixel % r.ow), group * og + o, acc[i][j]);
     }
   }
 }

@@ -77,7 +77,7 @@ GPU_FN void finish_row(const float* sums, const Added& added, const PointwiseArg
   }
 }
 
-// ptxas: pointwise_kernel registers<=255
+// ptxas: pointwise_kernel registers<=208
 template <class T>
 __global__ void __launch_bounds__(Conv<T>::kThreads, 1)
     pointwise_kernel(const __grid_constant__ gpu::TensorMap map, const __grid_constant__ PointwiseArgs<T> a) {
@@ -123,7 +123,7 @@ void pointwise_conv(const ConvRun& run, const void* x, const void* packed, const
   const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups);
   const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
                                             V::kRowPixels, 1, gpu::Swizzle::bytes128);
-  const PointwiseArgs<T> args{{packed, epilogue.bias, then.packed, then.bias},
+  const PointwiseArgs<T> args{{packed, epilogue.bias, then.packed, then.bias, device.packed_before},
                               static_cast<const T*>(epilogue.added[0].data),
                               static_cast<const T*>(epilogue.added[1].data),
                               static_cast<T*>(y),

@@ -99,6 +99,7 @@ struct StripConv {
 struct StripPlan {
   int h, w;
   int per_strip, length, segments;
+  int most_rows;  // that a group reads
 
   /// So that the most burdened of the groups has the fewest rows. A segment reads two rows more than it
   /// writes.
@@ -218,6 +219,7 @@ struct StripParameters {
   const float* bias;
   const void* then_weights;
   const float* then_bias;
+  bool packed_before;  // see ConvDevice
 };
 
 /// A block's shared memory.
@@ -271,15 +273,17 @@ GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const 
     for (int i = 0; i < 1 + V::kGroups * V::kDepth; ++i) gpu::barrier_init(memory.barriers + i, 1);
     gpu::barrier_init_done();
   }
-  gpu::let_later_kernels_start();
-  gpu::wait_for_earlier_kernels();
+  if (!parameters.packed_before) gpu::wait_for_earlier_kernels();
+  if (thread == 0) memory.copy_weights(parameters);
   memory.stage_biases(parameters);
+  gpu::wait_for_earlier_kernels();
+  gpu::let_later_kernels_start();  // not before the wait: what was packed before this kernel is there for
+                                   // them
   __syncthreads();
 
   const int first = group * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
   const int ahead = V::kGroups * static_cast<int>(gridDim.x);
   RowLoader loader(plan, first, ahead);
-  if (thread == 0) memory.copy_weights(parameters);
   if (leader) {
     for (int i = 0; i < V::kDepth; ++i) {
       loader.load(plan, map, slots + i * V::kSlotBytes, arrived + i, V::kRowBytes);

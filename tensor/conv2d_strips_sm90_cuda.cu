@@ -10,6 +10,7 @@ struct StripArgs {
   long long y_pitch;
   ConvEpilogue epilogue;
   StripPlan plan;
+  bool packed_before;
 };
 
 /// What follows the activation, for the 2 W channels from c in v.
@@ -39,7 +40,7 @@ GPU_FN void finish_words(uint32_t (&v)[W], const ConvEpilogue& e, long long pixe
   }
 }
 
-// ptxas: strips_kernel registers<=255
+// ptxas: strips_kernel registers<=200
 template <class V>
 __global__ void __launch_bounds__(V::kThreads, 1)
     strips_kernel(const __grid_constant__ gpu::TensorMap map,
@@ -48,7 +49,8 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   gpu::Smem smem;
   const StripMemory<V> memory(smem);
   roll_strips<V>(
-      a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr}, memory, [](const LanePixels&) {},
+      a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr, a.packed_before}, memory,
+      [](const LanePixels&) {},
       [&](const float* sums, const LanePixels& pixels) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
@@ -70,39 +72,52 @@ __global__ void __launch_bounds__(256)
   packed[i] = gpu::from_float<T>(view.at(w.out, w.ky, w.kx, w.in));
 }
 
-/// Calls f with the kernel of a shape, if there is one.
+/// Calls f with the kernels of a shape, if there are some: for small images and for large ones, whose groups
+/// have rows enough.
 template <class T, class F>
 bool with_strips(const ConvRun& r, F f) {
   if (r.kh != 3 || r.kw != 3 || r.pad_h != 1 || r.pad_w != 1 || r.stride != 1 || r.shuffle != 1) return false;
   if (r.oh != r.h || r.ow != r.w) return false;
   const auto is = [&](int c, int o) { return r.c == c && r.o == o; };
-  if (is(64, 64)) return f(StripConv<T, 64, 64, 2>()), true;
-  if (is(64, 48)) return f(StripConv<T, 64, 48, 3>()), true;
-  if (is(48, 32)) return f(StripConv<T, 48, 32, 2>()), true;
-  if (is(32, 64)) return f(StripConv<T, 32, 64, 2>()), true;
-  if (is(48, 64)) return f(StripConv<T, 48, 64, 3>()), true;
-  if (is(48, 80)) return f(StripConv<T, 48, 80, 2>()), true;
+  if (is(64, 64)) return f(StripConv<T, 64, 64, 2>(), StripConv<T, 64, 64, 2>()), true;
+  if (is(64, 48)) return f(StripConv<T, 64, 48, 2>(), StripConv<T, 64, 48, 3>()), true;
+  if (is(48, 32)) return f(StripConv<T, 48, 32, 2>(), StripConv<T, 48, 32, 2>()), true;
+  if (is(32, 64)) return f(StripConv<T, 32, 64, 2>(), StripConv<T, 32, 64, 2>()), true;
+  if (is(48, 64)) return f(StripConv<T, 48, 64, 2>(), StripConv<T, 48, 64, 3>()), true;
+  if (is(48, 80)) return f(StripConv<T, 48, 80, 2>(), StripConv<T, 48, 80, 2>()), true;
   return false;
+}
+
+template <class V>
+void launch_strips(const ConvRun& run, const StripPlan& plan, const void* x, const void* packed,
+                   const ConvEpilogue& epilogue, void* y, const ConvDevice& device) {
+  using T = typename V::T;
+  const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
+                                            V::kRowPixels, 1, gpu::Swizzle::bytes128);
+  const StripArgs<T> args{static_cast<const T*>(packed), static_cast<T*>(y), run.y_pitch, epilogue, plan,
+                          device.packed_before};
+  gpu::launch_early(strips_kernel<V>,
+                    dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
+                    dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);
 }
 
 }  // namespace
 
 StripPlan::StripPlan(int image_h, int image_w, int groups)
-    : h(image_h), w(image_w), per_strip(1), length(image_h), segments(0) {
+    : h(image_h), w(image_w), per_strip(1), length(image_h), segments(0), most_rows(0) {
   const int strips = (w + 63) / 64;
-  int64_t least = 0;
   for (int rounds = 1; rounds <= 16; ++rounds) {
     const int most = static_cast<int>(std::min<int64_t>(int64_t{groups} * rounds / strips, h));
     if (most < 1) continue;
     const int rows = (h + most - 1) / most;
-    const int64_t cost = int64_t{rounds} * (rows + 2);
-    if (least == 0 || cost < least) least = cost, length = rows;
+    const int read = rounds * (rows + 2);
+    if (most_rows == 0 || read < most_rows) most_rows = read, length = rows;
   }
   per_strip = (h + length - 1) / length, segments = strips * per_strip;
 }
 
 bool strips_conv_bytes(const ConvRun& run, int64_t* bytes) {
-  return with_strips<__half>(run, [&](auto v) { *bytes = decltype(v)::kWeightBytes; });
+  return with_strips<__half>(run, [&](auto v, auto) { *bytes = decltype(v)::kWeightBytes; });
 }
 
 template <class T>
@@ -115,15 +130,16 @@ void pack_strips(const WeightView& view, const ConvRun& run, T* packed, cudaStre
 template <class T>
 void strips_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
                  const ConvDevice& device) {
-  with_strips<T>(run, [&](auto shape) {
-    using V = decltype(shape);
-    const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups);
-    const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
-                                              V::kRowPixels, 1, gpu::Swizzle::bytes128);
-    const StripArgs<T> args{static_cast<const T*>(packed), static_cast<T*>(y), run.y_pitch, epilogue, plan};
-    gpu::launch_early(strips_kernel<V>,
-                      dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
-                      dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);
+  with_strips<T>(run, [&](auto small, auto large) {
+    using Small = decltype(small);
+    using Large = decltype(large);
+    const StripPlan two(run.h, run.w, device.multiprocessors * Small::kGroups),
+        more(run.h, run.w, device.multiprocessors * Large::kGroups);
+    // More groups hide each other's waiting, which is worth a twentieth, but have shorter segments.
+    if (20 * more.most_rows * Large::kGroups <= 21 * two.most_rows * Small::kGroups)
+      launch_strips<Large>(run, more, x, packed, epilogue, y, device);
+    else
+      launch_strips<Small>(run, two, x, packed, epilogue, y, device);
   });
 }
 

@@ -13,6 +13,15 @@ template <class T>
 void subpixel_conv(const ConvRun& run, DType to, const void* x, const void* packed,
                    const ConvEpilogue& epilogue, void* y, const ConvDevice& device);
 
+/// The same on compute capability 9.0, in strips whose rows roll by; T is __half or __nv_bfloat16. Bytes of
+/// the packed weights; false if it does not serve this shape.
+bool subpixel_strips_bytes(const ConvRun& run, int64_t* bytes);
+template <class T>
+void pack_subpixel_strips(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream);
+template <class T>
+void subpixel_strips(const ConvRun& run, DType to, const void* x, const void* packed,
+                     const ConvEpilogue& epilogue, void* y, const ConvDevice& device);
+
 /// Image (float32) -> coarse pixels of 64 channels: the gradient of that for its input, a convolution with
 /// stride. `order` treats all taps as input channels of one. False too if a block needs more shared memory.
 template <class T>

@@ -1,8 +1,7 @@
 // Single values of any storage type, for kernels that serve them all: the branch is the same for all threads.
 #pragma once
 
-#include "tensor/conv2d_cuda.h"
-#include "tensor/gpu.h"
+#include "tensor/conv2d_weights_cuda.h"
 
 namespace sr::cuda {
 
@@ -41,6 +40,17 @@ GPU_FN void finish_value(float sum, const ConvEpilogue& e, void* y, DType storag
   if (e.mask.data)
     v *= load_value(e.mask.data, storage, pixel * e.mask.pitch + c) > 0.0f ? 1.0f : e.mask_leak;
   store_value(y, storage, pixel * y_pitch + c, v);
+}
+
+/// The same for output o of pixel (row, column) before the shuffle; with one, o is phase o / channels of a
+/// coarse pixel.
+GPU_FN void write_output(const ConvRun& r, const ConvEpilogue& e, void* y, DType storage, int image, int row,
+                         int column, int o, float sum) {
+  const int channels = r.o / (r.shuffle * r.shuffle), phase = o / channels;
+  row = row * r.shuffle + phase / r.shuffle, column = column * r.shuffle + phase % r.shuffle;
+  if (row >= r.y_h || column >= r.y_w) return;
+  const long long to = (static_cast<long long>(image) * r.y_h + row) * r.y_w + column;
+  finish_value(sum, e, y, storage, to, r.y_pitch, o % channels);
 }
 
 }  // namespace sr::cuda

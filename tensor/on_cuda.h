@@ -72,9 +72,13 @@ class PackedWeights {
  public:
   /// Errors: those of the kernels.
   Tensor operator()(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
+  /// Whether it has been asked for before.
+  bool has(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight) const;
 
  private:
-  std::map<std::array<int64_t, 8>, std::pair<Tensor, Tensor>> packed_;
+  using Key = std::array<int64_t, 8>;
+  static Key key(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
+  std::map<Key, std::pair<Tensor, Tensor>> packed_;
 };
 
 /// While one lives, convolutions of the calling thread take their weights from `packed`, where each is

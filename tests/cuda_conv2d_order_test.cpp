@@ -66,8 +66,15 @@ std::vector<Sized> every_kernel() {
        upsample(3, {DType::f32, DType::f32, Math::tf32})},
       {"gradient of the upsampler by 4, bf16", ConvOp::conv2d, ConvKernel::subpixel, 4, 1,
        upsample(4, kFromImage)},
-      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, ConvKernel::tiled, 1, 1,
        [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[2], n, h, w, fp32); }},
+      {"48 to 80, fp32", ConvOp::conv2d, ConvKernel::tiled, 1, 1,
+       [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[6], n, h, w, fp32); }},
+      {"48 to 32 in 4 groups, 16 bits in float32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+       [=](int64_t n, int64_t h, int64_t w) {
+         return layer_conv(kTensorLayers[2], n, h, w, {DType::bf16, DType::f32, Math::fp32});
+       }},
+      {"upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::tiled, 1, 2, upsample(2, fp32)},
       {"small upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2,
        [=](int64_t n, int64_t h, int64_t w) {
          return CudaConv{"small upsampler",
@@ -156,6 +163,31 @@ TEST(CudaConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
       multiprocessors = 3;
     });
   }
+}
+
+// Strips of 64 pixels and their pieces begin elsewhere for another size, place and number of multiprocessors.
+TEST(CudaConv2d, BitsOfTheUpsamplerOnHopperDependOnNothingButTheValues) {
+  const int64_t h = 33, w = 71, top = 3, left = 5, rows = 27, columns = 61, margin = 9, c = 64;
+  const auto conv = [&](int64_t height, int64_t width) {
+    return upsampler(2, 1, height, width, 1, {DType::f32, DType::f16, Math::fp16});
+  };
+  const std::vector<float> input = normal_values(h * w * c, 1),
+                           weight = normal_values(conv(h, w).weight.size(), 2, 0.1);
+  cuda::ConvDevice device = kHopper;
+  const std::vector<float> all = run_cuda(ConvOp::grad_input, conv(h, w), input, weight, {}, device).values;
+  const auto inner = [&](const std::vector<float>& image, int64_t width, int64_t row, int64_t column) {
+    return window(image, 2 * width, 1, 2 * row, 2 * column, 2 * (rows - 2 * margin),
+                  2 * (columns - 2 * margin));
+  };
+  in_every_schedule([&] {
+    const std::vector<float> part =
+        run_cuda(ConvOp::grad_input, conv(rows, columns), window(input, w, c, top, left, rows, columns),
+                 weight, {}, device)
+            .values;
+    EXPECT_TRUE(same_bits(inner(all, w, top + margin, left + margin), inner(part, columns, margin, margin)))
+        << device.multiprocessors;
+    device.multiprocessors *= 4;
+  });
 }
 
 TEST(CudaConv2d, WeightGradientsHaveTheSameBitsInEverySchedule) {

@@ -76,7 +76,7 @@ TEST(CudaConv2d, TensorCoresTakeSeveralImagesAndSizesBelowATile) {
   }
 }
 
-// 99 KiB: one buffer where two do not fit, and plain kernels where TF32's tiles do not.
+// 99 KiB: one buffer where two do not fit, and float32 units where TF32's tiles do not.
 TEST(CudaConv2d, AGpuWithLittleSharedMemoryGivesEveryLayerAndGradientExactly) {
   const cuda::ConvDevice device{nullptr, 2, 99 * 1024};
   const cuda::ConvTypes bf16 = kTensorTypes[0], fp16 = kTensorTypes[1], tf32 = kTensorTypes[2];
@@ -87,7 +87,7 @@ TEST(CudaConv2d, AGpuWithLittleSharedMemoryGivesEveryLayerAndGradientExactly) {
     expect_exact(op, layer_conv(kTensorLayers[7], 1, 9, 37, bf16), device);
     const CudaConv wide = layer_conv(kTensorLayers[0], 1, 9, 37, tf32);
     EXPECT_EQ(kernel_of(op, wide, device),
-              op == ConvOp::grad_weight ? ConvKernel::tensor : ConvKernel::plain);
+              op == ConvOp::grad_weight ? ConvKernel::tensor : ConvKernel::tiled);
     expect_exact(op, wide, device);
     for (const cuda::ConvTypes& types : {cuda::ConvTypes{DType::f32, DType::bf16, Math::bf16},
                                          cuda::ConvTypes{DType::f32, DType::f32, Math::tf32}})
@@ -171,6 +171,26 @@ TEST(CudaConv2d, TheEndOfABlockInOneKernelIsExact) {
   cuda::set_precision(before);
 }
 
+TEST(CudaConv2d, Float32UnitsGiveEveryLayerAndGradientExactly) {
+  const cuda::ConvDevice device{nullptr, 2, 99 * 1024};
+  for (const ConvOp op : {ConvOp::conv2d, ConvOp::grad_input}) {
+    for (const CudaLayer& layer : kTensorLayers) {
+      const CudaConv conv = layer_conv(layer, 1, 9, 37, {});
+      ASSERT_EQ(kernel_of(op, conv, device), ConvKernel::tiled) << describe(op, conv);
+      expect_exact(op, conv, device);
+    }
+    expect_exact(op, layer_conv(kTensorLayers[2], 3, 9, 33, {}), device);
+    expect_exact(op, layer_conv(kTensorLayers[3], 2, 1, 1, {}), device);
+    expect_exact(op, layer_conv(kTensorLayers[7], 2, 1, 70, {}), device);
+  }
+  for (const int factor : {2, 3, 4}) {
+    const CudaConv conv = upsampler(factor, 2, 17, 33, 1, {});
+    ASSERT_EQ(kernel_of(ConvOp::grad_input, conv, device), ConvKernel::tiled)
+        << describe(ConvOp::grad_input, conv);
+    expect_exact(ConvOp::grad_input, conv, device);
+  }
+}
+
 TEST(CudaConv2d, ImageLayerIsExactInEveryStorage) {
   for (const DType y : {DType::f32, DType::bf16, DType::f16}) {
     for (const ConvOp op : kOps) {
@@ -198,6 +218,19 @@ TEST(CudaConv2d, UpsamplerAndItsGradientsAreExactForEveryFactor) {
   }
 }
 
+TEST(CudaConv2d, UpsamplerOfOneImageOnHopperIsExactForEveryFactor) {
+  for (const int factor : {2, 3, 4}) {
+    for (const cuda::ConvTypes& types : {cuda::ConvTypes{DType::f32, DType::bf16, Math::bf16},
+                                         cuda::ConvTypes{DType::f32, DType::f16, Math::fp16}}) {
+      // A strip and a bit in one piece, and a narrow one in several; the last fine pixels are not wanted.
+      const bool low = (factor + static_cast<int>(types.math)) % 2 == 0;
+      const CudaConv conv = upsampler(factor, 1, low ? 23 : 3, low ? 9 : 67, 1, types);
+      ASSERT_EQ(kernel_of(ConvOp::grad_input, conv, kHopper), ConvKernel::subpixel_strips);
+      expect_exact(ConvOp::grad_input, conv, kHopper);
+    }
+  }
+}
+
 TEST(CudaConv2d, UpsamplerTakesSeveralImagesAndChannels) {
   const cuda::ConvTypes types{DType::f32, DType::bf16, Math::bf16};
   for (const ConvOp op : kOps) {
@@ -215,7 +248,7 @@ TEST(CudaConv2d, PlainKernelsServeEveryShapeAndStorage) {
                                      {DType::f16, DType::bf16, Math::fp32}};
     for (const ConvOp op : kOps) {
       const CudaConv conv{c.name, c.x, c.weight, c.options, types[i++ % 4]};
-      if (kernel_of(op, conv) == ConvKernel::image) continue;
+      if (kernel_of(op, conv) == ConvKernel::image || kernel_of(op, conv) == ConvKernel::tiled) continue;
       ASSERT_EQ(kernel_of(op, conv), ConvKernel::plain) << describe(op, conv);
       expect_exact(op, conv);
     }
@@ -237,6 +270,8 @@ TEST(CudaConv2d, ShapesWithoutAKernelOfTheirOwnTakeThePlainOne) {
             ConvKernel::plain);
   EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 72, 64), bf16, kSmallDevice),
             ConvKernel::tensor);
+  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 66, 64), {}, kSmallDevice), ConvKernel::plain);
+  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 68, 64), {}, kSmallDevice), ConvKernel::tiled);
 }
 
 }  // namespace

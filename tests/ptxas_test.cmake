@@ -78,9 +78,11 @@ endfunction()
 
 file(READ ${SAID} output)
 string(REPLACE ";" "," output "${output}")
-if(output MATCHES "[^\n]*wgmma[^\n]*serialized[^\n]*")  # products that wait for each other: their registers are touched between
-  list(APPEND violations "${SOURCE}: ${CMAKE_MATCH_0}")
-endif()
+# Products that wait for each other, or waits and fences that ptxas had to put in: their registers are touched between.
+string(REGEX MATCHALL "[^\n]*(wgmma|warpgroup)[^\n]*(serialized|injected)[^\n]*" products "${output}")
+foreach(line ${products})
+  list(APPEND violations "${SOURCE}: ${line}")
+endforeach()
 string(REPLACE "Compiling entry function " ";" parts "${output}")
 list(POP_FRONT parts)
 list(LENGTH parts kernels)

@@ -10,6 +10,7 @@
 
 #include "io/tiff_file.h"
 #include "io/tiff_unpack.h"
+#include "tests/expect_error.h"
 #include "tests/tiff_samples.h"
 
 namespace sr {
@@ -227,6 +228,7 @@ TEST(TiffReader, WindowsEqualTheWholeWhateverTheCacheHolds) {
       limits.cache_bytes = cache_bytes;
       TiffReader reader(folder / "a.tif", limits);
       for (int i = 0; i < 12; ++i) {
+        if (i % 4 == 3) reader.set_threads(i / 4 + 1);
         const auto below = [&](int64_t n) { return static_cast<int64_t>(random()) % n; };
         Window w{below(page.width), below(page.height), 0, 0};
         w.w = 1 + below(page.width - w.x);
@@ -234,6 +236,31 @@ TEST(TiffReader, WindowsEqualTheWholeWhateverTheCacheHolds) {
         EXPECT_EQ(wrong_samples(reader.read(w), page), 0);
       }
     }
+  }
+}
+
+void damage(const std::string& path, std::initializer_list<uint32_t> blocks) {
+  std::vector<char> bytes = file_bytes(path);
+  TIFF* tiff = TIFFOpen(path.c_str(), "r");
+  for (const uint32_t block : blocks)
+    std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(TIFFGetStrileOffset(tiff, block)), 20, '\xff');
+  TIFFClose(tiff);
+  write_bytes(path, bytes);
+}
+
+TEST(TiffReader, SeveralThreadsNameTheFirstDamagedBlockAndReadOn) {
+  const TestFolder folder;
+  TestPage page;
+  page.width = page.height = 160;
+  page.tile = 32;
+  page.compression = COMPRESSION_ADOBE_DEFLATE;
+  ASSERT_TRUE(write_tiff(folder / "a.tif", page));
+  damage(folder / "a.tif", {7, 8, 19});
+  for (const int threads : {1, 3}) {
+    TiffReader reader(folder / "a.tif");
+    reader.set_threads(threads);
+    expect_error(Error::Kind::format, "tile 7 ", [&] { reader.read(whole(reader)); });
+    EXPECT_EQ(wrong_samples(reader.read({0, 0, 160, 32}), page), 0) << threads;
   }
 }
 

@@ -84,7 +84,7 @@ for factor in 2 3 4; do
     install -m 644 -D "$shared/$file" "$stage/shared/$file"
   done
 done
-cp bench/cuda_peers.py "$stage/bench/"
+cp bench/{cuda_peers,kernel_table}.py "$stage/bench/"
 install -m 755 tools/gpu_check.sh "$stage/"
 printf '%s\n' "${tests[@]}" >"$stage/tests.txt"
 commit=$(git rev-parse --short HEAD)

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # All that needs a GPU, in one go and under 8 minutes: device tests, compute-sanitizer, PSNR of every precision, a scene,
-# the network's speed, PyTorch's, and each layer beside cuDNN. From an unpacked archive of tools/gpu_bundle.sh, or a build tree.
+# the network's speed, its kernels' hardware counters, PyTorch's speed, and each layer beside cuDNN. From an unpacked archive of
+# tools/gpu_bundle.sh, or a build tree.
 #   gpu_check.sh [OUTPUT_FOLDER]
 # Writes gpu_check.json, gpu_check.md and gpu_check.log into OUTPUT_FOLDER (default: $OUT, else ./gpu_check). Fails if a test
 # failed or was not there, if the sanitizer found an error, or if a precision is further from the processor than it may be.
-# What is not there (compute-sanitizer, PyTorch, cuDNN, the data of a test) is said and does not count as a failure.
-#   SR_PARTS    some of "tests sanitizer precision scene network peers layers" (default: all)
-#   SR_SECONDS  what all of it may take (default: 460); the layers get what the others leave
+# What is not there (compute-sanitizer, ncu, PyTorch, cuDNN, the data of a test) is said and does not count as a failure.
+#   SR_PARTS    some of "tests sanitizer precision scene network counters peers layers" (default: all)
+#   SR_SECONDS  what all of it may take (default: 460). Each part has a fixed time (part_seconds), less if all of them do not fit;
+#               the layers get what the others leave too
 #   SR_IMAGES   folder of ground-truth images, SR_BIN of programs, instead of those beside this script
 set -uo pipefail
 
@@ -25,14 +27,17 @@ else
   done
   commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
 fi
-images=${SR_IMAGES:-$images} bin=${SR_BIN:-$bin} parts=${SR_PARTS:-tests sanitizer precision scene network peers layers}
+images=${SR_IMAGES:-$images} bin=${SR_BIN:-$bin}
+all_parts="tests sanitizer precision scene network counters peers layers"
+parts=${SR_PARTS:-$all_parts}
 most_seconds=${SR_SECONDS:-460}
 out=${1:-${OUT:-gpu_check}}
+declare -A part_seconds=([tests]=60 [sanitizer]=55 [precision]=30 [scene]=20 [network]=60 [counters]=35 [peers]=100 [layers]=100)
 
 fail() { echo "gpu_check.sh: error: $*" >&2; exit 1; }
 [ $# -le 1 ] || { echo "gpu_check.sh: error: want at most an output folder, not $# arguments" >&2; exit 2; }
 for part in $parts; do
-  [[ " tests sanitizer precision scene network peers layers " == *" $part "* ]] ||
+  [[ " $all_parts " == *" $part "* ]] ||
     { echo "gpu_check.sh: error: SR_PARTS: there is no part '$part'" >&2; exit 2; }
 done
 [[ $most_seconds =~ ^[0-9]+$ ]] || { echo "gpu_check.sh: error: SR_SECONDS is '$most_seconds'; want a number" >&2; exit 2; }
@@ -49,14 +54,20 @@ failures=()
 
 wanted() { [[ " $parts " == *" $1 "* ]]; }
 left() { echo $((most_seconds - SECONDS)); }
-at_most() { local rest; rest=$(left); echo $((rest < $1 ? (rest > 1 ? rest : 1) : $1)); }
+part_ends=$most_seconds  # of the part that runs; see run_part
+at_most() { local rest=$((part_ends - SECONDS)); echo $((rest < $1 ? (rest > 1 ? rest : 1) : $1)); }
 say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
 quoted() { printf '"%s"' "$(printf '%s' "$1" | tr -d '\000-\037' | sed 's/["\\]/\\&/g')"; }
 # boxed SECONDS NAME COMMAND...: its output in $work/NAME.out; 124 or 137 if it was cut off.
 boxed() {
   local box=$1 name=$2
   shift 2
-  timeout -k 5 "$box" "$@" >"$work/$name.out" 2>&1 </dev/null
+  timeout -k 2 "$box" "$@" >"$work/$name.out" 2>&1 </dev/null
+}
+# tool_in_toolkit NAME: its path, or nothing.
+tool_in_toolkit() {
+  command -v "$1" || find /usr/local/cuda*/bin /usr/local/cuda*/compute-sanitizer /opt/nvidia/nsight-compute/* -maxdepth 1 -name "$1" 2>/dev/null |
+    head -n 1
 }
 cut_off() { [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; }
 # joined FILE...: their lines, each a JSON value, as one array.
@@ -96,7 +107,7 @@ run_test() {
 
 device_tests() {
   local at_once=4 end name
-  end=$((SECONDS + $(at_most 170)))
+  end=$part_ends
   export OMP_NUM_THREADS=$((($(nproc) + at_once - 1) / at_once))
   for name in "${tests[@]}"; do
     while [ "$(jobs -rp | wc -l)" -ge $at_once ]; do wait -n; done
@@ -134,13 +145,13 @@ run_sanitizer() {
 
 sanitizer_checks() {
   local entry tool end
-  sanitizer=$(command -v compute-sanitizer || find /usr/local/cuda*/bin /usr/local/cuda*/compute-sanitizer -maxdepth 1 -name compute-sanitizer 2>/dev/null | head -n 1)
+  sanitizer=$(tool_in_toolkit compute-sanitizer)
   if [ -z "$sanitizer" ]; then
     say "no compute-sanitizer here"
     echo "compute-sanitizer is not on this machine." | section "compute-sanitizer"
     return
   fi
-  end=$((SECONDS + $(at_most 75)))
+  end=$part_ends
   for entry in "${sanitized[@]}"; do
     [ -x "$bin/${entry%%:*}" ] || continue
     for tool in memcheck racecheck synccheck; do
@@ -214,16 +225,53 @@ scene() {
 
 network() {
   local box status=0
-  box=$(at_most 70)
+  box=$(at_most 60)
   boxed "$box" network "$bin/cuda_network_bench" --commit "$commit" --json "$work/network.json" || status=$?
   if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/network.out"
   elif [ $status -ne 0 ]; then failures+=("cuda_network_bench: $(tail -n 1 "$work/network.out")"); fi
   section "The network, x2 to x4" <"$work/network.out"
 }
 
+# ---- Hardware counters ----
+
+# Metrics of kernel_table.py that this GPU has.
+metrics() {
+  "$ncu" --query-metrics --csv >"$work/metrics.out" 2>&1
+  local metric list=gpu__time_duration.sum,launch__registers_per_thread,launch__grid_size
+  for metric in sm__inst_executed_pipe_tensor.avg.pct_of_peak_sustained_elapsed \
+    sm__pipe_tensor_cycles_active.avg.pct_of_peak_sustained_elapsed dram__throughput.avg.pct_of_peak_sustained_elapsed \
+    lts__throughput.avg.pct_of_peak_sustained_elapsed l1tex__data_pipe_lsu_wavefronts.avg.pct_of_peak_sustained_elapsed \
+    sm__warps_active.avg.pct_of_peak_sustained_active; do
+    grep -qw "${metric%%.*}" "$work/metrics.out" && list+=,$metric
+  done
+  echo "$list"
+}
+
+counters() {
+  local entry what list box
+  ncu=$(tool_in_toolkit ncu)
+  if [ -z "$ncu" ]; then
+    say "no ncu here"
+    echo "ncu is not on this machine." | section "Hardware counters"
+    return
+  fi
+  list=$(metrics)
+  for entry in "tile fp16" "step bf16"; do
+    what=${entry% *}
+    box=$(at_most 20)
+    # Clocks as they are in the other parts; kernels of recorded steps one by one.
+    boxed "$box" "counters_$what" "$ncu" --clock-control none --profile-from-start off --csv --page raw --metrics "$list" \
+      "$bin/cuda_network_bench" --profile "$what" --precision "${entry#* }" ||
+      { say "no counters of a $what: $(grep -m 1 -E '==ERROR==|error:' "$work/counters_$what.out")"; continue; }
+    python3 "$root/bench/kernel_table.py" "$work/counters_$what.out" >"$work/counters_$what.table" 2>"$work/kernel_table.out" ||
+      { say "no table of a $what: $(tail -n 1 "$work/kernel_table.out")"; continue; }
+    section "Kernels of one $what, x2, ${entry#* }" <"$work/counters_$what.table"
+  done
+}
+
 peers() {
   local box status=0 ours=()
-  box=$(at_most 90)
+  box=$(at_most 60)
   boxed "$box" torch python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || status=$?
   if cut_off $status; then
     say "PyTorch was not loaded within $box s"
@@ -237,7 +285,7 @@ peers() {
   [ ! -f "$work/network.json" ] || ours=(--ours "$work/network.json")
   box=$(at_most 130)
   # What PyTorch says on the way, long lists of kernels among it, is not for the table.
-  timeout -k 5 "$box" python3 "$root/bench/cuda_peers.py" "${ours[@]}" --commit "$commit" --json "$work/peers.json" \
+  timeout -k 2 "$box" python3 "$root/bench/cuda_peers.py" "${ours[@]}" --commit "$commit" --json "$work/peers.json" \
     --seconds $((box * 4 / 5)) >"$work/peers.out" 2>"$work/peers_errors.out" </dev/null || status=$?
   if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/peers.out"
   elif [ $status -ne 0 ]; then failures+=("cuda_peers.py: $(tail -n 1 "$work/peers_errors.out")"); fi
@@ -270,8 +318,7 @@ layers() {
     return
   fi
   box=$(left)
-  [ "$box" -ge 40 ] || { say "layers not measured: no time was left"; return; }
-  LD_LIBRARY_PATH=$path boxed "$box" layers "$bin/cuda_bench" --commit "$commit" --json "$work/layers.json" --seconds $((box - 25)) || status=$?
+  LD_LIBRARY_PATH=$path boxed "$box" layers "$bin/cuda_bench" --commit "$commit" --json "$work/layers.json" --seconds $((box * 4 / 5)) || status=$?
   if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/layers.out"
   elif [ $status -ne 0 ]; then failures+=("cuda_bench: $(tail -n 1 "$work/layers.out")"); fi
   section "Layers beside cuDNN" <"$work/layers.out"
@@ -286,23 +333,32 @@ fi
 device=$(sed -n 's/^ *"device": "\(.*\)",*$/\1/p' <<<"$machine")
 say "$device, commit $commit"
 : >"$work/table"
-# run_part NAME FUNCTION: if there is time. That a check was not made is a failure, that a speed was not measured is none.
+# run_part NAME FUNCTION: if there is time. Its end is its share of what is left: what the parts to come are due comes after it.
+# That a check was not made is a failure, that a speed was not measured is none.
 run_part() {
   wanted "$1" || return 0
-  if [ "$(left)" -ge 10 ]; then
+  local part due=0 seconds=${part_seconds[$1]} later=0
+  for part in $all_parts; do
+    [ "$part" != "$1" ] || later=1
+    if [ $later -eq 1 ] && wanted "$part"; then due=$((due + part_seconds[$part])); fi
+  done
+  [ "$due" -le "$(left)" ] || seconds=$((seconds * $(left) / due))
+  part_ends=$((SECONDS + seconds))
+  if [ "$seconds" -ge 5 ]; then
     "$2"
     say "$1: done, ${#failures[@]} failures until now"
     return
   fi
   say "$1: no time was left"
   echo "No time was left." | section "$1"
-  [[ $1 == network || $1 == peers || $1 == layers ]] || failures+=("$1: no time was left")
+  [[ " network counters peers layers " == *" $1 "* ]] || failures+=("$1: no time was left")
 }
 run_part tests device_tests
 run_part sanitizer sanitizer_checks
 run_part precision precision_table
 run_part scene scene
 run_part network network
+run_part counters counters
 run_part peers peers
 run_part layers layers
 
