@@ -30,6 +30,7 @@ struct PatchArgs {
   int rows, columns;            // of tiles
   long long y_pitch;
   ConvEpilogue epilogue;
+  bool packed_before;  // see ConvDevice
 };
 
 namespace {
@@ -112,15 +113,16 @@ class StepLoader {
   using T = typename V::T;
   GPU_FN explicit StepLoader(const PatchArgs<T>& a) : number_(static_cast<int>(blockIdx.x)) { open(a); }
 
-  /// The next step, if there is one, into the next slot, as a group of copies: by all threads.
-  GPU_FN void load(const PatchArgs<T>& a, const PatchMemory<V>& memory) {
+  /// The next step's weights, tile or both, if there is such a step, into the next slot; the tile's copies as
+  /// a group. By all threads.
+  GPU_FN void load(const PatchArgs<T>& a, const PatchMemory<V>& memory, bool weights, bool tile) {
     if (number_ < a.n * a.rows * a.columns) {
-      load_weights(a, memory);
-      load_tile(a, memory.tiles + slot_ * V::kTileBytes);
+      if (weights) load_weights(a, memory);
+      if (tile) load_tile(a, memory.tiles + slot_ * V::kTileBytes);
       if (++slot_ == V::kSlots) slot_ = 0;
       if (++step_ == V::kSteps) number_ += static_cast<int>(gridDim.x), open(a);
     }
-    gpu::cp_commit();
+    if (tile) gpu::cp_commit();
   }
 
  private:
@@ -412,12 +414,14 @@ __global__ void __launch_bounds__(V::kThreads, 1)
     for (int i = 0; i < V::kSlots; ++i) gpu::barrier_init(memory.arrived + i, 1);
     gpu::barrier_init_done();
   }
-  gpu::let_later_kernels_start();
+  if (!a.packed_before) gpu::wait_for_earlier_kernels();
+  StepLoader<V> first_weights(a), loader(a);
+  for (int i = 0; i < V::kSlots; ++i) first_weights.load(a, memory, true, false);
   gpu::wait_for_earlier_kernels();
+  gpu::let_later_kernels_start();  // not before the wait: what was packed before this kernel is there for
+                                   // them
   __syncthreads();
-
-  StepLoader<V> loader(a);
-  for (int i = 0; i < V::kSlots; ++i) loader.load(a, memory);
+  for (int i = 0; i < V::kSlots; ++i) loader.load(a, memory, false, true);
   const int warp_row = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 64, 0) * V::kRows,
             warp_column = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 32 % 2, 0) * 16;
   const unsigned char* const rows_of_warp = memory.tiles + (warp_row * V::kPitch + warp_column) * 32;
@@ -436,7 +440,7 @@ __global__ void __launch_bounds__(V::kThreads, 1)
       if (kx >= 2) gpu::wgmma_wait<1>();
       load_rows<V>(rows[kx % 2], rows_of_warp + slot * V::kTileBytes, kx);
       multiply_column<V>(sums, rows[kx % 2], memory.weights + slot * V::kWeightBytes, kx);
-      if (kx == 0 && begun == 2) loader.load(a, memory);
+      if (kx == 0 && begun == 2) loader.load(a, memory, true, true);
     }
     if (begun < 2) ++begun;
     if (++slot == V::kSlots) slot = 0, parity ^= 1;
@@ -485,7 +489,8 @@ void launch_patches(const ConvRun& run, const void* x, const void* packed, const
                        rows,
                        columns,
                        run.y_pitch,
-                       epilogue};
+                       epilogue,
+                       device.packed_before};
   const int64_t blocks = std::min<int64_t>(int64_t{run.n} * rows * columns, device.multiprocessors);
   gpu::launch_early(patches_kernel<V>, dim3(static_cast<unsigned>(blocks)), dim3(V::kThreads),
                     V::kSharedBytes, device.stream, a);
