@@ -174,7 +174,8 @@ void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const 
   const Plan plan = plan_for(op, dims, types, device);
   const ConvRun run = conv_run(op, dims);
   WeightView view = weight_view(op, dims, weight);
-  if (plan.kernel != ConvKernel::tensor && plan.kernel != ConvKernel::subpixel)
+  if (plan.kernel == ConvKernel::plain || plan.kernel == ConvKernel::tiled ||
+      plan.kernel == ConvKernel::image)
     return pack_plain(view, run, static_cast<float*>(packed), device.stream);
   if (plan.kernel == ConvKernel::strips)
     return with_half_operand(types.math, [&](auto t) {

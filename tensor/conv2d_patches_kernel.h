@@ -1,15 +1,16 @@
 // 3x3 and 1x1 convolutions on Hopper's warpgroup matrix products for batches of small images, where latency
-// counts: an image of 29x29 is two tiles of 16x32, and 64 of them are one tile for each multiprocessor.
+// counts: an image of 29x29 is two tiles of 16x32, and 64 of them are one tile for each multiprocessor. (With
+// 80 outputs tiles are 8x32: their sums leave no registers for more.)
 //
-// Two groups (warpgroups, 128 threads) share a tile, 8 rows each, with all outputs in registers. Work goes in
-// steps of 32 bytes of input channels, 16 or, in TF32, 8: the tile's channels of a step with their halo and
-// the step's weights lie in a slot of a ring, the tile by cp.async, the weights by one bulk copy. Products
-// begin when the first step is there; steps of the next tile follow in the ring.
+// Two groups (warpgroups, 128 threads) share a tile, half its rows each, with all outputs in registers. Work
+// goes in steps of 32 bytes of input channels, 16 or, in TF32, 8: the tile's channels of a step with their
+// halo and the step's weights lie in a slot of a ring, the tile by cp.async, the weights by one bulk copy.
+// Products begin when the first step is there; steps of the next tile follow in the ring.
 //
-// A comes through ldmatrix into registers: of one column of taps, the six rows of 16 pixels that a warp's
-// four output rows need serve all three ky. A slot's pixels have 32 bytes; their halves change places in
-// every other four pixels, which makes ldmatrix free of bank conflicts. B is read in the slot by descriptor.
-// Grouped convolutions are computed with zeros between groups.
+// A comes through ldmatrix into registers: of one column of taps, the rows of 16 pixels that a warp's
+// output rows need, two more than those, serve all three ky. A slot's pixels have 32 bytes; their halves
+// change places in every other four pixels, which makes ldmatrix free of bank conflicts. B is read in the
+// slot by descriptor. Grouped convolutions are computed with zeros between groups.
 #pragma once
 
 #include <algorithm>
@@ -29,6 +30,7 @@ struct PatchArgs {
   int rows, columns;            // of tiles
   long long y_pitch;
   ConvEpilogue epilogue;
+  bool packed_before;  // see ConvDevice
 };
 
 namespace {
@@ -47,8 +49,9 @@ template <class T_, int Inputs, int Outputs, int Kernel>
 struct PatchConv {
   using T = T_;
   static constexpr int kN = Outputs, kKernel = Kernel, kTaps = Kernel * Kernel, kPad = Kernel / 2;
-  static constexpr int kThreads = 256, kTileH = 16, kTileW = 32;
-  static constexpr int kRows = 4;  // a warp's, 16 pixels each
+  static constexpr int kThreads = 256;
+  static constexpr int kRows = Outputs > 64 ? 2 : 4;  // a warp's, 16 pixels each: as registers allow
+  static constexpr int kTileH = 4 * kRows, kTileW = 32;
   static constexpr int kInH = kTileH + 2 * kPad, kInW = kTileW + 2 * kPad;
   static constexpr int kPitch =
       (kInW + 7) / 8 * 8;  // pixels; so the halves' places depend on the column only
@@ -79,14 +82,14 @@ struct PatchWeight {
   }
 };
 
-/// The tile with a number.
+/// The tile with a number, `height` pixels high.
 struct PatchTile {
   int image, y, x;
 
   template <class Args>
-  GPU_FN PatchTile(const Args& a, int number)
+  GPU_FN PatchTile(const Args& a, int number, int height)
       : image(number / (a.columns * a.rows)),
-        y(number / a.columns % a.rows * 16),
+        y(number / a.columns % a.rows * height),
         x(number % a.columns * 32) {}
 };
 
@@ -110,20 +113,21 @@ class StepLoader {
   using T = typename V::T;
   GPU_FN explicit StepLoader(const PatchArgs<T>& a) : number_(static_cast<int>(blockIdx.x)) { open(a); }
 
-  /// The next step, if there is one, into the next slot, as a group of copies: by all threads.
-  GPU_FN void load(const PatchArgs<T>& a, const PatchMemory<V>& memory) {
+  /// The next step's weights, tile or both, if there is such a step, into the next slot; the tile's copies as
+  /// a group. By all threads.
+  GPU_FN void load(const PatchArgs<T>& a, const PatchMemory<V>& memory, bool weights, bool tile) {
     if (number_ < a.n * a.rows * a.columns) {
-      load_weights(a, memory);
-      load_tile(a, memory.tiles + slot_ * V::kTileBytes);
+      if (weights) load_weights(a, memory);
+      if (tile) load_tile(a, memory.tiles + slot_ * V::kTileBytes);
       if (++slot_ == V::kSlots) slot_ = 0;
       if (++step_ == V::kSteps) number_ += static_cast<int>(gridDim.x), open(a);
     }
-    gpu::cp_commit();
+    if (tile) gpu::cp_commit();
   }
 
  private:
   GPU_FN void open(const PatchArgs<T>& a) {
-    const PatchTile tile(a, number_);
+    const PatchTile tile(a, number_, V::kTileH);
     step_ = 0, top_ = tile.y - V::kPad, left_ = tile.x - V::kPad;
     first_ = (static_cast<long long>(tile.image) * a.h + top_) * a.x_row +
              static_cast<long long>(left_) * a.x_pitch;
@@ -137,6 +141,7 @@ class StepLoader {
   GPU_FN void load_tile(const PatchArgs<T>& a, unsigned char* tile) const {
     const int thread = static_cast<int>(threadIdx.x), half = thread % 2;
     const T* const from = a.x + first_ + step_ * V::kStep + half * V::kUnit;
+#pragma unroll 1  // unrolled, it would take registers from the sums
     for (TileWalk<V::kInW, V::kThreads / 2> at(thread / 2); at.pixel < V::kInH * V::kInW; at.step()) {
       const bool inside = within(top_ + at.row, a.h) && within(left_ + at.column, a.w);
       unsigned char* const to =
@@ -147,6 +152,12 @@ class StepLoader {
   int number_, step_ = 0, slot_ = 0, top_ = 0, left_ = 0;
   long long first_ = 0;
 };
+
+/// float32 bits rounded to TF32 but for the 13 lowest, which the product ignores: to_tf32() would clear them.
+GPU_FN uint32_t rounded_operand(uint32_t bits) {
+  constexpr uint32_t kInfinity = 0x7f800000;
+  return bits + ((bits & kInfinity) != kInfinity ? 0x1000 : 0);
+}
 
 /// Rows of 16 pixels as A, from the warp's first row on, with their column shifted by kx.
 template <class V>
@@ -159,10 +170,9 @@ GPU_FN void load_rows(typename V::Fragments& f, const unsigned char* tile, int k
     if constexpr (sizeof(typename V::T) == 4) {
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
-        float value;
-        memcpy(&value, &f[i][k], sizeof(value));
-        f[i][k] = gpu::to_tf32(value);
+        f[i][k] = rounded_operand(f[i][k]);
       }
+      gpu::pin(f[i]);
     }
   }
 }
@@ -237,69 +247,102 @@ GPU_FN void store_words(void* p, const uint32_t* v) {
   }
 }
 
+/// A channel view from a tile's first pixel on: offsets within a tile fit 32 bits.
+template <class T>
+struct TileView {
+  const T* first;
+  int pitch;
+
+  GPU_FN TileView(const ChannelView& view, long long pixel)
+      : first(static_cast<const T*>(view.data) + pixel * view.pitch), pitch(static_cast<int>(view.pitch)) {}
+  GPU_FN const T* at(int pixel, int c) const { return first + (pixel * pitch + c); }
+};
+
+/// What the ends of a tile's values are made with. Pixels are counted from the tile's first: 32 bits are
+/// enough then, and what is the same for all lanes takes few registers.
+template <class T>
+struct TileEnd {
+  TileView<T> y, added[2], mask;
+  int first_c;
+  bool adds, masks;
+
+  GPU_FN TileEnd(const PatchArgs<T>& a, const PatchTile& tile)
+      : TileEnd(a, (static_cast<long long>(tile.image) * a.h + tile.y) * a.w + tile.x) {}
+  GPU_FN TileEnd(const PatchArgs<T>& a, long long pixel)
+      : y({a.y, a.y_pitch, 0}, pixel),
+        added{{a.epilogue.added[0], pixel}, {a.epilogue.added[1], pixel}},
+        mask(a.epilogue.mask, pixel),
+        first_c(static_cast<int>(a.epilogue.added[0].c)),
+        adds(a.epilogue.added[0].data),
+        masks(a.epilogue.mask.data) {}
+};
+
 /// What the end of a lane's values of a pixel takes besides the sums: loaded before they are needed.
 template <class V>
 struct PixelEnd {
-  long long pixel;
+  using T = typename V::T;
+  int pixel;
   bool inside;
   uint32_t added[V::kWords], mask[V::kWords];
 
-  GPU_FN void load(const ConvEpilogue& e, long long at, bool is_inside) {
-    using T = typename V::T;
+  GPU_FN void load(const TileEnd<T>& end, int at, bool is_inside) {
     pixel = at, inside = is_inside;
-    if (!inside) return;
-    if (e.added[0].data) {
-      const int first_c = static_cast<int>(e.added[0].c);
+    if (inside && end.adds) {
       for_words<V>([&](auto w, int first, int c) {
-        const ChannelView& view = e.added[c < first_c ? 0 : 1];
-        load_words<decltype(w)::value>(added + first, static_cast<const T*>(view.data) + pixel * view.pitch +
-                                                          (c < first_c ? c : c - first_c));
+        load_words<decltype(w)::value>(added + first, c < end.first_c
+                                                          ? end.added[0].at(pixel, c)
+                                                          : end.added[1].at(pixel, c - end.first_c));
       });
     }
-    if (e.mask.data) {
+    if (inside && end.masks) {
       for_words<V>([&](auto w, int first, int c) {
-        load_words<decltype(w)::value>(mask + first,
-                                       static_cast<const T*>(e.mask.data) + pixel * e.mask.pitch + c);
+        load_words<decltype(w)::value>(mask + first, end.mask.at(pixel, c));
       });
+    }
+  }
+
+  /// Word `word` of the result, from one float32 sum or two 16-bit values' sums.
+  GPU_FN uint32_t finish(int word, float v0, float v1, const ConvEpilogue& e, bool adds, bool masks) const {
+    float v[2] = {leaky(v0, e.leak), leaky(v1, e.leak)}, more[2];
+    if constexpr (sizeof(T) == 2) {
+      if (!adds && !masks) return gpu::pack2<T>(v[0], v[1]);
+      unpack(v, gpu::pack2<T>(v[0], v[1]));
+    }
+    if (adds) {
+      unpack(more, added[word]);
+      v[0] += more[0], v[1] += more[1];
+    }
+    if (masks) {
+      unpack(more, mask[word]);
+      v[0] *= more[0] > 0.0f ? 1.0f : e.mask_leak, v[1] *= more[1] > 0.0f ? 1.0f : e.mask_leak;
+    }
+    uint32_t bits;
+    if constexpr (sizeof(T) == 2) {
+      bits = gpu::pack2<T>(v[0], v[1]);
+    } else {
+      memcpy(&bits, v, sizeof(bits));
+    }
+    return bits;
+  }
+
+ private:
+  GPU_FN static void unpack(float (&v)[2], uint32_t bits) {
+    if constexpr (sizeof(T) == 2) {
+      const float2 two = gpu::unpack2<T>(bits);
+      v[0] = two.x, v[1] = two.y;
+    } else {
+      memcpy(v, &bits, sizeof(bits));
+      v[1] = 0.0f;
     }
   }
 };
 
-/// One word of a result: 16-bit values two at a time.
-template <class T>
-GPU_FN uint32_t finish_word(float v0, float v1, uint32_t added, uint32_t mask, const ConvEpilogue& e) {
-  if constexpr (sizeof(T) == 2) {
-    const uint32_t word = gpu::pack2<T>(leaky(v0, e.leak), leaky(v1, e.leak));
-    if (!e.added[0].data && !e.mask.data) return word;
-    float2 f = gpu::unpack2<T>(word);
-    if (e.added[0].data) {
-      const float2 more = gpu::unpack2<T>(added);
-      f.x += more.x, f.y += more.y;
-    }
-    if (e.mask.data) {
-      const float2 m = gpu::unpack2<T>(mask);
-      f.x *= m.x > 0.0f ? 1.0f : e.mask_leak, f.y *= m.y > 0.0f ? 1.0f : e.mask_leak;
-    }
-    return gpu::pack2<T>(f.x, f.y);
-  } else {
-    float f = leaky(v0, e.leak), more, m;
-    memcpy(&more, &added, sizeof(more));
-    memcpy(&m, &mask, sizeof(m));
-    if (e.added[0].data) f += more;
-    if (e.mask.data) f *= m > 0.0f ? 1.0f : e.mask_leak;
-    uint32_t word;
-    memcpy(&word, &f, sizeof(word));
-    return word;
-  }
-}
-
 /// Stores a lane's values of pixel r (0 or 1) of a row.
 template <class V>
 GPU_FN void store_pixel(const float (&sums)[V::kN / 2], int r, const PixelEnd<V>& end,
-                        const PatchArgs<typename V::T>& a) {
+                        const TileEnd<typename V::T>& tile, const ConvEpilogue& e) {
   using T = typename V::T;
   if (!end.inside) return;
-  T* const y = a.y + end.pixel * a.y_pitch;
   for_words<V>([&](auto w, int first, int c) {
     constexpr int kW = decltype(w)::value;
     uint32_t v[kW];
@@ -307,10 +350,9 @@ GPU_FN void store_pixel(const float (&sums)[V::kN / 2], int r, const PixelEnd<V>
     for (int i = 0; i < kW; ++i) {
       const int word = first + i;
       const int at = sizeof(T) == 2 ? 4 * word + 2 * r : word / 2 * 4 + 2 * r + word % 2;
-      v[i] = finish_word<T>(sums[at], sizeof(T) == 2 ? sums[at + 1] : 0.0f, end.added[word], end.mask[word],
-                            a.epilogue);
+      v[i] = end.finish(word, sums[at], sizeof(T) == 2 ? sums[at + 1] : 0.0f, e, tile.adds, tile.masks);
     }
-    store_words<kW>(y + c, v);
+    store_words<kW>(const_cast<T*>(tile.y.at(end.pixel, c)), v);
   });
 }
 
@@ -318,33 +360,34 @@ GPU_FN void store_pixel(const float (&sums)[V::kN / 2], int r, const PixelEnd<V>
 struct LanePlace {
   int row, column;
 
-  GPU_FN LanePlace() {
+  GPU_FN explicit LanePlace(int rows) {
     const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
     const int warp = __shfl_sync(0xffffffffu, thread / 32, 0);  // the compiler then knows that lanes share it
-    row = warp / 2 * 4, column = warp % 2 * 16 + lane / 4;
+    row = warp / 2 * rows, column = warp % 2 * 16 + lane / 4;
   }
 };
 
 /// Waits for the last products and stores the tile. What is added to a pixel is under way while the one
-/// before is stored.
+/// before is stored, where there are registers for it.
 template <class V>
 GPU_FN void finish_tile(typename V::Sums& sums, const PatchTile& tile, const PatchArgs<typename V::T>& a) {
-  const LanePlace lane;
-  const int x = tile.x + lane.column, y = tile.y + lane.row;
-  const long long first = (static_cast<long long>(tile.image) * a.h + y) * a.w + x;
-  PixelEnd<V> ends[2];
+  constexpr int kAhead = sizeof(typename V::T) == 2 || V::kRows == 2 ? 1 : 0;
+  const LanePlace lane(V::kRows);
+  const TileEnd<typename V::T> end(a, tile);
+  const int first = lane.row * a.w + lane.column;
+  PixelEnd<V> ends[1 + kAhead];
   const auto load = [&](int i) {
-    ends[i % 2].load(a.epilogue, first + static_cast<long long>(i / 2) * a.w + i % 2 * 8,
-                     y + i / 2 < a.h && x + i % 2 * 8 < a.w);
+    ends[i % (1 + kAhead)].load(end, first + i / 2 * a.w + i % 2 * 8,
+                                tile.y + lane.row + i / 2 < a.h && tile.x + lane.column + i % 2 * 8 < a.w);
   };
-  load(0);
+  if constexpr (kAhead == 1) load(0);
   gpu::wgmma_wait<0>();
 #pragma unroll
   for (int row = 0; row < V::kRows; ++row) gpu::pin(sums[row]);
 #pragma unroll
   for (int i = 0; i < 2 * V::kRows; ++i) {
-    if (i + 1 < 2 * V::kRows) load(i + 1);
-    store_pixel<V>(sums[i / 2], i % 2, ends[i % 2], a);
+    if (i + kAhead < 2 * V::kRows) load(i + kAhead);
+    store_pixel<V>(sums[i / 2], i % 2, ends[i % (1 + kAhead)], end, a.epilogue);
   }
 }
 
@@ -371,31 +414,33 @@ __global__ void __launch_bounds__(V::kThreads, 1)
     for (int i = 0; i < V::kSlots; ++i) gpu::barrier_init(memory.arrived + i, 1);
     gpu::barrier_init_done();
   }
-  gpu::let_later_kernels_start();
+  if (!a.packed_before) gpu::wait_for_earlier_kernels();
+  StepLoader<V> first_weights(a), loader(a);
+  for (int i = 0; i < V::kSlots; ++i) first_weights.load(a, memory, true, false);
   gpu::wait_for_earlier_kernels();
+  gpu::let_later_kernels_start();  // not before the wait: what was packed before this kernel is there for
+                                   // them
   __syncthreads();
-
-  StepLoader<V> loader(a);
-  for (int i = 0; i < V::kSlots; ++i) loader.load(a, memory);
+  for (int i = 0; i < V::kSlots; ++i) loader.load(a, memory, false, true);
   const int warp_row = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 64, 0) * V::kRows,
             warp_column = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 32 % 2, 0) * 16;
-  const unsigned char* const tile = memory.tiles + (warp_row * V::kPitch + warp_column) * 32;
+  const unsigned char* const rows_of_warp = memory.tiles + (warp_row * V::kPitch + warp_column) * 32;
 
   typename V::Sums sums;
   typename V::Fragments rows[2];  // one is loaded while the products of the other are under way
   int begun = 0, slot = 0;        // begun: steps, up to 2
   uint32_t parity = 0;
-  const auto do_step = [&](auto phase) {
+  const auto do_step = [&] {
     wait_for_step<V>(begun);
     gpu::barrier_wait(memory.arrived + slot, parity);
     __syncthreads();  // the tile is there; the step before the last has been multiplied with by all
+    gpu::wgmma_wait<0>();
 #pragma unroll
     for (int kx = 0; kx < V::kKernel; ++kx) {
-      typename V::Fragments& f = rows[(decltype(phase)::value + kx) % 2];
-      load_rows<V>(f, tile + slot * V::kTileBytes, kx);
-      multiply_column<V>(sums, f, memory.weights + slot * V::kWeightBytes, kx);
-      gpu::wgmma_wait<1>();
-      if (kx == 0 && begun == 2) loader.load(a, memory);
+      if (kx >= 2) gpu::wgmma_wait<1>();
+      load_rows<V>(rows[kx % 2], rows_of_warp + slot * V::kTileBytes, kx);
+      multiply_column<V>(sums, rows[kx % 2], memory.weights + slot * V::kWeightBytes, kx);
+      if (kx == 0 && begun == 2) loader.load(a, memory, true, true);
     }
     if (begun < 2) ++begun;
     if (++slot == V::kSlots) slot = 0, parity ^= 1;
@@ -407,11 +452,8 @@ __global__ void __launch_bounds__(V::kThreads, 1)
 #pragma unroll
     for (int row = 0; row < V::kRows; ++row) gpu::pin(sums[row]);
 #pragma unroll 1
-    for (int step = 0; step < V::kSteps; step += 2) {
-      do_step(gpu::Int<0>());
-      if (step + 1 < V::kSteps) do_step(gpu::Int<1>());
-    }
-    finish_tile<V>(sums, PatchTile(a, number), a);
+    for (int step = 0; step < V::kSteps; ++step) do_step();
+    finish_tile<V>(sums, PatchTile(a, number, V::kTileH), a);
   }
 }
 
@@ -447,7 +489,8 @@ void launch_patches(const ConvRun& run, const void* x, const void* packed, const
                        rows,
                        columns,
                        run.y_pitch,
-                       epilogue};
+                       epilogue,
+                       device.packed_before};
   const int64_t blocks = std::min<int64_t>(int64_t{run.n} * rows * columns, device.multiprocessors);
   gpu::launch_early(patches_kernel<V>, dim3(static_cast<unsigned>(blocks)), dim3(V::kThreads),
                     V::kSharedBytes, device.stream, a);

@@ -109,6 +109,13 @@ GPU_FN void pin([[maybe_unused]] float (&d)[N]) {
 #endif
 }
 
+/// The same of A's registers, between what computes them and wgmma_fence().
+GPU_FN void pin([[maybe_unused]] uint32_t (&a)[4]) {
+#if defined(__CUDACC__)
+  asm volatile("" : "+r"(a[0]), "+r"(a[1]), "+r"(a[2]), "+r"(a[3])::"memory");
+#endif
+}
+
 /// The thread's ordinary stores to shared memory become visible to products and the copy engine; other
 /// threads' after a barrier that follows on their fence.
 GPU_FN void fence_async() {

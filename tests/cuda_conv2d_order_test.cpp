@@ -33,7 +33,8 @@ struct Sized {
   bool wgmma = false;
 
   /// Kernels for compute capability 9.0 depend on whether there is one image or several.
-  int64_t images() const { return wgmma ? 1 : 2; }
+  int64_t fewest_images() const { return kernel == ConvKernel::patches ? 2 : 1; }
+  int64_t images() const { return kernel == ConvKernel::strips ? 1 : 2; }
   cuda::ConvDevice device(int multiprocessors = 2) const {
     cuda::ConvDevice d = wgmma ? kHopper : kSmallDevice;
     d.multiprocessors = multiprocessors;
@@ -90,6 +91,14 @@ std::vector<Sized> every_kernel() {
                    layer(2, 1), true});
     all.push_back({"64 to 48 in strips, gradient, fp16", ConvOp::grad_input, ConvKernel::strips, 1, 1,
                    layer(1, 1), true});
+    all.push_back(
+        {"64 to 64 in patches, bf16", ConvOp::conv2d, ConvKernel::patches, 1, 1, layer(0, 0), true});
+    all.push_back(
+        {"48 to 80 in patches, fp16", ConvOp::conv2d, ConvKernel::patches, 1, 1, layer(6, 1), true});
+    all.push_back({"48 to 80 in patches, gradient, tf32", ConvOp::grad_input, ConvKernel::patches, 1, 1,
+                   layer(6, 2), true});
+    all.push_back(
+        {"80 to 64, 1x1, in patches, tf32", ConvOp::conv2d, ConvKernel::patches, 1, 1, layer(7, 2), true});
   }
   return all;
 }
@@ -122,10 +131,10 @@ TEST(CudaConv2d, BitsDoNotDependOnPositionImageOrSize) {
   for (const Sized& s : every_kernel()) {
     const int64_t h = 25, top = 3, left = 5, rows = 20, margin = 9;
     const int64_t w = s.wgmma ? 75 : 41, columns = w - 6;  // of more than one strip
-    const CudaConv whole = s.conv(1, h, w), part = s.conv(s.images(), rows, columns);
+    const CudaConv whole = s.conv(s.fewest_images(), h, w), part = s.conv(s.images(), rows, columns);
     ASSERT_EQ(kernel_of(s.op, whole, s.device()), s.kernel) << s.name;
     const int64_t in = input_channels(s), out = output_channels(s), is = s.input_scale, os = s.output_scale;
-    const std::vector<float> input = normal_values(h * w * is * is * in, 1),
+    const std::vector<float> input = normal_values(whole.x.n * h * w * is * is * in, 1),
                              weight = normal_values(whole.weight.size(), 2, 0.1);
     const std::vector<float> cut = window(input, w * is, in, top * is, left * is, rows * is, columns * is);
     std::vector<float> images = normal_values(static_cast<int64_t>(cut.size()) * (s.images() - 1), 3);
@@ -227,12 +236,14 @@ std::vector<float> separate_passes(const std::vector<double>& sums, DType type, 
 
 TEST(CudaConv2d, EpilogueHasTheBitsOfSeparatePasses) {
   for (const Sized& s : every_kernel()) {
-    const CudaConv conv = s.conv(1, 9, 35);
-    const int64_t c = output_channels(s), pixels = 9 * 35 * s.output_scale * s.output_scale;
+    const int64_t images = s.fewest_images();
+    const CudaConv conv = s.conv(images, 9, 35);
+    const int64_t c = output_channels(s), pixels = images * 9 * 35 * s.output_scale * s.output_scale;
     const int largest =
         std::min(127, static_cast<int>(4000 / std::sqrt(static_cast<double>(conv.terms(s.op)))));
-    const std::vector<float> input = exact_values(9 * 35 * s.input_scale * s.input_scale * input_channels(s),
-                                                  largest, 1),
+    const std::vector<float> input = exact_values(
+                                 images * 9 * 35 * s.input_scale * s.input_scale * input_channels(s), largest,
+                                 1),
                              weight = exact_values(conv.weight.size(), largest, 2);
     const DType type = s.op == ConvOp::conv2d ? conv.types.y : conv.types.x;
     const std::vector<double> sums = reference_of(s.op, conv, input, weight).values;
@@ -271,7 +282,8 @@ std::vector<float> each(const std::vector<float>& values, float (*f)(float)) {
 
 /// The result for operands rounded as `rounded` does is the truth up to float32 sums: each of n additions is
 /// off by at most one unit of the sum of magnitudes (2^-23, for tensor cores may truncate).
-void expect_rounded(ConvOp op, const CudaConv& conv, float (*rounded)(float)) {
+void expect_rounded(ConvOp op, const CudaConv& conv, float (*rounded)(float),
+                    const cuda::ConvDevice& device = kSmallDevice) {
   const std::vector<float> x = normal_values(conv.x.size(), 1), dy = normal_values(conv.y().size(), 2),
                            w = normal_values(conv.weight.size(), 3);
   const std::vector<float>&first = op == ConvOp::grad_input ? dy : x,
@@ -280,8 +292,8 @@ void expect_rounded(ConvOp op, const CudaConv& conv, float (*rounded)(float)) {
   const std::vector<float> a = each(first, rounded), b = each(second, rounded);
   const reference::Array expected = reference_of(op, conv, a, b),
                          sums = reference_of(op, conv, each(a, magnitude), each(b, magnitude));
-  const CudaRun run =
-      op == ConvOp::grad_weight ? run_cuda_grad_weight(conv, x, dy) : run_cuda(op, conv, first, w);
+  const CudaRun run = op == ConvOp::grad_weight ? run_cuda_grad_weight(conv, x, dy, device)
+                                                : run_cuda(op, conv, first, w, {}, device);
   double worst = 0;
   for (size_t i = 0; i < run.values.size(); ++i) {
     const double bound = static_cast<double>(conv.terms(op)) * std::pow(2.0, -23) * sums.values[i] + 1e-30;
@@ -295,6 +307,7 @@ TEST(CudaConv2d, OperandsAreRoundedToNearest) {
   const cuda::ConvTypes tf32{DType::f32, DType::f32, Math::tf32}, fp32{};
   for (const ConvOp op : {ConvOp::conv2d, ConvOp::grad_input, ConvOp::grad_weight}) {
     expect_rounded(op, layer_conv(kTensorLayers[3], 1, 5, 7, tf32), to_tf32);
+    if (cuda::has_wgmma()) expect_rounded(op, layer_conv(kTensorLayers[3], 1, 5, 7, tf32), to_tf32, kHopper);
     expect_rounded(op, upsampler(2, 1, 5, 7, 1, tf32), to_tf32);
     expect_rounded(op, layer_conv(kTensorLayers[3], 1, 5, 7, fp32), [](float v) { return v; });
   }

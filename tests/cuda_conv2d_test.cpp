@@ -115,6 +115,23 @@ TEST(CudaConv2d, StripsGiveEveryLayerOfOneImageExactly) {
   }
 }
 
+// Two tiles for each of two multiprocessors; tiles below one another; sizes below a tile; one image.
+TEST(CudaConv2d, PatchesGiveEveryLayerAndGradientExactly) {
+  if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
+  for (const cuda::ConvTypes& types : kTensorTypes) {
+    for (const CudaLayer& layer : kTensorLayers) {
+      for (const ConvOp op : {ConvOp::conv2d, ConvOp::grad_input}) {
+        const CudaConv conv = layer_conv(layer, 2, 5, 33, types);
+        ASSERT_EQ(kernel_of(op, conv, kHopper), ConvKernel::patches) << describe(op, conv);
+        expect_exact(op, conv, kHopper);
+      }
+    }
+    expect_exact(ConvOp::conv2d, layer_conv(kTensorLayers[0], 2, 17, 3, types), kHopper);
+    expect_exact(ConvOp::conv2d, layer_conv(kTensorLayers[6], 3, 1, 1, types), kHopper);
+    expect_exact(ConvOp::grad_input, layer_conv(kTensorLayers[6], 1, 19, 34, types), kHopper);
+  }
+}
+
 Tensor exact_tensor(const Shape& shape, uint64_t seed) {
   Tensor t(shape);
   const std::vector<float> values = exact_values(shape.size(), 3, seed);
