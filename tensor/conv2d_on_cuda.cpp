@@ -5,7 +5,7 @@
 #include "tensor/device_cuda.h"
 #include "tensor/device_error.h"
 #include "tensor/error.h"
-#include "tensor/on_cuda.h"
+#include "tensor/gather_grad_weights_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -29,15 +29,20 @@ ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const Conv
   return d;
 }
 
-ConvDevice device() {
-  const Queue q = queue();
-  return {q.stream, q.blocks / 8, shared_bytes_of_block()};
+// Memory for a weight in the operation's order.
+Tensor room_for_packed(ConvOp op, const ConvDims& d, const ConvTypes& types) {
+  return Tensor(Shape{1, 1, 1, (conv2d_workspace(op, d, types, conv_device()) + 3) / 4}, DType::f32,
+                Device::cuda);
+}
+
+Tensor contiguous(const Tensor& weight) {
+  return weight.is_contiguous() ? weight : weight.clone();
 }
 
 Tensor pack(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  Tensor packed(Shape{1, 1, 1, (conv2d_workspace(op, d, types, device()) + 3) / 4}, DType::f32, Device::cuda);
-  const Tensor whole = weight.is_contiguous() ? weight : weight.clone();
-  conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), device());
+  Tensor packed = room_for_packed(op, d, types);
+  const Tensor whole = contiguous(weight);
+  conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), conv_device());
   return packed;
 }
 
@@ -56,6 +61,16 @@ const float* bias_of(const Tensor& bias) {
 
 }  // namespace
 
+ConvDevice conv_device() {
+  const Queue q = queue();
+  return {q.stream, q.blocks / 8, shared_bytes_of_block()};
+}
+
+struct PackedWeights::Entry {
+  PackTask task;  // without addresses
+  Tensor weight, packed;
+};
+
 KeepPacked::KeepPacked(PackedWeights& packed) : before_(std::exchange(kept_weights(), &packed)) {}
 
 KeepPacked::~KeepPacked() {
@@ -67,16 +82,32 @@ Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& 
                           static_cast<int64_t>(types.math);
   const std::array<int64_t, 8> key{reinterpret_cast<int64_t>(weight.address()),
                                    static_cast<int64_t>(op),
-                                   static_cast<int64_t>(conv2d_kernel(op, d, types, device())),
+                                   static_cast<int64_t>(conv2d_kernel(op, d, types, conv_device())),
                                    d.stride,
                                    d.groups,
                                    d.pad_h,
                                    numbers,
-                                   conv2d_workspace(op, d, types, device())};
+                                   conv2d_workspace(op, d, types, conv_device())};
   auto entry = packed_.find(key);
-  if (entry == packed_.end())
-    entry = packed_.emplace(key, std::pair(weight, pack(op, d, types, weight))).first;
-  return entry->second.second;
+  if (entry == packed_.end()) {
+    auto made = std::make_shared<Entry>(Entry{{op, d, types}, weight, {}});
+    made->packed = pack(op, d, types, weight);
+    entry = packed_.emplace(key, made).first;
+  }
+  return entry->second->packed;
+}
+
+void PackedWeights::pack_again() {
+  std::vector<PackTask> tasks;
+  std::vector<Tensor> whole;  // until the kernels were asked for
+  for (const auto& [key, entry] : packed_) {
+    whole.push_back(contiguous(entry->weight));
+    PackTask task = entry->task;
+    task.weight = static_cast<const float*>(whole.back().address());
+    task.packed = Tensor(entry->packed).address();  // the same memory
+    tasks.push_back(task);
+  }
+  conv2d_pack(tasks, conv_device());
 }
 
 DType conv2d_storage(const Tensor& x, int64_t channels) {
@@ -100,7 +131,7 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   telling(
       [&] {
         const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
-        conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device());
+        conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), conv_device());
       },
       "conv2d of ", x.shape(), " with weights ", weight.shape());
 }
@@ -116,7 +147,7 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   telling(
       [&] {
         const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
-        conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), device());
+        conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), conv_device());
       },
       "conv2d_grad_input of ", dy.shape(), " with weights ", weight.shape());
   return dx;
@@ -127,15 +158,8 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
   const ConvTypes types{x.dtype(), dy.dtype(), math()};
-  Tensor dw(weight, DType::f32, Device::cuda);
-  Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types, device()) + 3) / 4},
-                 DType::f32, Device::cuda);
-  telling(
-      [&] {
-        conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),
-                           static_cast<float*>(dw.address()), device());
-      },
-      "conv2d_grad_weight of ", x.shape(), " for weights ", weight);
+  const Tensor dw(weight, DType::f32, Device::cuda);
+  if (!gather({d, types, x, dy, dw})) compute_grad_weights({{d, types, x, dy, dw}});
   return dw;
 }
 

@@ -14,6 +14,7 @@ namespace sr::cuda {
 namespace {
 
 ConstView view(const Tensor& x) {
+  finish_if_waiting(x);
   return {x.address(), x.pitch()};
 }
 View view(Tensor& x) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -66,12 +67,17 @@ class PackedWeights {
   /// Errors: those of the kernels.
   Tensor operator()(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
 
+  /// Brings all that are here into order anew, into the same memory and with few launches, after the weights
+  /// have changed. Errors: those of the kernels.
+  void pack_again();
+
  private:
-  std::map<std::array<int64_t, 8>, std::pair<Tensor, Tensor>> packed_;
+  struct Entry;
+  std::map<std::array<int64_t, 8>, std::shared_ptr<const Entry>> packed_;
 };
 
 /// While one lives, convolutions of the calling thread take their weights from `packed`, where each is
-/// brought into order once: no weight may change.
+/// brought into order once: after a weight's change pack_again() must be called.
 class KeepPacked {
  public:
   explicit KeepPacked(PackedWeights& packed);
@@ -82,6 +88,33 @@ class KeepPacked {
  private:
   PackedWeights* before_;
 };
+
+struct GradWeightWork;
+
+/// While one lives, conv2d_grad_weight of the calling thread gives tensors that are filled later, those of
+/// the same sizes with one launch: by finish(), or as soon as another operation of the thread reads one.
+/// Until then x and dy stay in memory, at most 2 GiB of them. A gradient's bits depend on how many were
+/// computed together. What nobody finished is dropped.
+class GatherGradWeights {
+ public:
+  GatherGradWeights();
+  ~GatherGradWeights();
+  GatherGradWeights(const GatherGradWeights&) = delete;
+  GatherGradWeights& operator=(const GatherGradWeights&) = delete;
+
+  void add(const GradWeightWork& work);
+  bool has(const Tensor& dw) const;
+  /// Errors: device, limit.
+  void finish();
+
+ private:
+  GatherGradWeights* before_;
+  std::vector<GradWeightWork> waiting_;
+  int64_t bytes_ = 0;  // that the tensors of waiting_ hold
+};
+
+/// Fills x if it is a gradient that waits; to be called before x is read.
+void finish_if_waiting(const Tensor& x);
 
 /// What the result of conv2d from x with `channels` outputs is stored as.
 DType conv2d_storage(const Tensor& x, int64_t channels);

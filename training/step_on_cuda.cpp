@@ -93,9 +93,13 @@ void StepOnCuda::compute() {
   start_copy(down_, pinned_down_);
   start_copy(base_, pinned_base_);
   start_copy(gt_, pinned_gt_);
+  const KeepPacked keep(packed_);
+  packed_.pack_again();  // those that the first run has met
   const Var loss = loss_of_(add((*model_.network)(Var(down_)), Var(base_)), gt_);
   const auto scale = static_cast<float>(loss_scale_);
+  GatherGradWeights gathered;
   loss.backward(Tensor::from({1, 1, 1, 1}, {&scale, 1}));
+  gathered.finish();
   take_gradients();
   start_copy(table_, pinned_table_);
   start_copy(step_, pinned_step_);

@@ -11,6 +11,7 @@
 #include "optim/adam_cuda.h"
 #include "tensor/device_cuda.h"
 #include "tensor/graph_cuda.h"
+#include "tensor/on_cuda.h"
 
 namespace sr::cuda {
 
@@ -56,6 +57,7 @@ class StepOnCuda {
   std::vector<AdamTensor> tensors_;
   int64_t pieces_ = 0;
   double loss_scale_ = 0;  // 0: not yet chosen
+  PackedWeights packed_;
   Tensor down_, base_, gt_, table_, workspace_, step_, state_;
   PinnedMemory pinned_down_, pinned_base_, pinned_gt_, pinned_table_, pinned_step_, pinned_state_,
       pinned_loss_;
