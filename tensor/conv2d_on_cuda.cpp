@@ -5,7 +5,7 @@
 #include "tensor/device_cuda.h"
 #include "tensor/device_error.h"
 #include "tensor/error.h"
-#include "tensor/gather_grad_weights_cuda.h"
+#include "tensor/gather_gradients_cuda.h"
 
 namespace sr::cuda {
 namespace {

@@ -90,26 +90,29 @@ class KeepPacked {
 };
 
 struct GradWeightWork;
+struct ChannelSumsWork;
 
-/// While one lives, conv2d_grad_weight of the calling thread gives tensors that are filled later, those of
-/// the same sizes with one launch: by finish(), or as soon as another operation of the thread reads one.
-/// Until then x and dy stay in memory, at most 2 GiB of them. A gradient's bits depend on how many were
-/// computed together. What nobody finished is dropped.
-class GatherGradWeights {
+/// While one lives, the gradients of weights and biases that conv2d_grad_weight and leaky_relu_grads of the
+/// calling thread give are filled later, those of layers of the same sizes with one launch: by finish(), or
+/// as soon as another operation of the thread reads one. Until then x and dy stay in memory, at most 2 GiB of
+/// them. A weight gradient's bits depend on how many were computed together. What nobody finished is dropped.
+class GatherGradients {
  public:
-  GatherGradWeights();
-  ~GatherGradWeights();
-  GatherGradWeights(const GatherGradWeights&) = delete;
-  GatherGradWeights& operator=(const GatherGradWeights&) = delete;
+  GatherGradients();
+  ~GatherGradients();
+  GatherGradients(const GatherGradients&) = delete;
+  GatherGradients& operator=(const GatherGradients&) = delete;
 
   void add(const GradWeightWork& work);
-  bool has(const Tensor& dw) const;
+  void add(const ChannelSumsWork& work);
+  bool has(const Tensor& gradient) const;
   /// Errors: device, limit.
   void finish();
 
  private:
-  GatherGradWeights* before_;
+  GatherGradients* before_;
   std::vector<GradWeightWork> waiting_;
+  std::vector<ChannelSumsWork> sums_;
   int64_t bytes_ = 0;  // that the tensors of waiting_ hold
 };
 

@@ -97,7 +97,7 @@ void StepOnCuda::compute() {
   packed_.pack_again();  // those that the first run has met
   const Var loss = loss_of_(add((*model_.network)(Var(down_)), Var(base_)), gt_);
   const auto scale = static_cast<float>(loss_scale_);
-  GatherGradWeights gathered;
+  GatherGradients gathered;
   loss.backward(Tensor::from({1, 1, 1, 1}, {&scale, 1}));
   gathered.finish();
   take_gradients();

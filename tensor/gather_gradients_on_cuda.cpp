@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "tensor/device_cuda.h"
 #include "tensor/device_error.h"
-#include "tensor/gather_grad_weights_cuda.h"
+#include "tensor/gather_gradients_cuda.h"
+#include "tensor/reduce_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -11,7 +13,7 @@ namespace {
 // 29 x 29 stays below in every precision.
 constexpr int64_t kMostBytesWaiting = int64_t{2} << 30;
 
-thread_local GatherGradWeights* gathering = nullptr;
+thread_local GatherGradients* gathering = nullptr;
 
 int64_t bytes_of(const Tensor& x) {
   return x.shape().pixels() * x.pitch() * sr::bytes_of(x.dtype());
@@ -37,6 +39,19 @@ void compute_grad_weights(const std::vector<GradWeightWork>& layers) {
     compute_together(&layers[i], std::min<size_t>(kMostGradWeights, layers.size() - i));
 }
 
+void add_sums(const std::vector<ChannelSumsWork>& channels) {
+  std::vector<ChannelPieces> pieces;
+  for (const ChannelSumsWork& w : channels)
+    pieces.push_back({static_cast<const double*>(w.sums.get()), w.pixels, w.y.shape().c,
+                      static_cast<float*>(Tensor(w.y).address())});
+  add_pieces(queue(), pieces);
+}
+
+bool gather(const ChannelSumsWork& work) {
+  if (gathering) gathering->add(work);
+  return gathering != nullptr;
+}
+
 bool gather(const GradWeightWork& work) {
   if (gathering) gathering->add(work);
   return gathering != nullptr;
@@ -46,24 +61,30 @@ void finish_if_waiting(const Tensor& x) {
   if (gathering && gathering->has(x)) gathering->finish();
 }
 
-GatherGradWeights::GatherGradWeights() : before_(std::exchange(gathering, this)) {}
+GatherGradients::GatherGradients() : before_(std::exchange(gathering, this)) {}
 
-GatherGradWeights::~GatherGradWeights() {
+GatherGradients::~GatherGradients() {
   gathering = before_;
 }
 
-void GatherGradWeights::add(const GradWeightWork& work) {
+void GatherGradients::add(const GradWeightWork& work) {
   waiting_.push_back(work);
   bytes_ += bytes_of(work.x) + bytes_of(work.dy);
   if (bytes_ > kMostBytesWaiting) finish();
 }
 
-bool GatherGradWeights::has(const Tensor& dw) const {
-  return std::any_of(waiting_.begin(), waiting_.end(),
-                     [&](const GradWeightWork& w) { return w.dw.address() == dw.address(); });
+void GatherGradients::add(const ChannelSumsWork& work) {
+  sums_.push_back(work);
 }
 
-void GatherGradWeights::finish() {
+bool GatherGradients::has(const Tensor& gradient) const {
+  const auto is = [&](const Tensor& x) { return x.address() == gradient.address(); };
+  return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& w) { return is(w.dw); }) ||
+         std::any_of(sums_.begin(), sums_.end(), [&](const auto& w) { return is(w.y); });
+}
+
+void GatherGradients::finish() {
+  add_sums(std::exchange(sums_, {}));
   std::vector<GradWeightWork> waiting = std::exchange(waiting_, {});
   bytes_ = 0;
   while (!waiting.empty()) {
