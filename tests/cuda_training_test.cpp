@@ -117,13 +117,13 @@ TEST_F(TrainingOnGpu, AGradientThatIsReadBeforeTheOthersIsRight) {
   const Conv2dOptions same{.pad_begin = 1, .pad_end = 1};
   std::vector<Tensor> xs, dys, alone;
   for (const int64_t c : {64, 64, 48, 64}) {
-    xs.push_back(random_normal({1, 5, 6, c}, 1, random).to(Device::cuda));
-    dys.push_back(random_normal({1, 5, 6, 48}, 1, random).to(Device::cuda));
+    xs.push_back(random_normal({2, 9, 6, c}, 1, random).to(Device::cuda));
+    dys.push_back(random_normal({2, 9, 6, 48}, 1, random).to(Device::cuda));
   }
   const auto gradient = [&](size_t i) {
     return conv2d_grad_weight(dys[i], xs[i], {i == 2 ? 64 : 48, 3, 3, xs[i].shape().c}, same);
   };
-  dys[2] = random_normal({1, 5, 6, 64}, 1, random).to(Device::cuda);
+  dys[2] = random_normal({2, 9, 6, 64}, 1, random).to(Device::cuda);
   for (size_t i = 0; i < xs.size(); ++i) alone.push_back(gradient(i).to(Device::cpu));
   const LeakyReluGrads bias = leaky_relu_grads(dys[0], dys[1], 0.05f);
   std::vector<Tensor> together;
