@@ -20,11 +20,12 @@ inline int64_t sum_pieces(int64_t pixels) {
   return (pixels + kSumPixels - 1) / kSumPixels;
 }
 
-/// First stage: sums[piece * c + k] is the sum of value k of f(p, k, n, values) over the piece's pixels p.
-/// f fills `values` for channels k .. k + n - 1, n <= kVector. Block (x, kSumLanes, z): x vectors of
+/// First stage: sums[piece * c + k] is the sum of value k of f(read(p, k, n), p, k, n, values) over the
+/// piece's pixels p. f fills `values` for channels k .. k + n - 1, n <= kVector; read is called for kAhead
+/// pixels before f writes anything, so that their loads overlap. Block (x, kSumLanes, z): x vectors of
 /// channels, z pieces at a time; grid y covers the rest of the channels.
-template <int kVector, class F>
-GPU_FN void sum_channels(int64_t pixels, int c, double* sums, F&& f) {
+template <int kVector, int kAhead, class Read, class F>
+GPU_FN void sum_channels(int64_t pixels, int c, double* sums, Read&& read, F&& f) {
   GPU_SHARED(double, lanes, kSumThreads* kVector);  // [z][lane][i][x]: neighbours write neighbours
   const int columns = static_cast<int>(blockDim.x), width = columns * kVector;
   const int x = static_cast<int>(threadIdx.x), lane = static_cast<int>(threadIdx.y),
@@ -37,14 +38,21 @@ GPU_FN void sum_channels(int64_t pixels, int c, double* sums, F&& f) {
     double sum[kVector] = {};
     const int64_t piece = begin + z, p0 = piece * kSumPixels;
     const int64_t end = pixels - p0 < kSumPixels ? pixels : p0 + kSumPixels;
-    if (n > 0)
-      for (int64_t p = p0 + lane; p < end; p += kSumLanes) {
+    for (int64_t first_p = p0 + lane; n > 0 && first_p < end; first_p += kAhead * kSumLanes) {
+      decltype(read(first_p, k, n)) values[kAhead] = {};
+#pragma unroll
+      for (int a = 0; a < kAhead; ++a)
+        if (first_p + a * kSumLanes < end) values[a] = read(first_p + a * kSumLanes, k, n);
+#pragma unroll
+      for (int a = 0; a < kAhead; ++a) {
+        if (first_p + a * kSumLanes >= end) break;
         double value[kVector];
-        f(p, k, n, value);
+        f(values[a], first_p + a * kSumLanes, k, n, value);
 #pragma unroll
         for (int i = 0; i < kVector; ++i)
           if (i < n) sum[i] += value[i];
       }
+    }
 #pragma unroll
     for (int i = 0; i < kVector; ++i) lanes[((z * kSumLanes + lane) * kVector + i) * columns + x] = sum[i];
     __syncthreads();
@@ -57,6 +65,15 @@ GPU_FN void sum_channels(int64_t pixels, int c, double* sums, F&& f) {
     }
     __syncthreads();
   }
+}
+
+/// The same without a read: f(p, k, n, values).
+template <int kVector, class F>
+GPU_FN void sum_channels(int64_t pixels, int c, double* sums, F&& f) {
+  struct Nothing {};
+  sum_channels<kVector, 1>(
+      pixels, c, sums, [](int64_t, int, int) { return Nothing(); },
+      [&](Nothing, int64_t p, int k, int n, double(&value)[kVector]) { f(p, k, n, value); });
 }
 
 /// Launches a kernel that calls sum_channels<kVector>; args are the kernel's.
@@ -72,9 +89,6 @@ void launch_channel_sums(const Queue& queue, void (*kernel)(P...), int64_t pixel
   gpu::launch(kernel, grid, dim3(static_cast<unsigned>(x), kSumLanes, static_cast<unsigned>(z)), 0,
               queue.stream, args...);
 }
-
-/// Second stage, by kernels of tensor/reduce_cuda.cu: y[k] = sum over the pieces of sums[piece * c + k].
-void add_pieces(const Queue&, int64_t pieces, int64_t c, const double* sums, float* y);
 
 /// result = the sum of all `count` values, divided by `size`.
 void add_all(const Queue&, int64_t count, const double* values, double size, double* result);

@@ -1,6 +1,9 @@
 // Which kernel serves an operation, and the way to it.
 #include "tensor/conv2d_cuda.h"
 
+#include <map>
+#include <vector>
+
 #include "tensor/conv2d_image_cuda.h"
 #include "tensor/conv2d_patches_cuda.h"
 #include "tensor/conv2d_plain_cuda.h"
@@ -33,11 +36,11 @@ int64_t packed_bytes(const ConvRun& run) {
 /// Makes `plan` that of a tensor-core kernel with operands T if there is one.
 template <class T>
 void find_tensor_kernel(ConvOp op, const ConvTypes& types, const ConvRun& run, const ConvDevice& device,
-                        Plan* plan) {
+                        int layers, Plan* plan) {
   constexpr DType kOwn = kStorage<T>;
   const bool same = types.x == kOwn && types.y == kOwn;
   if (op == ConvOp::grad_weight) {
-    if (same && tensor_grad_weight_bytes<T>(run, &plan->bytes))
+    if (same && tensor_grad_weight_bytes<T>(run, layers, &plan->bytes))
       plan->kernel = ConvKernel::tensor;
     else if (types.x == DType::f32 && types.y == kOwn &&
              strided_grad_weight_bytes<T>(run, device.shared_bytes, &plan->bytes))
@@ -95,7 +98,8 @@ void with_half_operand(Math math, F f) {
   if (math == Math::fp16) f(__half());
 }
 
-Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
+Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device,
+              int layers = 1) {
   const ConvRun run = conv_run(op, dims);
   const bool x_aligned = dims.x_pitch * bytes_of(types.x) % 16 == 0,
              y_aligned = dims.y_pitch * bytes_of(types.y) % 16 == 0;
@@ -108,7 +112,7 @@ Plan plan_for(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Con
       with_operand(types.math, [&](auto t) { find_wgmma_kernel<decltype(t)>(op, types, run, &plan); });
     if (plan.bytes == 0)
       with_operand(types.math,
-                   [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, &plan); });
+                   [&](auto t) { find_tensor_kernel<decltype(t)>(op, types, run, device, layers, &plan); });
   }
   if (plan.bytes > 0) return plan;
   if (plan.kernel == ConvKernel::plain && types.x == DType::f32 && types.y == DType::f32)
@@ -159,49 +163,66 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
   }
 }
 
+/// Packs a weight whose order is its kernel's own; false if it is FragmentOrder.
+bool pack_in_own_order(const PackTask& task, const Plan& plan, const ConvRun& run, const WeightView& view,
+                       cudaStream_t stream) {
+  switch (plan.kernel) {
+    case ConvKernel::plain:
+    case ConvKernel::tiled:
+    case ConvKernel::image:
+      pack_plain(view, run, static_cast<float*>(task.packed), stream);
+      return true;
+    case ConvKernel::strips:
+      with_half_operand(task.types.math, [&](auto t) {
+        auto* const to = static_cast<decltype(t)*>(task.packed);
+        if (task.op == ConvOp::pointwise)
+          pack_pointwise(task.weight, to, stream);
+        else
+          pack_strips(view, run, to, stream);
+      });
+      return true;
+    case ConvKernel::patches:
+      with_operand(task.types.math,
+                   [&](auto t) { pack_patches(view, run, static_cast<decltype(t)*>(task.packed), stream); });
+      return true;
+    case ConvKernel::subpixel_strips:
+      with_half_operand(task.types.math, [&](auto t) {
+        pack_subpixel_strips(view, run, static_cast<decltype(t)*>(task.packed), stream);
+      });
+      return true;
+    case ConvKernel::tensor:
+    case ConvKernel::subpixel:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
   return plan_for(op, dims, types, device).kernel;
 }
 
-int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
-  return plan_for(op, dims, types, device).bytes;
+int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device,
+                         int layers) {
+  return plan_for(op, dims, types, device, layers).bytes;
 }
 
-void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
-                 const ConvDevice& device) {
-  const Plan plan = plan_for(op, dims, types, device);
-  const ConvRun run = conv_run(op, dims);
-  WeightView view = weight_view(op, dims, weight);
-  if (plan.kernel == ConvKernel::plain || plan.kernel == ConvKernel::tiled ||
-      plan.kernel == ConvKernel::image)
-    return pack_plain(view, run, static_cast<float*>(packed), device.stream);
-  if (plan.kernel == ConvKernel::strips)
-    return with_half_operand(types.math, [&](auto t) {
-      auto* const to = static_cast<decltype(t)*>(packed);
-      if (op == ConvOp::pointwise)
-        pack_pointwise(weight, to, device.stream);
-      else
-        pack_strips(view, run, to, device.stream);
-    });
-  if (plan.kernel == ConvKernel::patches)
-    return with_operand(types.math, [&](auto t) {
-      pack_patches(view, run, static_cast<decltype(t)*>(packed), device.stream);
-    });
-  if (plan.kernel == ConvKernel::subpixel_strips)
-    return with_half_operand(types.math, [&](auto t) {
-      pack_subpixel_strips(view, run, static_cast<decltype(t)*>(packed), device.stream);
-    });
-  if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
-    view.cg *= view.kh * view.kw;
-    view.kh = view.kw = 1;
+void conv2d_pack(std::span<const PackTask> tasks, const ConvDevice& device) {
+  std::map<Math, std::vector<FragmentTask>> fragments;
+  for (const PackTask& task : tasks) {
+    const Plan plan = plan_for(task.op, task.dims, task.types, device);
+    const ConvRun run = conv_run(task.op, task.dims);
+    WeightView view = weight_view(task.op, task.dims, task.weight);
+    if (pack_in_own_order(task, plan, run, view, device.stream)) continue;
+    if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
+      view.cg *= view.kh * view.kw;
+      view.kh = view.kw = 1;
+    }
+    fragments[task.types.math].push_back({view, plan.order, run.kw + plan.order.pixels - 1, task.packed});
   }
-  with_operand(types.math, [&](auto t) {
-    using T = decltype(t);
-    pack_fragments<T>(view, run.kw + plan.order.pixels - 1, plan.order, static_cast<T*>(packed),
-                      device.stream);
-  });
+  for (const auto& [math, list] : fragments)
+    with_operand(math, [&](auto t) { pack_fragments<decltype(t)>(list, device.stream); });
 }
 
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
@@ -229,28 +250,27 @@ void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void*
   run_conv(ConvOp::grad_input, dims, types, dy, packed, epilogue, dx, device);
 }
 
-void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void* x, const void* dy,
-                        void* partial, float* dw, const ConvDevice& device) {
+void conv2d_grad_weights(const ConvDims& dims, const ConvTypes& types, std::span<const GradWeightTask> layers,
+                         void* partial, const ConvDevice& device) {
   const ConvRun run = conv_run(ConvOp::grad_weight, dims);
-  switch (plan_for(ConvOp::grad_weight, dims, types, device).kernel) {
-    case ConvKernel::plain:
-      return plain_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
-    case ConvKernel::tiled:
-      return (run.stride > 1 ? strided_tiled_grad_weight : tiled_grad_weight)(
-          run, x, dy, static_cast<float*>(partial), dw, device.stream);
-    case ConvKernel::image:
-      return image_grad_weight(run, types, x, dy, static_cast<float*>(partial), dw, device.stream);
-    case ConvKernel::tensor:
-      return with_operand(types.math,
-                          [&](auto t) { tensor_grad_weight<decltype(t)>(run, x, dy, partial, dw, device); });
-    case ConvKernel::subpixel:
-      return with_operand(types.math, [&](auto t) {
-        strided_grad_weight<decltype(t)>(run, x, dy, partial, dw, device.stream);
+  const ConvKernel kernel = plan_for(ConvOp::grad_weight, dims, types, device).kernel;
+  if (kernel == ConvKernel::tensor)
+    return with_operand(types.math,
+                        [&](auto t) { tensor_grad_weights<decltype(t)>(run, layers, partial, device); });
+  auto* const parts = static_cast<float*>(partial);
+  for (const GradWeightTask& l : layers) {  // one after the other in the same memory
+    if (kernel == ConvKernel::plain)
+      plain_grad_weight(run, types, l.x, l.dy, parts, l.dw, device.stream);
+    else if (kernel == ConvKernel::tiled && run.stride > 1)
+      strided_tiled_grad_weight(run, l.x, l.dy, parts, l.dw, device.stream);
+    else if (kernel == ConvKernel::tiled)
+      tiled_grad_weight(run, l.x, l.dy, parts, l.dw, device.stream);
+    else if (kernel == ConvKernel::image)
+      image_grad_weight(run, types, l.x, l.dy, parts, l.dw, device.stream);
+    else
+      with_operand(types.math, [&](auto t) {
+        strided_grad_weight<decltype(t)>(run, l.x, l.dy, partial, l.dw, device.stream);
       });
-    case ConvKernel::strips:
-    case ConvKernel::patches:
-    case ConvKernel::subpixel_strips:
-      return;  // no kernel for this
   }
 }
 

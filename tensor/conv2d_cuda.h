@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <span>
 
 #include "tensor/shape.h"
 
@@ -36,12 +37,14 @@ struct ConvDims {
   int64_t kh = 0, kw = 0;
   int64_t stride = 1, pad_h = 0, pad_w = 0, groups = 1;  // pad at the beginning; the end follows from oh, ow
   int64_t x_pitch = 0, y_pitch = 0;
+  bool operator==(const ConvDims&) const = default;
 };
 
 /// DType of x (or its gradient) and y (or its gradient). Weights, their gradients and biases are float32.
 struct ConvTypes {
   DType x = DType::f32, y = DType::f32;
   Math math = Math::fp32;
+  bool operator==(const ConvTypes&) const = default;
 };
 
 struct ChannelView {
@@ -84,17 +87,35 @@ struct ConvDevice {
 /// tiles of a scene take the same.
 ConvKernel conv2d_kernel(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
 
-/// Bytes that `packed` (conv2d, grad_input, pointwise) or `partial` (grad_weight) of the operation must hold.
-int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
+/// Bytes that `packed` (conv2d, grad_input, pointwise) or `partial` (grad_weight, of that many layers) of the
+/// operation must hold.
+int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device,
+                         int layers = 1);
 
-/// Brings weight [o,kh,kw,c/groups] into the order in which the operation (not grad_weight) reads it.
-void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight, void* packed,
-                 const ConvDevice& device);
+/// A weight [o,kh,kw,c/groups] and the memory for the order in which the operation (not grad_weight) reads
+/// it.
+struct PackTask {
+  ConvOp op = ConvOp::conv2d;
+  ConvDims dims;
+  ConvTypes types;
+  const float* weight = nullptr;
+  void* packed = nullptr;
+};
+
+/// Brings weights into order, those for the tensor cores with few launches.
+void conv2d_pack(std::span<const PackTask> tasks, const ConvDevice& device);
+
+/// One weight.
+inline void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types, const float* weight,
+                        void* packed, const ConvDevice& device) {
+  const PackTask one{op, dims, types, weight, packed};
+  conv2d_pack({&one, 1}, device);
+}
 
 // Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tiled`,
 // `tensor`, `strips` or `patches` the pitches of added tensors and masks and the channels of the first added
 // one are multiples of 16 bytes. The terms of a value are added in an order that depends on the weights'
-// shape, the types, the kernel and, for grad_weight, the sizes of x only.
+// shape, the types, the kernel and, for grad_weight, the sizes of x and the number of layers only.
 
 /// y = conv2d(x).
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
@@ -114,8 +135,24 @@ void conv2d_then_pointwise(const ConvDims& dims, const ConvTypes& types, const v
 void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,
                        const ConvEpilogue& epilogue, void* dx, const ConvDevice& device);
 
-/// dw = gradient of sum(dy * conv2d(x)) for the weight, [o,kh,kw,c/groups].
-void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void* x, const void* dy,
-                        void* partial, float* dw, const ConvDevice& device);
+/// The tensors of a weight gradient.
+struct GradWeightTask {
+  const void* x = nullptr;
+  const void* dy = nullptr;
+  float* dw = nullptr;  // [o,kh,kw,c/groups]
+};
+constexpr int kMostGradWeights = 8;  ///< that one launch computes
+
+/// dw = gradient of sum(dy * conv2d(x)) for the weight, of up to kMostGradWeights layers with the same sizes
+/// together.
+void conv2d_grad_weights(const ConvDims& dims, const ConvTypes& types, std::span<const GradWeightTask> layers,
+                         void* partial, const ConvDevice& device);
+
+/// That of one layer.
+inline void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void* x, const void* dy,
+                               void* partial, float* dw, const ConvDevice& device) {
+  const GradWeightTask one{x, dy, dw};
+  conv2d_grad_weights(dims, types, {&one, 1}, partial, device);
+}
 
 }  // namespace sr::cuda

@@ -2,8 +2,8 @@
 
 namespace sr::cuda {
 
-template bool tensor_grad_weight_bytes<__half>(const ConvRun&, int64_t*);
-template void tensor_grad_weight<__half>(const ConvRun&, const void*, const void*, void*, float*,
-                                         const ConvDevice&);
+template bool tensor_grad_weight_bytes<__half>(const ConvRun&, int, int64_t*);
+template void tensor_grad_weights<__half>(const ConvRun&, std::span<const GradWeightTask>, void*,
+                                          const ConvDevice&);
 
 }  // namespace sr::cuda

@@ -2,8 +2,8 @@
 
 namespace sr::cuda {
 
-template bool tensor_grad_weight_bytes<float>(const ConvRun&, int64_t*);
-template void tensor_grad_weight<float>(const ConvRun&, const void*, const void*, void*, float*,
-                                        const ConvDevice&);
+template bool tensor_grad_weight_bytes<float>(const ConvRun&, int, int64_t*);
+template void tensor_grad_weights<float>(const ConvRun&, std::span<const GradWeightTask>, void*,
+                                         const ConvDevice&);
 
 }  // namespace sr::cuda

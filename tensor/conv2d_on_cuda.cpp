@@ -5,7 +5,7 @@
 #include "tensor/device_cuda.h"
 #include "tensor/device_error.h"
 #include "tensor/error.h"
-#include "tensor/on_cuda.h"
+#include "tensor/gather_gradients_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -29,15 +29,20 @@ ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const Conv
   return d;
 }
 
-ConvDevice device() {
-  const Queue q = queue();
-  return {q.stream, q.blocks / 8, shared_bytes_of_block(), has_wgmma()};
+// Memory for a weight in the operation's order.
+Tensor room_for_packed(ConvOp op, const ConvDims& d, const ConvTypes& types) {
+  return Tensor(Shape{1, 1, 1, (conv2d_workspace(op, d, types, conv_device()) + 3) / 4}, DType::f32,
+                Device::cuda);
+}
+
+Tensor contiguous(const Tensor& weight) {
+  return weight.is_contiguous() ? weight : weight.clone();
 }
 
 Tensor pack(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  Tensor packed(Shape{1, 1, 1, (conv2d_workspace(op, d, types, device()) + 3) / 4}, DType::f32, Device::cuda);
-  const Tensor whole = weight.is_contiguous() ? weight : weight.clone();
-  conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), device());
+  Tensor packed = room_for_packed(op, d, types);
+  const Tensor whole = contiguous(weight);
+  conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), conv_device());
   return packed;
 }
 
@@ -52,13 +57,13 @@ Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, cons
 
 /// For a kernel whose weights were packed before (see ConvDevice) or not.
 ConvDevice device_after(bool packed_before) {
-  ConvDevice d = device();
+  ConvDevice d = conv_device();
   d.packed_before = packed_before;
   return d;
 }
 
 bool are_packed(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  return kept_weights() && kept_weights()->has(op, d, types, weight);
+  return kept_weights() && kept_weights()->settled(op, d, types, weight);
 }
 
 const float* bias_of(const Tensor& bias) {
@@ -95,6 +100,16 @@ struct Both {
 
 }  // namespace
 
+ConvDevice conv_device() {
+  const Queue q = queue();
+  return {q.stream, q.blocks / 8, shared_bytes_of_block(), has_wgmma()};
+}
+
+struct PackedWeights::Entry {
+  PackTask task;  // without addresses
+  Tensor weight, packed;
+};
+
 KeepPacked::KeepPacked(PackedWeights& packed) : before_(std::exchange(kept_weights(), &packed)) {}
 
 KeepPacked::~KeepPacked() {
@@ -107,24 +122,42 @@ PackedWeights::Key PackedWeights::key(ConvOp op, const ConvDims& d, const ConvTy
                           static_cast<int64_t>(types.math);
   return {reinterpret_cast<int64_t>(weight.address()),
           static_cast<int64_t>(op),
-          static_cast<int64_t>(conv2d_kernel(op, d, types, device())),
+          static_cast<int64_t>(conv2d_kernel(op, d, types, conv_device())),
           d.stride,
           d.groups,
           d.pad_h,
           numbers,
-          conv2d_workspace(op, d, types, device())};
+          conv2d_workspace(op, d, types, conv_device())};
 }
 
-bool PackedWeights::has(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) const {
-  return packed_.contains(key(op, d, types, weight));
+bool PackedWeights::settled(ConvOp op, const ConvDims& d, const ConvTypes& types,
+                            const Tensor& weight) const {
+  return !changes_ && packed_.contains(key(op, d, types, weight));
 }
 
 Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
   const Key wanted = key(op, d, types, weight);
   auto entry = packed_.find(wanted);
-  if (entry == packed_.end())
-    entry = packed_.emplace(wanted, std::pair(weight, pack(op, d, types, weight))).first;
-  return entry->second.second;
+  if (entry == packed_.end()) {
+    auto made = std::make_shared<Entry>(Entry{{op, d, types}, weight, {}});
+    made->packed = pack(op, d, types, weight);
+    entry = packed_.emplace(wanted, made).first;
+  }
+  return entry->second->packed;
+}
+
+void PackedWeights::pack_again() {
+  changes_ = true;
+  std::vector<PackTask> tasks;
+  std::vector<Tensor> whole;  // until the kernels were asked for
+  for (const auto& [key, entry] : packed_) {
+    whole.push_back(contiguous(entry->weight));
+    PackTask task = entry->task;
+    task.weight = static_cast<const float*>(whole.back().address());
+    task.packed = Tensor(entry->packed).address();  // the same memory
+    tasks.push_back(task);
+  }
+  conv2d_pack(tasks, conv_device());
 }
 
 DType conv2d_storage(const Tensor& x, int64_t channels) {
@@ -150,7 +183,7 @@ bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions&
                      const std::vector<Tensor>& added, const Tensor& pointwise_weight) {
   const Both both(x, weight, options, pointwise_weight);
   return added.size() == 2 &&
-         fuses_pointwise(both.first, added[0].shape().c, both.then, both.types, device());
+         fuses_pointwise(both.first, added[0].shape().c, both.then, both.types, conv_device());
 }
 
 Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -186,7 +219,7 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   telling(
       [&] {
         const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
-        conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), device());
+        conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), conv_device());
       },
       "conv2d_grad_input of ", dy.shape(), " with weights ", weight.shape());
   return dx;
@@ -197,15 +230,8 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
   const ConvTypes types{x.dtype(), dy.dtype(), math()};
-  Tensor dw(weight, DType::f32, Device::cuda);
-  Tensor partial(Shape{1, 1, 1, (conv2d_workspace(ConvOp::grad_weight, d, types, device()) + 3) / 4},
-                 DType::f32, Device::cuda);
-  telling(
-      [&] {
-        conv2d_grad_weight(d, types, x.address(), dy.address(), partial.address(),
-                           static_cast<float*>(dw.address()), device());
-      },
-      "conv2d_grad_weight of ", x.shape(), " for weights ", weight);
+  const Tensor dw(weight, DType::f32, Device::cuda);
+  if (!gather({d, types, x, dy, dw})) compute_grad_weights({{d, types, x, dy, dw}});
   return dw;
 }
 

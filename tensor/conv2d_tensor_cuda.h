@@ -14,9 +14,9 @@ void tensor_conv(const ConvRun& run, const void* x, const void* packed, const Co
                  const ConvDevice& device);
 
 template <class T>
-bool tensor_grad_weight_bytes(const ConvRun& run, int64_t* bytes);
+bool tensor_grad_weight_bytes(const ConvRun& run, int layers, int64_t* bytes);
 template <class T>
-void tensor_grad_weight(const ConvRun& run, const void* x, const void* dy, void* partial, float* dw,
-                        const ConvDevice& device);
+void tensor_grad_weights(const ConvRun& run, std::span<const GradWeightTask> layers, void* partial,
+                         const ConvDevice& device);
 
 }  // namespace sr::cuda

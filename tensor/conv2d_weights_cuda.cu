@@ -21,16 +21,34 @@ GPU_FN T rounded_operand(float x) {
   }
 }
 
-// A thread per 8 bytes: what a lane holds of one tile.
-// ptxas: pack_fragments_kernel registers<=40
+constexpr int kLaunchTasks = 32;  // as many as the arguments of a launch hold
+struct FragmentTasks {
+  FragmentTask of[kLaunchTasks];
+};
+
+/// first() and before() of all k steps, which the block's threads find together: one would take longer for
+/// them than for the rest of its work.
+struct FragmentTable {
+  int *first, *before;
+
+  GPU_FN void fill(const FragmentOrder& order) const {
+    const int k = static_cast<int>(threadIdx.x), steps = order.steps();
+    int sum = 0;
+    if (k < steps) first[k] = order.first(k), before[k + 1] = order.count(k);
+    __syncthreads();
+    for (int i = 0; i < k && k <= steps; ++i) sum += before[i + 1];
+    __syncthreads();  // counts are read before sums take their places
+    if (k <= steps) before[k] = sum;
+    __syncthreads();
+  }
+};
+
+/// Writes the 8 bytes that a lane holds of one tile.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    pack_fragments_kernel(WeightView view, int taps_w, FragmentOrder order,
-                          const __grid_constant__ FragmentTable table, T* packed) {
+GPU_FN void pack_lane(const FragmentTask& task, const FragmentTable& table, int item) {
   constexpr int kPerLane = 8 / sizeof(T);
-  const int item = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
-  const int lane = item % 32, steps = order.steps(), per_tap = table.before[steps];
-  if (item / 32 >= order.slices * order.taps * per_tap) return;
+  const FragmentOrder& order = task.order;
+  const int lane = item % 32, per_tap = table.before[order.steps()];
   const int fragment = item / 32 % per_tap, tap = item / 32 / per_tap % order.taps,
             slice = item / 32 / per_tap / order.taps;
   int kc = 0;
@@ -40,14 +58,31 @@ __global__ void __launch_bounds__(kThreads)
   const int outputs = order.outputs / order.pixels;  // the next pixel's taps begin a column later
   const bool paired = (j & ~1) + 1 < count;
   const int place = paired ? ((fragment - (j & 1)) * 32 + 2 * lane + (j & 1)) : fragment * 32 + lane;
-  T* const to = packed + (static_cast<long long>(slice * order.taps + tap) * per_tap * 32 + place) * kPerLane;
+  T* const to = static_cast<T*>(task.packed) +
+                (static_cast<long long>(slice * order.taps + tap) * per_tap * 32 + place) * kPerLane;
+  const int row = tap / task.taps_w, column = tap % task.taps_w - out / outputs;
   for (int r = 0; r < kPerLane; ++r) {
     const int k = sizeof(T) == 2 ? 8 * (r / 2) + 2 * (lane % 4) + r % 2 : 4 * r + lane % 4;
     const int in = order.step * kc + k;
     const bool real = out < order.outputs && in < order.inputs;
-    to[r] = rounded_operand<T>(real ? view.at(out % outputs, tap / taps_w, tap % taps_w - out / outputs, in)
-                                    : 0.0f);
+    to[r] = rounded_operand<T>(real ? task.view.at(out % outputs, row, column, in) : 0.0f);
   }
+}
+
+// blockIdx.y: task; the threads of its blocks take its lanes in turns.
+// ptxas: pack_fragments_kernel registers<=48 shared<=1032
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    pack_fragments_kernel(const __grid_constant__ FragmentTasks tasks) {
+  GPU_SHARED(int, first, kMostFragmentSteps);
+  GPU_SHARED(int, before, kMostFragmentSteps + 1);
+  const FragmentTask& task = tasks.of[blockIdx.y];
+  const FragmentTable table{first, before};
+  table.fill(task.order);
+  const int items = task.order.slices * task.order.taps * before[task.order.steps()] * 32;
+  for (int item = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x); item < items;
+       item += static_cast<int>(gridDim.x) * kThreads)
+    pack_lane<T>(task, table, item);
 }
 
 // ptxas: pack_plain_kernel registers<=40
@@ -134,22 +169,24 @@ WeightView weight_view(ConvOp op, const ConvDims& d, const float* weight) {
   return view;
 }
 
-FragmentTable::FragmentTable(const FragmentOrder& order) : first{}, before{} {
-  for (int kc = 0; kc < order.steps(); ++kc) {
-    first[kc] = static_cast<short>(order.first(kc));
-    before[kc + 1] = static_cast<short>(before[kc] + order.count(kc));
+template <class T>
+void pack_fragments(std::span<const FragmentTask> tasks, cudaStream_t stream) {
+  constexpr unsigned kMostBlocks = 32;  // for a task
+  for (; !tasks.empty(); tasks = tasks.subspan(std::min<size_t>(kLaunchTasks, tasks.size()))) {
+    const auto count = std::min<size_t>(kLaunchTasks, tasks.size());
+    FragmentTasks launched{};
+    unsigned blocks = 1;
+    for (size_t i = 0; i < count; ++i) {
+      launched.of[i] = tasks[i];
+      blocks = std::max(blocks, std::min(kMostBlocks, blocks_for(tasks[i].order.bytes() / 8)));
+    }
+    gpu::launch(pack_fragments_kernel<T>, dim3(blocks, static_cast<unsigned>(count)), dim3(kThreads), 0,
+                stream, launched);
   }
 }
-
-template <class T>
-void pack_fragments(const WeightView& view, int taps_w, const FragmentOrder& order, T* packed,
-                    cudaStream_t stream) {
-  gpu::launch(pack_fragments_kernel<T>, dim3(blocks_for(order.bytes() / 8)), dim3(kThreads), 0, stream, view,
-              taps_w, order, FragmentTable(order), packed);
-}
-template void pack_fragments(const WeightView&, int, const FragmentOrder&, float*, cudaStream_t);
-template void pack_fragments(const WeightView&, int, const FragmentOrder&, __nv_bfloat16*, cudaStream_t);
-template void pack_fragments(const WeightView&, int, const FragmentOrder&, __half*, cudaStream_t);
+template void pack_fragments<float>(std::span<const FragmentTask>, cudaStream_t);
+template void pack_fragments<__nv_bfloat16>(std::span<const FragmentTask>, cudaStream_t);
+template void pack_fragments<__half>(std::span<const FragmentTask>, cudaStream_t);
 
 void pack_plain(const WeightView& view, const ConvRun& run, float* packed, cudaStream_t stream) {
   const int cg = run.c / run.groups, og = run.o / run.groups, elements = run.kh * run.kw * cg * run.o;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 
 #include "tensor/conv2d_cuda.h"
 #include "tensor/gpu.h"
@@ -90,18 +91,18 @@ struct FragmentOrder {
   GPU_HD constexpr int bytes() const { return slices * taps * before(steps()) * 256; }
 };
 
-/// first() and before() of all k steps: they take a thread longer than the rest of packing a weight does.
-struct FragmentTable {
-  static constexpr int kMostSteps = 128;
-  explicit FragmentTable(const FragmentOrder& order);
-  short first[kMostSteps], before[kMostSteps + 1];
+/// A weight for the tensor cores: `packed` becomes [slice][tap][k step][tile].
+struct FragmentTask {
+  WeightView view;
+  FragmentOrder order;
+  int taps_w;  // columns of the taps, those of all `pixels` together
+  void* packed;
 };
+constexpr int kMostFragmentSteps = 128;  ///< k steps of an order
 
-/// Weights for the tensor cores, [slice][tap][k step][tile]; T is the operands' type (float: TF32). At most
-/// FragmentTable::kMostSteps k steps.
+/// Packs all of them with few launches; T is the operands' type (float: TF32).
 template <class T>
-void pack_fragments(const WeightView& view, int taps_w, const FragmentOrder& order, T* packed,
-                    cudaStream_t stream);
+void pack_fragments(std::span<const FragmentTask> tasks, cudaStream_t stream);
 
 /// Weights for the plain kernel, [group][tap row][tap column][input of the group][output of the group].
 void pack_plain(const WeightView& view, const ConvRun& run, float* packed, cudaStream_t stream);

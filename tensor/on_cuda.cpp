@@ -4,6 +4,7 @@
 #include "tensor/device_cuda.h"
 #include "tensor/device_error.h"
 #include "tensor/error.h"
+#include "tensor/gather_gradients_cuda.h"
 #include "tensor/loss_cuda.h"
 #include "tensor/pointwise_cuda.h"
 #include "tensor/reduce_cuda.h"
@@ -14,6 +15,7 @@ namespace sr::cuda {
 namespace {
 
 ConstView view(const Tensor& x) {
+  finish_if_waiting(x);
   return {x.address(), x.pitch()};
 }
 View view(Tensor& x) {
@@ -112,11 +114,12 @@ Tensor scale(const Tensor& x, float factor) {
 LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
   const int64_t pixels = dy.shape().pixels(), c = dy.shape().c;
   Tensor dz = like(dy, dy.shape()), dbias(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
-  const Doubles workspace(leaky_relu_grads_workspace(pixels, c));
+  const ChannelSumsWork work{allocate(8 * sum_workspace(pixels, c)), pixels, dbias};
   telling(
       [&] {
         leaky_relu_grads(queue(), dy.dtype(), pixels, c, view(dy), view(y), leak, view(dz),
-                         static_cast<float*>(dbias.address()), workspace.data());
+                         static_cast<double*>(work.sums.get()));
+        if (!gather(work)) add_sums({work});
       },
       "leaky_relu_grads of ", dy.shape());
   return {dz, dbias};

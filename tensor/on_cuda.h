@@ -5,6 +5,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -72,17 +73,24 @@ class PackedWeights {
  public:
   /// Errors: those of the kernels.
   Tensor operator()(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
-  /// Whether it has been asked for before.
-  bool has(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight) const;
+  /// Whether it was asked for before and is never packed again: kernels that start early need not wait for
+  /// it.
+  bool settled(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight) const;
+
+  /// Brings all that are here into order anew, into the same memory and with few launches, after the weights
+  /// have changed. Errors: those of the kernels.
+  void pack_again();
 
  private:
+  struct Entry;
   using Key = std::array<int64_t, 8>;
   static Key key(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
-  std::map<Key, std::pair<Tensor, Tensor>> packed_;
+  std::map<Key, std::shared_ptr<const Entry>> packed_;
+  bool changes_ = false;  // by pack_again()
 };
 
 /// While one lives, convolutions of the calling thread take their weights from `packed`, where each is
-/// brought into order once: no weight may change.
+/// brought into order once: after a weight's change pack_again() must be called.
 class KeepPacked {
  public:
   explicit KeepPacked(PackedWeights& packed);
@@ -93,6 +101,36 @@ class KeepPacked {
  private:
   PackedWeights* before_;
 };
+
+struct GradWeightWork;
+struct ChannelSumsWork;
+
+/// While one lives, the gradients of weights and biases that conv2d_grad_weight and leaky_relu_grads of the
+/// calling thread give are filled later, those of layers of the same sizes with one launch: by finish(), or
+/// as soon as another operation of the thread reads one. Until then x and dy stay in memory, at most 2 GiB of
+/// them. A weight gradient's bits depend on how many were computed together. What nobody finished is dropped.
+class GatherGradients {
+ public:
+  GatherGradients();
+  ~GatherGradients();
+  GatherGradients(const GatherGradients&) = delete;
+  GatherGradients& operator=(const GatherGradients&) = delete;
+
+  void add(const GradWeightWork& work);
+  void add(const ChannelSumsWork& work);
+  bool has(const Tensor& gradient) const;
+  /// Errors: device, limit.
+  void finish();
+
+ private:
+  GatherGradients* before_;
+  std::vector<GradWeightWork> waiting_;
+  std::vector<ChannelSumsWork> sums_;
+  int64_t bytes_ = 0;  // that the tensors of waiting_ hold
+};
+
+/// Fills x if it is a gradient that waits; to be called before x is read.
+void finish_if_waiting(const Tensor& x);
 
 /// What the result of conv2d from x with `channels` outputs is stored as.
 DType conv2d_storage(const Tensor& x, int64_t channels);

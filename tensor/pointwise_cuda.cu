@@ -35,22 +35,34 @@ __global__ void __launch_bounds__(kRunThreads)
   });
 }
 
-// ptxas: leaky_relu_grads_kernel registers<=72 shared<=16384
+template <int kVector>
+struct GradAndSign {
+  float dy[kVector], y[kVector];
+};
+
+// ptxas: leaky_relu_grads_kernel registers<=128 shared<=16384
 template <class T, int kVector>
-__global__ void __launch_bounds__(kSumThreads)
+__global__ void __launch_bounds__(kSumThreads, 2)
     leaky_relu_grads_kernel(int64_t pixels, int c, const T* dy, int64_t dy_pitch, const T* y, int64_t y_pitch,
                             float leak, T* dz, int64_t dz_pitch, double* sums) {
-  sum_channels<kVector>(pixels, c, sums, [&](int64_t p, int k, int n, double(&sum)[kVector]) {
-    float d[kVector], v[kVector];
-    load(dy + p * dy_pitch + k, n, d);
-    load(y + p * y_pitch + k, n, v);
+  const auto read = [&](int64_t p, int k, int n) {
+    GradAndSign<kVector> at;
+    load(dy + p * dy_pitch + k, n, at.dy);
+    load(y + p * y_pitch + k, n, at.y);
+    return at;
+  };
+  constexpr int kAhead = kVector > 4 ? 2 : 4;  // as many as the registers of two blocks hold
+  sum_channels<kVector, kAhead>(
+      pixels, c, sums, read,
+      [&](const GradAndSign<kVector>& at, int64_t p, int k, int n, double(&sum)[kVector]) {
+        float d[kVector];
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      d[i] = v[i] > 0 ? d[i] : leak * d[i];
-      sum[i] = static_cast<double>(d[i]);
-    }
-    store(dz + p * dz_pitch + k, n, d);
-  });
+        for (int i = 0; i < kVector; ++i) {
+          d[i] = at.y[i] > 0 ? at.dy[i] : leak * at.dy[i];
+          sum[i] = static_cast<double>(d[i]);
+        }
+        store(dz + p * dz_pitch + k, n, d);
+      });
 }
 
 // As many parts as one launch takes; part i has channels begin[i] .. begin[i + 1] - 1, row i of the grid is
@@ -142,19 +154,14 @@ void scale(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView
   });
 }
 
-int64_t leaky_relu_grads_workspace(int64_t pixels, int64_t c) {
-  return sum_pieces(pixels) * c;
-}
-
 void leaky_relu_grads(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView dy, ConstView y,
-                      float leak, View dz, float* dbias, double* workspace) {
+                      float leak, View dz, double* sums) {
   with_types(dtype, {dy, y, dz}, [&](auto zero, auto width) {
     using T = decltype(zero);
     launch_channel_sums<width.value>(queue, leaky_relu_grads_kernel<T, width.value>, pixels, c, pixels,
                                      static_cast<int>(c), as<T>(dy), dy.pitch, as<T>(y), y.pitch, leak,
-                                     as<T>(dz), dz.pitch, workspace);
+                                     as<T>(dz), dz.pitch, sums);
   });
-  add_pieces(queue, sum_pieces(pixels), c, workspace, dbias);
 }
 
 void add_concat(const Queue& queue, DType dtype, int64_t pixels, ConstView x,

@@ -14,13 +14,10 @@ void add(const Queue&, DType, int64_t pixels, int64_t c, ConstView a, ConstView 
 /// y = factor * x; y may be x.
 void scale(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, float factor, View y);
 
-/// Doubles that leaky_relu_grads needs as workspace.
-int64_t leaky_relu_grads_workspace(int64_t pixels, int64_t c);
-
-/// dz = dy where y > 0, leak * dy elsewhere; dbias[k] its sum over the pixels, of the values before they are
-/// rounded to the storage type, in double and an order that depends on `pixels` alone. dz may be dy.
+/// dz = dy where y > 0, leak * dy elsewhere; sums: of pieces of each channel of it (ChannelPieces in
+/// tensor/reduce_cuda.h), of the values before they are rounded to the storage type. dz may be dy.
 void leaky_relu_grads(const Queue&, DType, int64_t pixels, int64_t c, ConstView dy, ConstView y, float leak,
-                      View dz, float* dbias, double* workspace);
+                      View dz, double* sums);
 
 /// What add_concat puts side by side along the channels.
 struct ConcatPart {

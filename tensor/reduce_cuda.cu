@@ -1,5 +1,7 @@
 #include "tensor/reduce_cuda.h"
 
+#include <algorithm>
+
 #include "tensor/block_sum.cuh"
 #include "tensor/channel_sums.cuh"
 
@@ -19,23 +21,29 @@ __global__ void __launch_bounds__(kSumThreads)
 }
 
 constexpr int kPieceColumns = 8, kPieceLanes = 32;
+constexpr int kLaunchPieces = 64;  // as many as one launch takes
+struct AllPieces {
+  ChannelPieces of[kLaunchPieces];
+};
 
-// Lane l adds pieces l, l + kPieceLanes, ... of its channel; then the lanes are added in order.
-// ptxas: add_pieces_kernel registers<=40 shared<=2048
+// blockIdx.y: which of them. Lane l adds pieces l, l + kPieceLanes, ... of its channel; then the lanes are
+// added in order. ptxas: add_pieces_kernel registers<=40 shared<=2048
 __global__ void __launch_bounds__(kPieceColumns* kPieceLanes)
-    add_pieces_kernel(int64_t pieces, int64_t c, const double* sums, float* y) {
+    add_pieces_kernel(const __grid_constant__ AllPieces all) {
   GPU_SHARED(double, lanes, kPieceColumns* kPieceLanes);
+  const ChannelPieces& at = all.of[blockIdx.y];
+  const int64_t pieces = (at.pixels + kSumPixels - 1) / kSumPixels, c = at.c;
   const int x = static_cast<int>(threadIdx.x), lane = static_cast<int>(threadIdx.y);
   const int64_t k = static_cast<int64_t>(blockIdx.x) * kPieceColumns + x;
   double sum = 0;
   if (k < c)
-    for (int64_t piece = lane; piece < pieces; piece += kPieceLanes) sum += sums[piece * c + k];
+    for (int64_t piece = lane; piece < pieces; piece += kPieceLanes) sum += at.sums[piece * c + k];
   lanes[lane * kPieceColumns + x] = sum;
   __syncthreads();
   if (lane > 0 || k >= c) return;
   double total = 0;
   for (int l = 0; l < kPieceLanes; ++l) total += lanes[l * kPieceColumns + x];
-  y[k] = static_cast<float>(total);
+  at.y[k] = static_cast<float>(total);
 }
 
 constexpr int kAllThreads = 256;
@@ -64,10 +72,18 @@ __global__ void round_to_float_kernel(const double* from, float* to) {
 
 }  // namespace
 
-void add_pieces(const Queue& queue, int64_t pieces, int64_t c, const double* sums, float* y) {
-  if (c == 0) return;
-  gpu::launch(add_pieces_kernel, dim3(static_cast<unsigned>((c + kPieceColumns - 1) / kPieceColumns)),
-              dim3(kPieceColumns, kPieceLanes), 0, queue.stream, pieces, c, sums, y);
+void add_pieces(const Queue& queue, std::span<const ChannelPieces> channels) {
+  while (!channels.empty()) {
+    const auto count = std::min<size_t>(kLaunchPieces, channels.size());
+    AllPieces all{};
+    int64_t most = 0;
+    for (size_t i = 0; i < count; ++i) all.of[i] = channels[i], most = std::max(most, channels[i].c);
+    const dim3 grid(static_cast<unsigned>((most + kPieceColumns - 1) / kPieceColumns),
+                    static_cast<unsigned>(count));
+    if (most > 0)
+      gpu::launch(add_pieces_kernel, grid, dim3(kPieceColumns, kPieceLanes), 0, queue.stream, all);
+    channels = channels.subspan(count);
+  }
 }
 
 void add_all(const Queue& queue, int64_t count, const double* values, double size, double* result) {
@@ -81,7 +97,8 @@ int64_t sum_workspace(int64_t pixels, int64_t c) {
 void sum_per_channel(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, float* y,
                      double* workspace) {
   sum_pieces_of(queue, dtype, pixels, c, x, workspace);
-  add_pieces(queue, sum_pieces(pixels), c, workspace, y);
+  const ChannelPieces one{workspace, pixels, c, y};
+  add_pieces(queue, {&one, 1});
 }
 
 void sum(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, double* result,

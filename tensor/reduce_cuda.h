@@ -2,12 +2,25 @@
 // alone.
 #pragma once
 
+#include <span>
+
 #include "tensor/cuda_view.h"
 
 namespace sr::cuda {
 
-/// Doubles that the functions below need as workspace.
+/// Doubles that the functions below need as workspace, and ChannelPieces::sums.
 int64_t sum_workspace(int64_t pixels, int64_t c);
+
+/// Sums of each channel over pieces of the pixels, which are to be added up. sums [piece][channel].
+struct ChannelPieces {
+  const double* sums = nullptr;
+  int64_t pixels = 0, c = 0;
+  float* y = nullptr;
+};
+
+/// y[k] = the sum of channel k's pieces, for all of them with few launches, in double and an order that
+/// depends on `pixels` alone.
+void add_pieces(const Queue&, std::span<const ChannelPieces> channels);
 
 /// y[k] = sum over the pixels of channel k.
 void sum_per_channel(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, float* y,

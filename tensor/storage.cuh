@@ -43,10 +43,17 @@ GPU_FN void store(T* to, int n, const float (&from)[kVector]) {
   if (kVector > 1 && n >= kVector) {
 #pragma unroll
     for (int j = 0; j < kVector / kWide<T>; ++j) {
-      Vector<T> all;
+      uint32_t words[4];  // an array of 16-bit values would be stored one by one
 #pragma unroll
-      for (int i = 0; i < kWide<T>; ++i) all.value[i] = gpu::from_float<T>(from[j * kWide<T> + i]);
-      reinterpret_cast<Vector<T>*>(to)[j] = all;
+      for (int i = 0; i < 4; ++i) {
+        if constexpr (sizeof(T) == 2)
+          words[i] = gpu::pack2<T>(from[8 * j + 2 * i], from[8 * j + 2 * i + 1]);
+        else
+          memcpy(&words[i], &from[4 * j + i], sizeof(float));
+      }
+      uint4 all;
+      memcpy(&all, words, sizeof(all));
+      reinterpret_cast<uint4*>(to)[j] = all;
     }
   } else {
 #pragma unroll

@@ -142,10 +142,12 @@ Tensor Tensor::to(Device device) const {
   Tensor copy(shape_, dtype_, device);
   if constexpr (cuda::kBuilt) {
     const int64_t bytes = shape_.size() * bytes_of(dtype_);
-    if (device == Device::cuda)
+    if (device == Device::cuda) {
       cuda::copy_to_device(copy.address(), packed.address(), bytes);
-    else
+    } else {
+      cuda::finish_if_waiting(packed);
       cuda::copy_to_host(copy.address(), packed.address(), bytes);
+    }
   }
   return copy;
 }

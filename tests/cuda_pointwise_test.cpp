@@ -5,6 +5,7 @@
 
 #include "tensor/pointwise.h"
 #include "tensor/reduce.h"
+#include "tensor/reduce_cuda.h"
 #include "tests/cuda_arrays.h"
 
 namespace sr {
@@ -73,10 +74,11 @@ TEST(CudaPointwise, LeakyReluGradsAreTheCpusAndTheirSumIsExactToTheLastBits) {
         const DeviceTensor dz(c.shape, dtype, c.out);
         const int64_t pixels = c.shape.pixels(), channels = c.shape.c;
         DeviceArray<float> dbias(static_cast<size_t>(channels));
-        DeviceArray<double> workspace(
-            static_cast<size_t>(cuda::leaky_relu_grads_workspace(pixels, channels)));
+        DeviceArray<double> pieces(static_cast<size_t>(cuda::sum_workspace(pixels, channels)));
         cuda::leaky_relu_grads(queue, dtype, pixels, channels, d_dy.view(), d_y.view(), 0.05f, dz.view(),
-                               dbias.data(), workspace.data());
+                               pieces.data());
+        const cuda::ChannelPieces one{pieces.data(), pixels, channels, dbias.data()};
+        cuda::add_pieces(queue, {&one, 1});
         EXPECT_TRUE(same_bits(dz.values(), stored_as(expected.dz, dtype))) << c.shape << ' ' << dtype;
         const std::vector<float> sums = dbias.to_vector();
         for (size_t k = 0; k < sums.size(); ++k)  // both are sums in double, rounded to float32
@@ -96,9 +98,11 @@ TEST(CudaPointwise, LeakyReluGradsHaveTheSameBitsForAViewAndForACopy) {
   for (const int odd : {0, 1}) {  // with 16-byte accesses and without
     const DeviceTensor d_dy(dy, DType::f32, {odd, odd}), d_y(y, DType::f32, {}), dz(s, DType::f32, {});
     DeviceArray<float> dbias(20);
-    DeviceArray<double> workspace(static_cast<size_t>(cuda::leaky_relu_grads_workspace(s.pixels(), s.c)));
+    DeviceArray<double> pieces(static_cast<size_t>(cuda::sum_workspace(s.pixels(), s.c)));
     cuda::leaky_relu_grads({}, DType::f32, s.pixels(), s.c, d_dy.view(), d_y.view(), 0.05f, dz.view(),
-                           dbias.data(), workspace.data());
+                           pieces.data());
+    const cuda::ChannelPieces one{pieces.data(), s.pixels(), s.c, dbias.data()};
+    cuda::add_pieces({}, {&one, 1});
     sums[odd] = dbias.to_vector();
   }
   EXPECT_EQ(sums[0], sums[1]);
@@ -153,7 +157,9 @@ TEST(CudaPointwise, NothingIsDoneForNoPixels) {
   cuda::add({}, DType::f32, 0, 3, {}, {}, {});
   cuda::scale({}, DType::f32, 0, 3, {}, 2, {});
   cuda::channels_grad({}, DType::f32, 0, {}, 1, 0, 3, {});
-  cuda::leaky_relu_grads({}, DType::f32, 0, 3, {}, {}, 0.05f, {}, dbias.data(), nullptr);
+  cuda::leaky_relu_grads({}, DType::f32, 0, 3, {}, {}, 0.05f, {}, nullptr);
+  const cuda::ChannelPieces none{nullptr, 0, 3, dbias.data()};
+  cuda::add_pieces({}, {&none, 1});
   EXPECT_EQ(dbias.to_vector(), std::vector<float>(3, 0.0f));
 }
 

@@ -5,7 +5,10 @@
 #include <functional>
 #include <limits>
 
+#include "tensor/conv2d.h"
 #include "tensor/device_cuda.h"
+#include "tensor/on_cuda.h"
+#include "tensor/pointwise.h"
 #include "tensor/random.h"
 #include "tests/expect_error.h"
 #include "tests/run_program.h"
@@ -106,6 +109,36 @@ TEST_F(TrainingOnGpu, StepsAreTheProcessorsForEveryLossAndPrecision) {
     }
     EXPECT_LT(difference(there.model(), here.model()), c.weights_bound) << cuda::name_of(c.precision);
   }
+}
+
+// Three layers of one size and one of another; what is read early is one of the three.
+TEST_F(TrainingOnGpu, AGradientThatIsReadBeforeTheOthersIsRight) {
+  cuda::set_precision(Precision::tf32);
+  Random random{4};
+  const Conv2dOptions same{.pad_begin = 1, .pad_end = 1};
+  std::vector<Tensor> xs, dys, alone;
+  for (const int64_t c : {64, 64, 48, 64}) {
+    xs.push_back(random_normal({2, 9, 6, c}, 1, random).to(Device::cuda));
+    dys.push_back(random_normal({2, 9, 6, 48}, 1, random).to(Device::cuda));
+  }
+  const auto gradient = [&](size_t i) {
+    return conv2d_grad_weight(dys[i], xs[i], {i == 2 ? 64 : 48, 3, 3, xs[i].shape().c}, same);
+  };
+  dys[2] = random_normal({2, 9, 6, 64}, 1, random).to(Device::cuda);
+  for (size_t i = 0; i < xs.size(); ++i) alone.push_back(gradient(i).to(Device::cpu));
+  const LeakyReluGrads bias = leaky_relu_grads(dys[0], dys[1], 0.05f);
+  std::vector<Tensor> together;
+  cuda::GatherGradients gathered;
+  for (size_t i = 0; i < 2; ++i) together.push_back(gradient(i));
+  const LeakyReluGrads later = leaky_relu_grads(dys[0], dys[1], 0.05f);
+  const Tensor sum = add(together[0], together[1]);  // as where a weight is used twice
+  EXPECT_EQ(later.dbias.to(Device::cpu).to_vector(), bias.dbias.to(Device::cpu).to_vector());
+  for (size_t i = 2; i < xs.size(); ++i) together.push_back(gradient(i));
+  EXPECT_EQ(together[3].to(Device::cpu).to_vector(), alone[3].to_vector());
+  gathered.finish();
+  for (size_t i = 0; i < xs.size(); ++i)
+    EXPECT_EQ(together[i].to(Device::cpu).to_vector(), alone[i].to_vector()) << i;
+  EXPECT_EQ(sum.to(Device::cpu).to_vector(), add(alone[0], alone[1]).to_vector());
 }
 
 TEST_F(TrainingOnGpu, GoesOnBitByBitWhereItWasSaved) {

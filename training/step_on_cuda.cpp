@@ -89,9 +89,13 @@ void StepOnCuda::take_gradients() {
 
 // All of a step that the GPU does, from batch_ and step_ to state_.
 void StepOnCuda::compute() {
+  const KeepPacked keep(packed_);
+  packed_.pack_again();  // those that the first run has met
   const Var loss = loss_of_(add((*model_.network)(Var(batch_.down)), Var(batch_.base)), batch_.gt);
   const auto scale = static_cast<float>(loss_scale_);
+  GatherGradients gathered;
   loss.backward(Tensor::from({1, 1, 1, 1}, {&scale, 1}));
+  gathered.finish();
   take_gradients();
   start_copy(table_, pinned_table_);
   auto* const state = static_cast<StepState*>(state_.address());

@@ -12,6 +12,7 @@
 #include "optim/adam_cuda.h"
 #include "tensor/device_cuda.h"
 #include "tensor/graph_cuda.h"
+#include "tensor/on_cuda.h"
 #include "training/batch.h"
 
 namespace sr::cuda {
@@ -72,6 +73,7 @@ class StepOnCuda {
   std::vector<AdamTensor> tensors_;
   int64_t pieces_ = 0;
   double loss_scale_ = 0;  // 0: not yet chosen
+  PackedWeights packed_;
   TrainingBatch batch_;
   Tensor table_, workspace_, step_, state_;
   PinnedMemory pinned_table_;
