@@ -62,7 +62,7 @@ struct PatchConv {
   static constexpr int kSlots =
       std::min(std::max(kSteps, 4), (kMostShared - kBarrierBytes) / (kTileBytes + kWeightBytes));
   static constexpr int kSharedBytes = kSlots * (kTileBytes + kWeightBytes) + kBarrierBytes;
-  static_assert(Inputs % kStep == 0 && Outputs % 16 == 0 && kSlots >= 3 && 8 * kSlots <= kBarrierBytes);
+  static_assert(Inputs % kStep == 0 && Outputs % 16 == 0 && kSlots >= 2 && 8 * kSlots <= kBarrierBytes);
 
   using Sums = float[kRows][Outputs / 2];
   using Fragments = uint32_t[kRows + 2 * kPad][4];
@@ -391,16 +391,14 @@ GPU_FN void finish_tile(typename V::Sums& sums, const PatchTile& tile, const Pat
   }
 }
 
-/// Waits for the thread's copies of a step, of which `begun` (up to 2) came before: two steps' copies fewer
-/// are ahead once slots are filled again.
+/// Waits for the thread's copies of a step: at the very first, all other slots' are ahead; later the slot of
+/// the step before is still to be filled.
 template <class V>
-GPU_FN void wait_for_step(int begun) {
-  if (begun == 0) {
+GPU_FN void wait_for_step(bool first) {
+  if (first) {
     gpu::cp_wait<V::kSlots - 1>();
-  } else if (begun == 1) {
-    gpu::cp_wait<V::kSlots - 2>();
   } else {
-    gpu::cp_wait<V::kSlots - 3>();
+    gpu::cp_wait<V::kSlots - 2>();
   }
 }
 
@@ -428,21 +426,22 @@ __global__ void __launch_bounds__(V::kThreads, 1)
 
   typename V::Sums sums;
   typename V::Fragments rows[2];  // one is loaded while the products of the other are under way
-  int begun = 0, slot = 0;        // begun: steps, up to 2
+  bool first = true;              // step of the block
+  int slot = 0;
   uint32_t parity = 0;
   const auto do_step = [&] {
-    wait_for_step<V>(begun);
+    wait_for_step<V>(first);
+    gpu::wgmma_wait<0>();  // ptxas lets no products go on through the loop that waits for the weights
     gpu::barrier_wait(memory.arrived + slot, parity);
-    __syncthreads();  // the tile is there; the step before the last has been multiplied with by all
-    gpu::wgmma_wait<0>();
+    __syncthreads();  // the tile is there; the steps before have been multiplied with by all
 #pragma unroll
     for (int kx = 0; kx < V::kKernel; ++kx) {
       if (kx >= 2) gpu::wgmma_wait<1>();
       load_rows<V>(rows[kx % 2], rows_of_warp + slot * V::kTileBytes, kx);
       multiply_column<V>(sums, rows[kx % 2], memory.weights + slot * V::kWeightBytes, kx);
-      if (kx == 0 && begun == 2) loader.load(a, memory, true, true);
+      if (kx == 0 && !first) loader.load(a, memory, true, true);
     }
-    if (begun < 2) ++begun;
+    first = false;
     if (++slot == V::kSlots) slot = 0, parity ^= 1;
   };
 
