@@ -116,10 +116,14 @@ GPU_FN void wait_for_earlier_kernels() {
 }
 
 /// The kernel that follows may start, if by launch_early(), when all blocks of this one have called it or
-/// ended. What this kernel writes it sees after its own wait, whenever this is called.
+/// ended. What this kernel writes that one sees after its own wait, whenever this is called. If each thread
+/// calls it after its wait, only this kernel still runs beside the one that follows: what was written before
+/// this one was started, that one may read before its wait.
 GPU_FN void let_later_kernels_start() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#elif !defined(__CUDACC__)
+  emulation::let_later_kernels_start();
 #endif
 }
 

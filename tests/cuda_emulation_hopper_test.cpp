@@ -217,6 +217,26 @@ TEST(CudaHopperFaults, EarlyKernelThatDoesNotWaitIsSeenWhereRacesAreSearched) {
   EXPECT_EQ(says(errors, "of an earlier kernel"), emulation::finds_races()) << errors;
 }
 
+template <bool kFirst>
+__global__ void let_go() {
+  if (kFirst) gpu::let_later_kernels_start();
+  gpu::wait_for_earlier_kernels();
+  gpu::let_later_kernels_start();
+}
+
+TEST(CudaHopperFaults, EarlyKernelMayReadWhatWasThereBeforeTheOneAheadThatHadWaited) {
+  const DeviceArray<int> a(128), b(128);
+  const auto run_three = [&](auto between) {
+    return errors_of([&] {
+      gpu::launch(fill, dim3(1), dim3(128), 0, nullptr, a.data(), 3);
+      gpu::launch_early(between, dim3(1), dim3(128), 0, nullptr);
+      gpu::launch_early(copy_early<false>, dim3(1), dim3(128), 0, nullptr, a.data(), b.data());
+    });
+  };
+  EXPECT_EQ(run_three(let_go<false>), "");
+  EXPECT_EQ(says(run_three(let_go<true>), "of an earlier kernel"), emulation::finds_races());
+}
+
 TEST(CudaHopperDevice, HasTheInstructionsWithCapability90Only) {
   EXPECT_TRUE(cuda::has_wgmma());
   for (const int other : {80, 89, 100}) {

@@ -4,7 +4,6 @@
 // small integers: sums are exact.
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cstring>
 #include <type_traits>
 #include <vector>

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
@@ -21,7 +22,8 @@ namespace sr::emulation {
 /// What all blocks of a launch have in common.
 struct Launch {
   uint32_t number;
-  uint32_t beside;  // the first launch that may still run when this one begins; 0: none
+  uint32_t beside;             // the first launch that may still run when this one begins; 0: none
+  std::atomic<bool>* lets_go;  // set if later kernels may start before this one has waited for those
   dim3 grid, block;
   size_t shared_bytes;  // dynamic
   const std::function<void()>* kernel;
@@ -53,6 +55,7 @@ class Block {
   uint32_t shared_address(const void* p) const;
   void* carve(size_t bytes, size_t align, bool is_static);
   void wait_for_earlier_kernels();
+  void let_later_kernels_start();
   void fence_async() { clocks.fence(running_->number); }
   int lane() const { return running_->number % 32; }
   void note(const void* p, size_t bytes, AccessKind kind, int lane, uint32_t pc, int line);

@@ -193,6 +193,12 @@ void Block::wait_for_earlier_kernels() {
   waits_.push_back(now);
 }
 
+void Block::let_later_kernels_start() {
+  if (launch_->beside == 0) return;
+  Access now = access_now(AccessKind::read);
+  if (!has_waited(now)) *launch_->lets_go = true;
+}
+
 // Whether the thread has waited for earlier kernels, or comes after one that has.
 bool Block::has_waited(const Access& now) const {
   return std::any_of(waits_.begin(), waits_.end(), [&](const Access& wait) {

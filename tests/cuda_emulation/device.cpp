@@ -31,6 +31,10 @@ void wait_for_earlier_kernels() {
   Block::current()->wait_for_earlier_kernels();
 }
 
+void let_later_kernels_start() {
+  Block::current()->let_later_kernels_start();
+}
+
 uint32_t to_tf32(float x) {
   const uint32_t bits = __float_as_uint(x);
   if (std::isnan(x)) return 0x7fffffff;  // as the instruction gives

@@ -69,6 +69,7 @@ void collective(uint32_t mask, Operation operation, int line, void* argument,
                 void (*act)(void** arguments, uint32_t mask));
 
 void wait_for_earlier_kernels();
+void let_later_kernels_start();
 
 /// Runs kernel() in every thread; `early`: it may begin before the stream's earlier kernels end. What the
 /// device would refuse or the emulation finds gives an error.

@@ -75,14 +75,12 @@ void run_grid(const Launch& launch) {
 cudaError_t run_and_judge(Launch launch, cudaStream_t stream, bool early,
                           const std::function<void()>& kernel) {
   static uint32_t launches = 0;
-  static std::map<cudaStream_t, uint32_t>& waited =
-      *new std::map<cudaStream_t, uint32_t>;  // launches that began late
+  // The first launch that may still run when the stream's next kernel begins early.
+  static std::map<cudaStream_t, uint32_t>& running = *new std::map<cudaStream_t, uint32_t>;
+  std::atomic<bool> lets_go{false};
   launch.number = ++launches;
-  if (early) {
-    launch.beside = waited[stream];
-  } else {
-    waited[stream] = launch.number;
-  }
+  launch.beside = early ? running[stream] : 0;
+  launch.lets_go = &lets_go;
   launch.kernel = &kernel;
   size_t before;
   {
@@ -91,6 +89,7 @@ cudaError_t run_and_judge(Launch launch, cudaStream_t stream, bool early,
     findings().known.clear();
   }
   run_grid(launch);
+  running[stream] = lets_go ? launch.beside : launch.number;
   const std::lock_guard lock(findings().mutex);
   return findings().count == before ? cudaSuccess : cudaErrorLaunchFailure;
 }
@@ -140,7 +139,7 @@ cudaError_t launch_grid(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t
     return cudaErrorInvalidConfiguration;
   }
   if (shared_bytes > options().shared_memory_limit) return cudaErrorInvalidValue;
-  const Launch launch{0, 0, grid, block, shared_bytes, nullptr};
+  const Launch launch{0, 0, nullptr, grid, block, shared_bytes, nullptr};
   return start("cudaLaunchKernel", stream,
                [=, kernel = std::move(kernel)] { return run_and_judge(launch, stream, early, kernel); });
 }
