@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   gpu::Barrier* const there = barriers + group * C::kSlots;
   const int strips = a.r.n * a.columns * a.segments;
   int first = 0;  // the number of a strip's first row among all that the group has read
-  for (int strip = static_cast<int>(blockIdx.x) * C::kGroups + group; strip < strips;
+  for (int strip = group * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x); strip < strips;
        strip += static_cast<int>(gridDim.x) * C::kGroups) {
     const int x0 = strip % a.columns * C::kWidth, y0 = strip / a.columns % a.segments * a.rows,
               image = strip / (a.columns * a.segments);
@@ -167,6 +167,23 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     }
     first += rows;
   }
+}
+
+/// Rows of results that each strip of a column has, `columns` of them beside each other in all images. A
+/// strip reads kTaps - 1 rows more, so there are no more of them than groups, if that can be; and only one
+/// for each multiprocessor where they would be so short that a group alone, though it waits a sixth of its
+/// time, is sooner done.
+template <class C>
+int rows_of_strip(int height, int columns, int multiprocessors) {
+  int best = height;
+  int64_t least = INT64_MAX;
+  for (int groups = 1; groups <= C::kGroups; ++groups) {
+    const int below = std::clamp(groups * multiprocessors / columns, 1, height),
+              rows = (height + below - 1) / below;
+    const int64_t cost = int64_t{rows + C::kTaps - 1} * (6 * groups + 1);
+    if (cost < least) least = cost, best = rows;
+  }
+  return best;
 }
 
 /// Calls f(Strips<...>()) for the kernel of this shape; false if there is none.
@@ -202,16 +219,13 @@ void subpixel_strips(const ConvRun& r, DType to, const void* x, const void* pack
     using C = decltype(c);
     const gpu::TensorMap map =
         gpu::image_map(x, 2, r.n, r.h, r.w, C::kInputs, r.x_pitch, C::kRead, 1, gpu::Swizzle::bytes128);
-    const int columns = (r.ow + C::kWidth - 1) / C::kWidth, groups = device.multiprocessors * C::kGroups;
-    // Each strip reads kTaps - 1 rows more than it writes: no more of them than groups, if that can be.
-    const int below = std::clamp(groups / (columns * r.n), 1, r.oh), rows = (r.oh + below - 1) / below,
-              segments = (r.oh + rows - 1) / rows;
+    const int columns = (r.ow + C::kWidth - 1) / C::kWidth,
+              rows = rows_of_strip<C>(r.oh, columns * r.n, device.multiprocessors),
+              segments = (r.oh + rows - 1) / rows, strips = r.n * columns * segments;
     const StripsArgs a{packed, y, to, r, epilogue, columns, segments, rows};
-    const int strips = r.n * columns * segments;
-    gpu::launch_early(
-        subpixel_strips_kernel<T, C>,
-        dim3(static_cast<unsigned>(std::min((strips + C::kGroups - 1) / C::kGroups, device.multiprocessors))),
-        dim3(C::kThreads), C::kSharedBytes, device.stream, map, a);
+    gpu::launch_early(subpixel_strips_kernel<T, C>,
+                      dim3(static_cast<unsigned>(std::min(strips, device.multiprocessors))),
+                      dim3(C::kThreads), C::kSharedBytes, device.stream, map, a);
   });
 }
 
