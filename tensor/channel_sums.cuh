@@ -39,15 +39,16 @@ GPU_FN void sum_channels(int64_t pixels, int c, double* sums, Read&& read, F&& f
     const int64_t piece = begin + z, p0 = piece * kSumPixels;
     const int64_t end = pixels - p0 < kSumPixels ? pixels : p0 + kSumPixels;
     for (int64_t first_p = p0 + lane; n > 0 && first_p < end; first_p += kAhead * kSumLanes) {
-      decltype(read(first_p, k, n)) values[kAhead] = {};
+      decltype(read(first_p, k, n)) values[kAhead];
 #pragma unroll
       for (int a = 0; a < kAhead; ++a)
         if (first_p + a * kSumLanes < end) values[a] = read(first_p + a * kSumLanes, k, n);
 #pragma unroll
       for (int a = 0; a < kAhead; ++a) {
-        if (first_p + a * kSumLanes >= end) break;
+        const int64_t p = first_p + a * kSumLanes;
+        if (p >= end) continue;
         double value[kVector];
-        f(values[a], first_p + a * kSumLanes, k, n, value);
+        f(values[a], p, k, n, value);
 #pragma unroll
         for (int i = 0; i < kVector; ++i)
           if (i < n) sum[i] += value[i];

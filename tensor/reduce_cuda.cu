@@ -8,9 +8,9 @@
 namespace sr::cuda {
 namespace {
 
-// ptxas: sum_per_channel_kernel registers<=64 shared<=16384
+// ptxas: sum_per_channel_kernel registers<=80 shared<=16384
 template <class T, int kVector>
-__global__ void __launch_bounds__(kSumThreads)
+__global__ void __launch_bounds__(kSumThreads, 2)
     sum_per_channel_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, double* sums) {
   sum_channels<kVector>(pixels, c, sums, [&](int64_t p, int k, int n, double(&sum)[kVector]) {
     float v[kVector];
@@ -27,7 +27,8 @@ struct AllPieces {
 };
 
 // blockIdx.y: which of them. Lane l adds pieces l, l + kPieceLanes, ... of its channel; then the lanes are
-// added in order. ptxas: add_pieces_kernel registers<=40 shared<=2048
+// added in order.
+// ptxas: add_pieces_kernel registers<=40 shared<=2048
 __global__ void __launch_bounds__(kPieceColumns* kPieceLanes)
     add_pieces_kernel(const __grid_constant__ AllPieces all) {
   GPU_SHARED(double, lanes, kPieceColumns* kPieceLanes);
