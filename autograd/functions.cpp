@@ -1,8 +1,10 @@
 #include "autograd/functions.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tensor/loss.h"
+#include "tensor/on_cuda.h"
 #include "tensor/pointwise.h"
 #include "tensor/reduce.h"
 #include "tensor/ssim.h"
@@ -14,25 +16,67 @@ Tensor value_or_none(const Var& v) {
   return v ? v.value() : Tensor();
 }
 
-// y + the joined tensors: what conv2d does in its epilogue, as a step of its own. The bits are the same; the
-// convolution's own result survives, whose sign the backward pass needs.
-Var add_joined(const Var& y, const std::vector<Var>& parts) {
+std::vector<Tensor> values_of(const std::vector<Var>& vars) {
   std::vector<Tensor> values;
-  for (const Var& part : parts) values.push_back(part.value());
-  std::vector<Var> inputs{y};
-  inputs.insert(inputs.end(), parts.begin(), parts.end());
-  return Var(add_concat(y.value(), values), inputs, [parts](const Tensor& dy) {
-    std::vector<Tensor> grads{dy};
-    int64_t begin = 0;
-    for (const Var& part : parts) {
-      grads.push_back(dy.channels(begin, begin + part.shape().c));
-      begin += part.shape().c;
-    }
-    return grads;
-  });
+  for (const Var& v : vars) values.push_back(v.value());
+  return values;
 }
 
-// The factor that a loss's gradient comes with; it is given by the processor.
+bool on_gpu(const Tensor& x) {
+  return cuda::kBuilt && x.device() == Device::cuda;
+}
+
+// What the backward pass needs of a convolution: its result, and what that was before the joined tensors were
+// added, whose sign is that of the leaky ReLU's input. The bits are those of one convolution.
+struct Convolved {
+  Tensor y, own;
+};
+Convolved convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+                   const std::vector<Tensor>& added) {
+  if (added.empty() || options.leak == 1) {
+    const Tensor y = conv2d(x, weight, bias, options, added);
+    return {y, y};
+  }
+  if constexpr (cuda::kBuilt) {
+    if (on_gpu(x)) {
+      const Tensor own(conv2d_shape(x.shape(), weight.shape(), options),
+                       cuda::conv2d_storage(x, weight.shape().n), Device::cuda);
+      return {cuda::conv2d(x, weight, bias, options, {.own = own, .added = added}), own};
+    }
+  }
+  const Tensor own = conv2d(x, weight, bias, options);
+  return {add_concat(own, added), own};
+}
+
+// The gradients before a convolution's activation and for its bias (if it is wanted).
+LeakyReluGrads activation_grads(const Tensor& dy, const Tensor& dz, const Tensor& own, float leak,
+                                bool bias) {
+  if (leak != 1 && !on_gpu(own)) return leaky_relu_grads(dy, own, leak);
+  return {dz, bias ? sum_per_channel(dz) : Tensor()};
+}
+
+// The gradient of conv2d's input, which a GPU computes when its end is known.
+Var::Gradient grad_of_input(const Tensor& dz, const Tensor& weight, const Shape& x,
+                            const Conv2dOptions& options) {
+  if constexpr (cuda::kBuilt) {
+    if (on_gpu(dz))
+      return [=](const Conv2dEnd& end) { return cuda::conv2d_grad_input(dz, weight, {}, x, options, end); };
+  }
+  return conv2d_grad_input(dz, weight, x, options);
+}
+
+// The same for conv_transpose2d's.
+Var::Gradient convolution_of(const Tensor& dy, const Tensor& weight, const Conv2dOptions& options) {
+  if constexpr (cuda::kBuilt) {
+    if (on_gpu(dy)) return [=](const Conv2dEnd& end) { return cuda::conv2d(dy, weight, {}, options, end); };
+  }
+  return conv2d(dy, weight, {}, options);
+}
+
+// A loss's gradient times the factor that it comes with, which is given by the processor and mostly 1.
+Tensor times(const Tensor& gradient, float factor) {
+  return factor == 1 ? gradient : scale(gradient, factor);
+}
 float value_of(const Tensor& single) {
   return *single.data();
 }
@@ -42,24 +86,29 @@ float value_of(const Tensor& single) {
 Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions& given,
            const std::vector<Var>& added) {
   const Tensor b = value_or_none(bias);
-  bool records = x.needs_grad() || weight.needs_grad() || bias.needs_grad();
-  for (const Var& a : added) records = records || a.needs_grad();
-  records = records && grad_enabled();
+  std::vector<Var> inputs{x, weight, bias};
+  inputs.insert(inputs.end(), added.begin(), added.end());
+  const bool records = grad_enabled() &&
+                       std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.needs_grad(); });
   Conv2dOptions options = given;
   options.winograd = given.winograd || records;  // what is only computed keeps the bits that tiles need
-  if (!added.empty()) {
-    if (records) return add_joined(conv2d(x, weight, bias, options), added);
-    std::vector<Tensor> values;
-    for (const Var& a : added) values.push_back(a.value());
-    return Var(conv2d(x.value(), weight.value(), b, options, values));
-  }
-  const Tensor y = conv2d(x.value(), weight.value(), b, options);
-  return Var(y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    const auto [dz, db] =
-        options.leak == 1 ? LeakyReluGrads{dy, sum_per_channel(dy)} : leaky_relu_grads(dy, y, options.leak);
-    return {x.needs_grad() ? conv2d_grad_input(dz, weight.value(), x.shape(), options) : Tensor(),
-            weight.needs_grad() ? conv2d_grad_weight(dz, x.value(), weight.shape(), options) : Tensor(),
-            bias.needs_grad() ? db : Tensor()};
+  if (!records) return Var(conv2d(x.value(), weight.value(), b, options, values_of(added)));
+  const auto [y, own] = convolve(x.value(), weight.value(), b, options, values_of(added));
+  Var::Activation activation;
+  if (on_gpu(y) && options.leak != 1) activation = {own, options.leak, !added.empty()};
+  return Var(y, inputs, activation, [=, own = own](const Tensor& dy, const Tensor& before) {
+    const auto [dz, db] = activation_grads(dy, before, own, options.leak, bias.needs_grad());
+    std::vector<Var::Gradient> grads(3 + added.size());
+    if (x.needs_grad()) grads[0] = grad_of_input(dz, weight.value(), x.shape(), options);
+    if (weight.needs_grad()) grads[1] = conv2d_grad_weight(dz, x.value(), weight.shape(), options);
+    if (bias.needs_grad()) grads[2] = db;
+    int64_t begin = 0;
+    for (size_t i = 0; i < added.size(); ++i) {
+      const int64_t end = begin + added[i].shape().c;
+      grads[3 + i] = dy.channels(begin, end);
+      begin = end;
+    }
+    return grads;
   });
 }
 
@@ -84,17 +133,17 @@ Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h
   const Tensor y = conv_transpose2d(x.value(), weight.value(), value_or_none(bias), h, w, options);
   // y is a convolution's input gradient, linear in x and weight: its gradients are that convolution and its
   // weight gradient.
-  return Var(y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    return {x.needs_grad() ? conv2d(dy, weight.value(), {}, options) : Tensor(),
-            weight.needs_grad() ? conv2d_grad_weight(x.value(), dy, weight.shape(), options) : Tensor(),
-            bias.needs_grad() ? sum_per_channel(dy) : Tensor()};
+  return Var(y, {x, weight, bias}, {}, [=](const Tensor& dy, const Tensor&) {
+    std::vector<Var::Gradient> grads(3);
+    if (x.needs_grad()) grads[0] = convolution_of(dy, weight.value(), options);
+    if (weight.needs_grad()) grads[1] = conv2d_grad_weight(x.value(), dy, weight.shape(), options);
+    if (bias.needs_grad()) grads[2] = sum_per_channel(dy);
+    return grads;
   });
 }
 
 Var channels(const Var& x, int64_t begin, int64_t end) {
-  const int64_t c = x.shape().c;
-  return Var(x.value().channels(begin, end), {x},
-             [=](const Tensor& dy) -> std::vector<Tensor> { return {channels_grad(dy, begin, c)}; });
+  return x.channels(begin, end);
 }
 
 Var add(const Var& a, const Var& b) {
@@ -106,14 +155,14 @@ Var add(const Var& a, const Var& b) {
 Var l1_loss(const Var& x, const Tensor& target) {
   const Tensor value = x.value();
   return Var(l1_loss_value(value, target), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    return {scale(l1_loss_grad(value, target), value_of(dy))};
+    return {times(l1_loss_grad(value, target), value_of(dy))};
   });
 }
 
 Var l2_loss(const Var& x, const Tensor& target) {
   const Tensor value = x.value();
   return Var(l2_loss_value(value, target), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    return {scale(l2_loss_grad(value, target), value_of(dy))};
+    return {times(l2_loss_grad(value, target), value_of(dy))};
   });
 }
 

@@ -3,9 +3,10 @@
 
 #include <functional>
 #include <memory>
+#include <variant>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "tensor/conv2d.h"
 
 namespace sr {
 
@@ -17,12 +18,29 @@ class Var {
   /// It may keep tensors, but not its own result as a Var (the graph would own itself).
   using Backward = std::function<std::vector<Tensor>(const Tensor& dy)>;
 
+  /// A gradient for an input; or, on a GPU, the function that computes it, called when all the input's other
+  /// gradients are there: what is added to it and the slope of a leaky ReLU cost no passes of their own then.
+  using Gradient = std::variant<Tensor, std::function<Tensor(const Conv2dEnd&)>>;
+
+  /// The leaky ReLU at the end of an operation on a GPU, whose closure takes the gradient before it, dz: the
+  /// gradient of the value, dy, where `result` > 0, and leak * dy elsewhere.
+  struct Activation {
+    Tensor result{};  ///< none: no activation; dz is dy
+    float leak = 1;
+    bool takes_dy = false;  ///< whether the closure uses dy as well; else it gets none
+  };
+  using ActivatedBackward = std::function<std::vector<Gradient>(const Tensor& dy, const Tensor& dz)>;
+
   Var() = default;
   /// A leaf: data, or a parameter if needs_grad.
   explicit Var(Tensor value, bool needs_grad = false);
   /// The result of an operation. Inputs and closure are kept only if gradients are recorded and an input
   /// needs one; otherwise the inputs' memory is free as soon as the caller lets go of them.
-  Var(Tensor value, std::vector<Var> inputs, Backward backward);
+  Var(Tensor value, std::vector<Var> inputs, const Backward& backward);
+  Var(Tensor value, std::vector<Var> inputs, Activation activation, ActivatedBackward backward);
+
+  /// A view of channels begin (inclusive) to end (exclusive), whose gradients are this variable's.
+  Var channels(int64_t begin, int64_t end) const;
 
   explicit operator bool() const { return node_ != nullptr; }
   const Tensor& value() const;
@@ -42,6 +60,7 @@ class Var {
 
  private:
   struct Node;
+  explicit Var(std::shared_ptr<Node> node);
   std::shared_ptr<Node> node_;
 };
 

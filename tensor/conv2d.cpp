@@ -172,7 +172,7 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   const Shape want = checked_shape(x, weight, bias, options, added);
   check_result(y, want, "the result");
   if constexpr (cuda::kBuilt) {
-    if (x.device() == Device::cuda) return cuda::conv2d_into(y, x, weight, bias, options, added);
+    if (x.device() == Device::cuda) return cuda::conv2d_into(y, x, weight, bias, options, {.added = added});
   }
   const Tensor packed_weight = contiguous(weight), packed_bias = contiguous(bias);
   cpu::ConvDims d = dims_of(x.shape(), weight.shape(), want, options);
@@ -222,7 +222,7 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,
   check_result(dy, conv2d_shape(x, weight.shape(), options), "the gradient of the result");
   check_device(dy, weight, {});
   if constexpr (cuda::kBuilt) {
-    if (dy.device() == Device::cuda) return cuda::conv2d_grad_input(dy, weight, {}, x, options);
+    if (dy.device() == Device::cuda) return cuda::conv2d_grad_input(dy, weight, {}, x, options, {});
   }
   const Tensor packed = contiguous(weight);
   if (options.groups == 1 && options.stride > 1) return grad_input_subpixel(dy, packed, {}, x, options);
@@ -275,7 +275,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
   check_result(x, conv2d_shape(y, weight.shape(), options), "the input of the transposed convolution");
   check_device(x, weight, bias);
   if constexpr (cuda::kBuilt) {
-    if (x.device() == Device::cuda) return cuda::conv2d_grad_input(x, weight, bias, y, options);
+    if (x.device() == Device::cuda) return cuda::conv2d_grad_input(x, weight, bias, y, options, {});
   }
   return grad_input_subpixel(x, contiguous(weight), contiguous(bias), y, options);
 }

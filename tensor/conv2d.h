@@ -19,6 +19,16 @@ struct Conv2dOptions {
   bool winograd = false;
 };
 
+/// What follows the activation of a value v before it is stored, in this order, where a GPU computes it: own
+/// = v; v += concat(added); v *= mask > 0 ? 1 : leak. What is left out does not happen.
+struct Conv2dEnd {
+  Tensor own{};                 ///< a second result, as large as the first
+  std::vector<Tensor> added{};  ///< at most two, side by side along the channels
+  Tensor mask{};                ///< the result of a leaky ReLU, whose slope there is the factor
+  float leak = 1;
+  Tensor into{};  ///< where the result goes, a channel view perhaps; left out, it is a fresh tensor
+};
+
 /// Shape of conv2d's result: oh = (h + pad_begin + pad_end - kh) / stride + 1, ow likewise.
 /// Errors: shape (channels, groups or kernel do not fit), usage (stride, pad or leak out of range).
 Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "tensor/cuda_view.h"
 #include "tensor/shape.h"
 
 namespace sr::cuda {
@@ -52,13 +53,15 @@ struct ChannelView {
   int64_t pitch = 0, c = 0;
 };
 
-/// What happens to a sum before it is stored: v = sum + bias[channel]; v = v > 0 ? v : leak * v; v += added;
-/// v *= mask > 0 ? 1 : mask_leak. Added tensors (whose channels make up the result's together) and the mask
-/// are stored as the result is. Between the activation and what follows v is rounded to the storage type, so
-/// that the bits are those of separate passes.
+/// What happens to a sum before it is stored: v = sum + bias[channel]; v = v > 0 ? v : leak * v; own = v;
+/// v += added; v *= mask > 0 ? 1 : mask_leak. Added tensors (whose channels make up the result's together)
+/// and the mask are stored as the result is, and so is `own`, a second result, which the kernels `image` and
+/// `strips` do not write. Between the activation and what follows v is rounded to the storage type, so that
+/// the bits are those of separate passes.
 struct ConvEpilogue {
   const float* bias = nullptr;
   float leak = 1;
+  View own;
   ChannelView added[2];
   ChannelView mask;
   float mask_leak = 1;
@@ -112,10 +115,10 @@ inline void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types,
   conv2d_pack({&one, 1}, device);
 }
 
-// Tensors (views, added tensors, masks too) begin at multiples of 16 bytes, and where the kernel is `tiled`,
-// `tensor`, `strips` or `patches` the pitches of added tensors and masks and the channels of the first added
-// one are multiples of 16 bytes. The terms of a value are added in an order that depends on the weights'
-// shape, the types, the kernel and, for grad_weight, the sizes of x and the number of layers only.
+// Tensors (views, added tensors, masks, second results too) begin at multiples of 16 bytes, and unless the
+// kernel is `plain` the pitches of all those and the channels of the first added one are multiples of 16
+// bytes. The terms of a value are added in an order that depends on the weights' shape, the types, the kernel
+// and, for grad_weight, the sizes of x and the number of layers only.
 
 /// y = conv2d(x).
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,

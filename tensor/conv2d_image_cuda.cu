@@ -68,6 +68,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads, 2)
     conv2d_image_kernel(ImageArgs a, const float* packed, ConvEpilogue epilogue, T* y) {
   const int tid = static_cast<int>(threadIdx.x), c = tid % (kChannels / kOwn) * kOwn;
+  epilogue.own = {};  // there is none, and no registers for its address
   float w[kTaps][kOwn];
 #pragma unroll
   for (int k = 0; k < kTaps; ++k) {

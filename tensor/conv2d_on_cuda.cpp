@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -70,17 +71,37 @@ const float* bias_of(const Tensor& bias) {
   return bias ? static_cast<const float*>(bias.address()) : nullptr;
 }
 
-ConvEpilogue epilogue_of(const Tensor& bias, float leak, const std::vector<Tensor>& added, DType stored) {
-  ConvEpilogue epilogue;
-  epilogue.bias = bias_of(bias);
-  epilogue.leak = leak;
-  for (size_t i = 0; i < added.size(); ++i) {
-    if (added[i].dtype() != stored)
-      throw Error(Error::Kind::usage, "conv2d: an added tensor is stored as ", added[i].dtype(),
-                  ", the result as ", stored);
-    epilogue.added[i] = {added[i].address(), added[i].pitch(), added[i].shape().c};
+// Whether the kernel can bring a result to this end, by 16 bytes where its sizes allow that.
+bool takes(ConvKernel kernel, const Conv2dEnd& end) {
+  if (end.own && (kernel == ConvKernel::image || kernel == ConvKernel::strips)) return false;
+  const auto aligned = [](const Tensor& t) {
+    return !t || (reinterpret_cast<uintptr_t>(t.address()) |
+                  static_cast<uintptr_t>(t.pitch() * bytes_of(t.dtype()))) %
+                         16 ==
+                     0;
+  };
+  return aligned(end.own) && aligned(end.mask) && aligned(end.into) &&
+         std::ranges::all_of(end.added, aligned);
+}
+
+ConvEpilogue epilogue_of(const Tensor& bias, float leak, const Conv2dEnd& end, const Tensor& y) {
+  const auto view = [&](const Tensor& t, const char* what) {
+    if (t.dtype() != y.dtype())
+      throw Error(Error::Kind::usage, "conv2d: ", what, " is stored as ", t.dtype(), ", the result as ",
+                  y.dtype());
+    return ChannelView{t.address(), t.pitch(), t.shape().c};
+  };
+  ConvEpilogue e;
+  e.bias = bias_of(bias);
+  e.leak = leak;
+  for (size_t i = 0; i < end.added.size(); ++i) e.added[i] = view(end.added[i], "an added tensor");
+  if (end.mask) e.mask = view(end.mask, "the mask"), e.mask_leak = end.leak;
+  if (end.own) {
+    Tensor own = end.own;  // the same memory
+    view(own, "the second result");
+    e.own = {own.address(), own.pitch()};
   }
-  return epilogue;
+  return e;
 }
 
 /// The two convolutions of conv2d_then_pointwise(), whose results are stored as x is.
@@ -165,11 +186,11 @@ DType conv2d_storage(const Tensor& x, int64_t channels) {
 }
 
 void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                 const Conv2dOptions& options, const std::vector<Tensor>& added) {
+                 const Conv2dOptions& options, const Conv2dEnd& end) {
   ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
   const ConvTypes types{x.dtype(), y.dtype(), math()};
-  const ConvEpilogue epilogue = epilogue_of(bias, options.leak, added, y.dtype());
+  const ConvEpilogue epilogue = epilogue_of(bias, options.leak, end, y);
   telling(
       [&] {
         const bool before = are_packed(ConvOp::conv2d, d, types, weight);
@@ -177,6 +198,20 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
         conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device_after(before));
       },
       "conv2d of ", x.shape(), " with weights ", weight.shape());
+}
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+              const Conv2dEnd& end) {
+  Tensor y = end.into ? end.into
+                      : Tensor(conv2d_shape(x.shape(), weight.shape(), options),
+                               conv2d_storage(x, weight.shape().n), Device::cuda);
+  ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
+  d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
+  if (takes(conv2d_kernel(ConvOp::conv2d, d, {x.dtype(), y.dtype(), math()}, conv_device()), end)) {
+    conv2d_into(y, x, weight, bias, options, end);
+    return y;
+  }
+  return finished(conv2d(x, weight, bias, options, Conv2dEnd{}), end);
 }
 
 bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
@@ -192,7 +227,7 @@ Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor
                              float pointwise_leak) {
   const auto [first, then, types] = Both(x, weight, options, pointwise_weight);
   Tensor y(Shape{then.n, then.oh, then.ow, then.o}, types.y, Device::cuda);
-  const ConvEpilogue epilogue = epilogue_of(bias, options.leak, added, types.y);
+  const ConvEpilogue epilogue = epilogue_of(bias, options.leak, {.added = added}, y);
   telling(
       [&] {
         const bool before = are_packed(ConvOp::conv2d, first, types, weight) &&
@@ -209,13 +244,15 @@ Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor
 }
 
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
-                         const Conv2dOptions& options) {
-  Tensor dx(x, x.c < kImageChannels ? DType::f32 : dy.dtype(), Device::cuda);
+                         const Conv2dOptions& options, const Conv2dEnd& end) {
+  const DType stored = end.mask ? end.mask.dtype() : x.c < kImageChannels ? DType::f32 : dy.dtype();
+  Tensor dx = end.into ? end.into : Tensor(x, stored, Device::cuda);
   ConvDims d = dims_of(x, weight.shape(), dy.shape(), options);
-  d.y_pitch = dy.pitch();
+  d.x_pitch = dx.pitch(), d.y_pitch = dy.pitch();
   const ConvTypes types{dx.dtype(), dy.dtype(), math()};
-  ConvEpilogue epilogue;
-  epilogue.bias = bias_of(bias);
+  if (!takes(conv2d_kernel(ConvOp::grad_input, d, types, conv_device()), end))
+    return finished(conv2d_grad_input(dy, weight, bias, x, options, {}), end);
+  const ConvEpilogue epilogue = epilogue_of(bias, 1, end, dx);
   telling(
       [&] {
         const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);

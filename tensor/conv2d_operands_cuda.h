@@ -168,26 +168,42 @@ GPU_FN uint4 load_unit(const void* data, long long element) {
   return *reinterpret_cast<const uint4*>(static_cast<const T*>(data) + element);
 }
 
-/// What follows the activation, for the channels from c in one 16-byte unit.
+/// The added tensors' unit at channel c.
 template <class T>
-GPU_FN uint4 finish_unit(uint4 v, const ConvEpilogue& e, long long pixel, int c) {
+GPU_FN uint4 load_added(const ConvEpilogue& e, long long pixel, int c) {
+  const int first_c = static_cast<int>(e.added[0].c);
+  return c < first_c ? load_unit<T>(e.added[0].data, pixel * e.added[0].pitch + c)
+                     : load_unit<T>(e.added[1].data, pixel * e.added[1].pitch + c - first_c);
+}
+
+/// What follows the activation (see ConvEpilogue), for the channels from c in one 16-byte unit; added() and
+/// mask() give their units.
+template <class T, class Added, class Mask>
+GPU_FN uint4 finish_unit_with(uint4 v, const ConvEpilogue& e, long long pixel, int c, Added added,
+                              Mask mask) {
   constexpr int kUnit = 16 / sizeof(T);
+  if (e.own.data) *reinterpret_cast<uint4*>(static_cast<T*>(e.own.data) + pixel * e.own.pitch + c) = v;
   if (!e.added[0].data && !e.mask.data) return v;
   float f[kUnit], g[kUnit];
   unpack_unit<T>(f, v);
   if (e.added[0].data) {
-    const int first_c = static_cast<int>(e.added[0].c);
-    unpack_unit<T>(g, c < first_c ? load_unit<T>(e.added[0].data, pixel * e.added[0].pitch + c)
-                                  : load_unit<T>(e.added[1].data, pixel * e.added[1].pitch + c - first_c));
+    unpack_unit<T>(g, added());
 #pragma unroll
     for (int i = 0; i < kUnit; ++i) f[i] += g[i];
   }
   if (e.mask.data) {
-    unpack_unit<T>(g, load_unit<T>(e.mask.data, pixel * e.mask.pitch + c));
+    unpack_unit<T>(g, mask());
 #pragma unroll
     for (int i = 0; i < kUnit; ++i) f[i] *= g[i] > 0.0f ? 1.0f : e.mask_leak;
   }
   return pack_unit<T>(f);
+}
+
+template <class T>
+GPU_FN uint4 finish_unit(uint4 v, const ConvEpilogue& e, long long pixel, int c) {
+  return finish_unit_with<T>(
+      v, e, pixel, c, [&] { return load_added<T>(e, pixel, c); },
+      [&] { return load_unit<T>(e.mask.data, pixel * e.mask.pitch + c); });
 }
 
 /// Carries the sums of N neighbouring channels from c through the epilogue (see ConvEpilogue) into y.
@@ -204,10 +220,33 @@ GPU_FN void write_units(const float (&sums)[N], const ConvEpilogue& e, float* y,
   }
 }
 
+/// What a unit meets after its activation, read before it is finished: many reads are on their way at a time.
+struct MetUnit {
+  uint4 added, mask;
+};
+
+template <class T>
+GPU_FN MetUnit load_met(const ConvEpilogue& e, long long pixel, int c) {
+  MetUnit met{};
+  if (e.added[0].data) met.added = load_added<T>(e, pixel, c);
+  if (e.mask.data) met.mask = load_unit<T>(e.mask.data, pixel * e.mask.pitch + c);
+  return met;
+}
+
+template <class T>
+GPU_FN uint4 finish_unit(uint4 v, const MetUnit& met, const ConvEpilogue& e, long long pixel, int c) {
+  return finish_unit_with<T>(
+      v, e, pixel, c, [&] { return met.added; }, [&] { return met.mask; });
+}
+
 template <class T>
 GPU_FN float2 load_pair(const void* data, long long element) {
   const T* const p = static_cast<const T*>(data) + element;
-  return make_float2(gpu::to_float(p[0]), gpu::to_float(p[1]));
+  if constexpr (sizeof(T) == 4) {
+    return *reinterpret_cast<const float2*>(p);
+  } else {
+    return gpu::unpack2<T>(*reinterpret_cast<const uint32_t*>(p));
+  }
 }
 
 /// Carries the sums of two neighbouring channels through the epilogue (see ConvEpilogue) into y.
@@ -219,6 +258,7 @@ GPU_FN void finish_pair(float v0, float v1, const ConvEpilogue& e, T* y, long lo
   if (e.added[0].data || e.mask.data) {
     v0 = gpu::to_float(gpu::from_float<T>(v0)), v1 = gpu::to_float(gpu::from_float<T>(v1));
   }
+  if (e.own.data) store_pair(static_cast<T*>(e.own.data) + pixel * e.own.pitch + c, v0, v1);
   if (e.added[0].data) {
     const int first_c = static_cast<int>(e.added[0].c);
     const float2 more = c < first_c ? load_pair<T>(e.added[0].data, pixel * e.added[0].pitch + c)

@@ -262,17 +262,19 @@ struct TileView {
 /// enough then, and what is the same for all lanes takes few registers.
 template <class T>
 struct TileEnd {
-  TileView<T> y, added[2], mask;
+  TileView<T> y, own, added[2], mask;
   int first_c;
-  bool adds, masks;
+  bool has_own, adds, masks;
 
   GPU_FN TileEnd(const PatchArgs<T>& a, const PatchTile& tile)
       : TileEnd(a, (static_cast<long long>(tile.image) * a.h + tile.y) * a.w + tile.x) {}
   GPU_FN TileEnd(const PatchArgs<T>& a, long long pixel)
       : y({a.y, a.y_pitch, 0}, pixel),
+        own({a.epilogue.own.data, a.epilogue.own.pitch, 0}, pixel),
         added{{a.epilogue.added[0], pixel}, {a.epilogue.added[1], pixel}},
         mask(a.epilogue.mask, pixel),
         first_c(static_cast<int>(a.epilogue.added[0].c)),
+        has_own(a.epilogue.own.data),
         adds(a.epilogue.added[0].data),
         masks(a.epilogue.mask.data) {}
 };
@@ -301,13 +303,15 @@ struct PixelEnd {
     }
   }
 
-  /// Word `word` of the result, from one float32 sum or two 16-bit values' sums.
-  GPU_FN uint32_t finish(int word, float v0, float v1, const ConvEpilogue& e, bool adds, bool masks) const {
-    float v[2] = {leaky(v0, e.leak), leaky(v1, e.leak)}, more[2];
-    if constexpr (sizeof(T) == 2) {
-      if (!adds && !masks) return gpu::pack2<T>(v[0], v[1]);
-      unpack(v, gpu::pack2<T>(v[0], v[1]));
-    }
+  /// A word after the activation, from one float32 sum or two 16-bit values' sums.
+  GPU_FN static uint32_t activated(float v0, float v1, float leak) {
+    return pack(leaky(v0, leak), leaky(v1, leak));
+  }
+  /// What becomes of it, as word `word` of the result.
+  GPU_FN uint32_t finish(int word, uint32_t bits, const ConvEpilogue& e, bool adds, bool masks) const {
+    if (!adds && !masks) return bits;
+    float v[2], more[2];
+    unpack(v, bits);
     if (adds) {
       unpack(more, added[word]);
       v[0] += more[0], v[1] += more[1];
@@ -316,16 +320,19 @@ struct PixelEnd {
       unpack(more, mask[word]);
       v[0] *= more[0] > 0.0f ? 1.0f : e.mask_leak, v[1] *= more[1] > 0.0f ? 1.0f : e.mask_leak;
     }
-    uint32_t bits;
-    if constexpr (sizeof(T) == 2) {
-      bits = gpu::pack2<T>(v[0], v[1]);
-    } else {
-      memcpy(&bits, v, sizeof(bits));
-    }
-    return bits;
+    return pack(v[0], v[1]);
   }
 
  private:
+  GPU_FN static uint32_t pack(float v0, float v1) {
+    if constexpr (sizeof(T) == 2) {
+      return gpu::pack2<T>(v0, v1);
+    } else {
+      uint32_t bits;
+      memcpy(&bits, &v0, sizeof(bits));
+      return bits;
+    }
+  }
   GPU_FN static void unpack(float (&v)[2], uint32_t bits) {
     if constexpr (sizeof(T) == 2) {
       const float2 two = gpu::unpack2<T>(bits);
@@ -350,8 +357,11 @@ GPU_FN void store_pixel(const float (&sums)[V::kN / 2], int r, const PixelEnd<V>
     for (int i = 0; i < kW; ++i) {
       const int word = first + i;
       const int at = sizeof(T) == 2 ? 4 * word + 2 * r : word / 2 * 4 + 2 * r + word % 2;
-      v[i] = end.finish(word, sums[at], sizeof(T) == 2 ? sums[at + 1] : 0.0f, e, tile.adds, tile.masks);
+      v[i] = end.activated(sums[at], sizeof(T) == 2 ? sums[at + 1] : 0.0f, e.leak);
     }
+    if (tile.has_own) store_words<kW>(const_cast<T*>(tile.own.at(end.pixel, c)), v);
+#pragma unroll
+    for (int i = 0; i < kW; ++i) v[i] = end.finish(first + i, v[i], e, tile.adds, tile.masks);
     store_words<kW>(const_cast<T*>(tile.y.at(end.pixel, c)), v);
   });
 }

@@ -130,16 +130,29 @@ template <class C, class T>
 GPU_FN void write_results(const T* staged, const TensorConvArgs<T>& a, int image, int y0, int x0,
                           int first_channel) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  constexpr int kUnits = C::kOut / C::kUnit;
+  constexpr int kUnits = C::kOut / C::kUnit, kTogether = kUnits % 4 == 0 ? 4 : kUnits % 3 == 0 ? 3 : 1;
+  static_assert(C::kTileW == 32 && kUnits % kTogether == 0);  // a lane has kUnits units of a row
   for (int row = 0; row < 2 && y0 + row < a.h; ++row) {
     const long long pixel = (static_cast<long long>(image) * a.h + y0 + row) * a.w + x0;
     T* const y = a.y + pixel * a.y_pitch + first_channel;
-    for (int i = lane; i < C::kTileW * kUnits; i += 32) {
-      const int column = i / kUnits, c = i % kUnits * C::kUnit;
-      if (x0 + column >= a.w) break;
-      const uint4 v = *reinterpret_cast<const uint4*>(staged + (row * C::kTileW + column) * C::kOutPitch + c);
-      *reinterpret_cast<uint4*>(y + column * a.y_pitch + c) =
-          finish_unit<T>(v, a.epilogue, pixel + column, first_channel + c);
+    for (int first = lane; first < 32 * kUnits; first += 32 * kTogether) {
+      MetUnit met[kTogether];
+#pragma unroll
+      for (int k = 0; k < kTogether; ++k) {
+        const int column = (first + 32 * k) / kUnits, c = (first + 32 * k) % kUnits * C::kUnit;
+        if (kTogether > 1 && x0 + column < a.w)
+          met[k] = load_met<T>(a.epilogue, pixel + column, first_channel + c);
+      }
+#pragma unroll
+      for (int k = 0; k < kTogether; ++k) {
+        const int column = (first + 32 * k) / kUnits, c = (first + 32 * k) % kUnits * C::kUnit;
+        if (x0 + column >= a.w) continue;
+        const uint4 v =
+            *reinterpret_cast<const uint4*>(staged + (row * C::kTileW + column) * C::kOutPitch + c);
+        *reinterpret_cast<uint4*>(y + column * a.y_pitch + c) =
+            kTogether > 1 ? finish_unit<T>(v, met[k], a.epilogue, pixel + column, first_channel + c)
+                          : finish_unit<T>(v, a.epilogue, pixel + column, first_channel + c);
+      }
     }
   }
 }

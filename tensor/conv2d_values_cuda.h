@@ -32,6 +32,7 @@ GPU_FN void finish_value(float sum, const ConvEpilogue& e, void* y, DType storag
                          long long y_pitch, int c) {
   float v = sum + (e.bias ? e.bias[c] : 0.0f);
   v = rounded_to(storage, v > 0.0f ? v : e.leak * v);
+  if (e.own.data) store_value(e.own.data, storage, pixel * e.own.pitch + c, v);
   if (e.added[0].data) {
     const int first_c = static_cast<int>(e.added[0].c);
     v += c < first_c ? load_value(e.added[0].data, storage, pixel * e.added[0].pitch + c)

@@ -98,9 +98,29 @@ Tensor convert(const Tensor& x, DType dtype) {
 }
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  Tensor y = like(a, a.shape());
-  telling([&] { add(queue(), a.dtype(), a.shape().pixels(), a.shape().c, view(a), view(b), view(y)); },
-          "add of ", a.shape());
+  return finished(a, {.added = {b}});
+}
+
+Tensor finished(const Tensor& x, const Conv2dEnd& end) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const auto view_of = [&](const Tensor& t) {
+    if (t && t.dtype() != x.dtype())
+      throw Error(Error::Kind::usage, "add: one tensor is stored as ", x.dtype(), ", the other as ",
+                  t.dtype());
+    return t ? view(t) : ConstView{};
+  };
+  if (end.own) {
+    Tensor own = end.own;  // the same memory
+    convert(queue(), pixels, c, x.dtype(), view(x), own.dtype(), view(own));
+  }
+  const bool concat = end.added.size() > 1;
+  const Tensor from = concat ? cuda::add_concat(x, end.added) : x;
+  const ConstView added = concat || end.added.empty() ? ConstView{} : view_of(end.added[0]);
+  Tensor y = end.into ? end.into : like(x, x.shape());
+  view_of(y);
+  telling(
+      [&] { finish(queue(), x.dtype(), pixels, c, view(from), added, view_of(end.mask), end.leak, view(y)); },
+      "add of ", x.shape());
   return y;
 }
 
@@ -146,12 +166,12 @@ Tensor channels_grad(const Tensor& dy, int64_t begin, int64_t c) {
 
 Tensor sum_per_channel(const Tensor& x) {
   const int64_t pixels = x.shape().pixels(), c = x.shape().c;
-  Tensor y(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
-  const Doubles workspace(sum_workspace(pixels, c));
+  const Tensor y(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
+  const ChannelSumsWork work{allocate(8 * sum_workspace(pixels, c)), pixels, y};
   telling(
       [&] {
-        sum_per_channel(queue(), x.dtype(), pixels, c, view(x), static_cast<float*>(y.address()),
-                        workspace.data());
+        sum_pieces_of(queue(), x.dtype(), pixels, c, view(x), static_cast<double*>(work.sums.get()));
+        if (!gather(work)) add_sums({work});
       },
       "sum_per_channel of ", x.shape());
   return y;

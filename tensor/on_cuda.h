@@ -30,6 +30,8 @@ Tensor clone(const Tensor& x);
 Tensor convert(const Tensor& x, DType dtype);
 
 Tensor add(const Tensor& a, const Tensor& b);
+/// x brought to its end, by a pass of its own.
+Tensor finished(const Tensor& x, const Conv2dEnd& end);
 Tensor scale(const Tensor& x, float factor);
 LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak);
 Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts);
@@ -51,9 +53,11 @@ Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak);
 
 Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w);
 
-/// y has conv2d_shape() and may be a view.
+/// y has conv2d_shape() and may be a view; end.into is not looked at.
 void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                 const Conv2dOptions& options, const std::vector<Tensor>& added);
+                 const Conv2dOptions& options, const Conv2dEnd& end);
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+              const Conv2dEnd& end);
 /// Whether the device has a kernel for conv2d_then_pointwise() of these.
 bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
                      const std::vector<Tensor>& added, const Tensor& pointwise_weight);
@@ -62,9 +66,9 @@ Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor
                              const Tensor& pointwise_weight, const Tensor& pointwise_bias,
                              float pointwise_leak);
 /// A transposed convolution if there is a bias. The result is float32 where it has few channels (an image),
-/// else stored as dy is.
+/// else stored as dy is. Errors: usage (what the end names is stored otherwise).
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
-                         const Conv2dOptions& options);
+                         const Conv2dOptions& options, const Conv2dEnd& end);
 Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
                           const Conv2dOptions& options);
 

@@ -8,16 +8,21 @@
 namespace sr::cuda {
 namespace {
 
-// ptxas: add_kernel registers<=40 shared<=0
+// ptxas: finish_kernel registers<=48 shared<=0
 template <class T, int kVector>
 __global__ void __launch_bounds__(kRunThreads)
-    add_kernel(Runs runs, const T* a, int64_t a_pitch, const T* b, int64_t b_pitch, T* y, int64_t y_pitch) {
+    finish_kernel(Runs runs, const T* a, int64_t a_pitch, const T* b, int64_t b_pitch, const T* mask,
+                  int64_t mask_pitch, float leak, T* y, int64_t y_pitch) {
   for_each_vector<kVector>(runs, [&](int64_t run, int k, int n) {
-    float u[kVector], v[kVector];
+    float u[kVector], v[kVector] = {}, s[kVector];
     load(a + run * a_pitch + k, n, u);
-    load(b + run * b_pitch + k, n, v);
+    if (b) load(b + run * b_pitch + k, n, v);
+    if (mask) load(mask + run * mask_pitch + k, n, s);
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) u[i] += v[i];
+    for (int i = 0; i < kVector; ++i) {
+      if (b) u[i] += v[i];
+      if (mask) u[i] *= s[i] > 0 ? 1.0f : leak;
+    }
     store(y + run * y_pitch + k, n, u);
   });
 }
@@ -134,13 +139,16 @@ int add_parts(const Queue& queue, int64_t pixels, ConstView x, std::span<const C
 
 }  // namespace
 
-void add(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView a, ConstView b, View y) {
-  const Runs runs = runs_of(pixels, c, {a, b, y});
-  a = runs.of(a), b = runs.of(b), y = runs.of(y);
-  with_types(dtype, {a, b, y}, [&](auto zero, auto width) {
+void finish(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView a, ConstView b,
+            ConstView mask, float leak, View y) {
+  if (!b.data) b.pitch = a.pitch;
+  if (!mask.data) mask.pitch = a.pitch;
+  const Runs runs = runs_of(pixels, c, {a, b, mask, y});
+  a = runs.of(a), b = runs.of(b), mask = runs.of(mask), y = runs.of(y);
+  with_types(dtype, {a, b, mask, y}, [&](auto zero, auto width) {
     using T = decltype(zero);
-    launch_runs<width.value>(queue, add_kernel<T, width.value>, runs, 1, as<T>(a), a.pitch, as<T>(b), b.pitch,
-                             as<T>(y), y.pitch);
+    launch_runs<width.value>(queue, finish_kernel<T, width.value>, runs, 1, as<T>(a), a.pitch, as<T>(b),
+                             b.pitch, as<T>(mask), mask.pitch, leak, as<T>(y), y.pitch);
   });
 }
 

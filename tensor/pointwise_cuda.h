@@ -8,8 +8,9 @@
 
 namespace sr::cuda {
 
-/// y = a + b; y may be a or b.
-void add(const Queue&, DType, int64_t pixels, int64_t c, ConstView a, ConstView b, View y);
+/// y = (a + b) * (mask > 0 ? 1 : leak); b and mask may be left out (null). y may be one of them.
+void finish(const Queue&, DType, int64_t pixels, int64_t c, ConstView a, ConstView b, ConstView mask,
+            float leak, View y);
 
 /// y = factor * x; y may be x.
 void scale(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, float factor, View y);

@@ -8,16 +8,25 @@
 namespace sr::cuda {
 namespace {
 
-// ptxas: sum_per_channel_kernel registers<=80 shared<=16384
+template <int kVector>
+struct Values {
+  float v[kVector];
+};
+
+// ptxas: sum_per_channel_kernel registers<=96 shared<=16384
 template <class T, int kVector>
 __global__ void __launch_bounds__(kSumThreads, 2)
     sum_per_channel_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, double* sums) {
-  sum_channels<kVector>(pixels, c, sums, [&](int64_t p, int k, int n, double(&sum)[kVector]) {
-    float v[kVector];
-    load(x + p * x_pitch + k, n, v);
+  const auto read = [&](int64_t p, int k, int n) {
+    Values<kVector> at;
+    load(x + p * x_pitch + k, n, at.v);
+    return at;
+  };
+  sum_channels<kVector, 4>(pixels, c, sums, read,
+                           [](const Values<kVector>& at, int64_t, int, int, double(&sum)[kVector]) {
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) sum[i] = static_cast<double>(v[i]);
-  });
+                             for (int i = 0; i < kVector; ++i) sum[i] = static_cast<double>(at.v[i]);
+                           });
 }
 
 constexpr int kPieceColumns = 8, kPieceLanes = 32;
@@ -57,21 +66,20 @@ __global__ void __launch_bounds__(kAllThreads)
   if (threadIdx.x == 0) *result = total / size;
 }
 
-void sum_pieces_of(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x,
-                   double* workspace) {
-  with_types(dtype, {x}, [&](auto zero, auto width) {
-    using T = decltype(zero);
-    launch_channel_sums<width.value>(queue, sum_per_channel_kernel<T, width.value>, pixels, c, pixels,
-                                     static_cast<int>(c), as<T>(x), x.pitch, workspace);
-  });
-}
-
 // ptxas: round_to_float_kernel registers<=16 shared<=0
 __global__ void round_to_float_kernel(const double* from, float* to) {
   if (threadIdx.x == 0) *to = static_cast<float>(*from);
 }
 
 }  // namespace
+
+void sum_pieces_of(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, double* sums) {
+  with_types(dtype, {x}, [&](auto zero, auto width) {
+    using T = decltype(zero);
+    launch_channel_sums<width.value>(queue, sum_per_channel_kernel<T, width.value>, pixels, c, pixels,
+                                     static_cast<int>(c), as<T>(x), x.pitch, sums);
+  });
+}
 
 void add_pieces(const Queue& queue, std::span<const ChannelPieces> channels) {
   while (!channels.empty()) {

@@ -18,6 +18,9 @@ struct ChannelPieces {
   float* y = nullptr;
 };
 
+/// The pieces' sums of x, which are added up by add_pieces.
+void sum_pieces_of(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, double* sums);
+
 /// y[k] = the sum of channel k's pieces, for all of them with few launches, in double and an order that
 /// depends on `pixels` alone.
 void add_pieces(const Queue&, std::span<const ChannelPieces> channels);

@@ -5,6 +5,7 @@
 #include "autograd/functions.h"
 #include "autograd/params.h"
 #include "tensor/allocator.h"
+#include "tensor/pointwise.h"
 #include "tensor/random.h"
 #include "tests/expect_error.h"
 
@@ -65,6 +66,41 @@ TEST(Autograd, GradientsOfSeveralGraphsAddUpUntilCleared) {
   EXPECT_EQ(x.grad().to_vector(), std::vector<float>{4});
   x.clear_grad();
   EXPECT_FALSE(x.grad());
+}
+
+// 2 x, whose gradient is a function that is told what is there already.
+Var doubled(const Var& x, std::vector<size_t>& added) {
+  return Var(scale(x.value(), 2), {x}, {}, [&added](const Tensor&, const Tensor& dy) {
+    return std::vector<Var::Gradient>{[&added, dy](const Conv2dEnd& end) {
+      added.push_back(end.added.size());
+      return end.added.empty() ? scale(dy, 2) : add(end.added[0], scale(dy, 2));
+    }};
+  });
+}
+
+TEST(Autograd, AGradientThatIsAFunctionIsComputedLastAndAddsTheOthers) {
+  const Var x(row({1, -2}), true);
+  std::vector<size_t> added;
+  const Var first = doubled(x, added), second = doubled(x, added);
+  add(add(first, x), add(second, x)).backward(row({1, 10}));
+  EXPECT_EQ(x.grad().to_vector(), (std::vector<float>{6, 60}));
+  EXPECT_EQ(added, (std::vector<size_t>{1, 1}));
+  const Var alone(row({3}), true);
+  doubled(alone, added).backward(row({5}));
+  EXPECT_EQ(alone.grad().to_vector(), std::vector<float>{10});
+  EXPECT_EQ(added.back(), 0u);
+}
+
+TEST(Autograd, ViewsShareTheGradientOfTheWhole) {
+  const Var x(row({1, 2, 3}), true);
+  const Var y = add(x, x), low = y.channels(0, 2), middle = low.channels(1, 2);
+  std::vector<size_t> added;
+  add(add(doubled(middle, added), y.channels(1, 2)), low.channels(0, 1)).backward(row({1}));
+  EXPECT_EQ(x.grad().to_vector(), (std::vector<float>{2, 6, 0}));
+  expect_error(usage, "walked before", [&] { low.backward(row({1, 1})); });
+  const Var z = add(x, x);
+  z.channels(2, 3).backward(row({7}));
+  EXPECT_EQ(x.grad().to_vector(), (std::vector<float>{2, 6, 14}));
 }
 
 TEST(Autograd, OnlyWhatNeedsAGradientGetsOne) {

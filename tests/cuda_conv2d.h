@@ -41,11 +41,13 @@ struct CudaEpilogue {
   std::vector<int64_t> added_c;
   std::vector<float> mask;
   float mask_leak = 1;
+  bool own = false;  // whether a second result is asked for
 };
 
 struct CudaRun {
   std::vector<float> values;
   bool margins_untouched = true;
+  std::vector<float> own{};
 };
 
 inline cuda::ConvDims dims_of(const CudaConv& conv, int64_t x_pitch, int64_t y_pitch) {
@@ -109,6 +111,8 @@ inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector
     kept.back()->set(e.mask);
     epilogue.mask = kept.back()->view();
   }
+  const auto own = image(to_type, to.pixels(), to.c);
+  if (e.own) epilogue.own = {own->data(), own->pitch()};
   const DeviceArray<unsigned char> packed(
       static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types, device)));
   cuda::conv2d_pack(op, dims, conv.types, static_cast<const float*>(w.data()), packed.data(), device);
@@ -117,7 +121,7 @@ inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector
   else
     cuda::conv2d_grad_input(dims, conv.types, read->data(), packed.data(), epilogue, written->data(), device);
   gpu::check(cudaStreamSynchronize(nullptr), "test");
-  return {written->values(), written->margins_untouched()};
+  return {written->values(), written->margins_untouched() && own->margins_untouched(), own->values()};
 }
 
 inline CudaRun run_cuda_grad_weight(const CudaConv& conv, const std::vector<float>& x_values,

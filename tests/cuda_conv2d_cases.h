@@ -23,9 +23,6 @@ inline const cuda::ConvTypes kTensorTypes[] = {
     {DType::f32, DType::f32, cuda::Math::tf32},
 };
 
-/// A small GPU of compute capability 9.0.
-inline const cuda::ConvDevice kHopper{nullptr, 2, 227 * 1024, true};
-
 inline CudaConv layer_conv(const CudaLayer& l, int64_t n, int64_t h, int64_t w,
                            const cuda::ConvTypes& types) {
   return {l.name,

@@ -24,26 +24,42 @@ std::vector<Case> cases() {
           {{1, 53, 79, 1}, {}, {}},         {{1, 37, 41, 3}, {1, 1}, {}}};
 }
 
-TEST(CudaPointwise, AddIsTheCpus) {
+// (a + b) times the slope, in float32 until it is stored.
+Tensor finished(const Tensor& a, const Tensor* b, const Tensor* mask) {
+  Tensor y = b ? add(a, *b) : a.clone();
+  for (int64_t i = 0; mask && i < y.shape().size(); ++i)
+    if (!(mask->data()[i] > 0)) y.data()[i] *= 0.05f;
+  return y;
+}
+
+TEST(CudaPointwise, FinishAddsAndTakesTheSlopeOfAMask) {
   Random random{1};
   for (const DType dtype : kDTypes)
     for (const Case& c : cases()) {
       const Tensor a = random_values(c.shape, dtype, random), b = random_values(c.shape, dtype, random);
-      const DeviceTensor da(a, dtype, c.in), db(b, dtype, c.out);
-      on_every_queue([&](const cuda::Queue& queue) {
-        const DeviceTensor y(c.shape, dtype, c.out);
-        cuda::add(queue, dtype, c.shape.pixels(), c.shape.c, da.view(), db.view(), y.view());
-        EXPECT_TRUE(same_bits(y.values(), stored_as(add(a, b), dtype))) << c.shape << ' ' << dtype;
-      });
+      Tensor mask = random_values(c.shape, dtype, random);
+      mask.data()[0] = 0;  // the kink counts as below it
+      const DeviceTensor da(a, dtype, c.in), db(b, dtype, c.out), dmask(mask, dtype, c.in);
+      for (const int part : {1, 2, 3}) {
+        const bool adds = part & 1, masks = part & 2;
+        const Tensor expected = stored_as(finished(a, adds ? &b : nullptr, masks ? &mask : nullptr), dtype);
+        on_every_queue([&](const cuda::Queue& queue) {
+          const DeviceTensor y(c.shape, dtype, c.out);
+          cuda::finish(queue, dtype, c.shape.pixels(), c.shape.c, da.view(),
+                       adds ? db.view() : cuda::ConstView{}, masks ? dmask.view() : cuda::ConstView{}, 0.05f,
+                       y.view());
+          EXPECT_TRUE(same_bits(y.values(), expected)) << c.shape << ' ' << dtype << ", part " << part;
+        });
+      }
     }
 }
 
-TEST(CudaPointwise, AddMayWriteOverAnInput) {
+TEST(CudaPointwise, FinishMayWriteOverAnInput) {
   Random random{1};
   const Shape s{1, 9, 11, 20};
   const Tensor a = random_values(s, DType::bf16, random), b = random_values(s, DType::bf16, random);
   const DeviceTensor da(a, DType::bf16, {8, 4}), db(b, DType::bf16, {});
-  cuda::add({}, DType::bf16, s.pixels(), s.c, da.view(), db.view(), da.view());
+  cuda::finish({}, DType::bf16, s.pixels(), s.c, da.view(), db.view(), {}, 1, da.view());
   EXPECT_TRUE(same_bits(da.values(), stored_as(add(a, b), DType::bf16)));
 }
 
@@ -154,7 +170,7 @@ TEST(CudaPointwise, ChannelsGradIsTheCpus) {
 
 TEST(CudaPointwise, NothingIsDoneForNoPixels) {
   DeviceArray<float> dbias(3);
-  cuda::add({}, DType::f32, 0, 3, {}, {}, {});
+  cuda::finish({}, DType::f32, 0, 3, {}, {}, {}, 1, {});
   cuda::scale({}, DType::f32, 0, 3, {}, 2, {});
   cuda::channels_grad({}, DType::f32, 0, {}, 1, 0, 3, {});
   cuda::leaky_relu_grads({}, DType::f32, 0, 3, {}, {}, 0.05f, {}, nullptr);

@@ -119,6 +119,8 @@ OpCase ssim_case(const char* name, const Shape& shape) {
       [](const Array& x, const Array& target) { return -reference::ssim(x, target, kPeak); });
 }
 
+constexpr Conv2dOptions kLeaky{.pad_begin = 1, .pad_end = 1, .leak = 0.05f};
+
 // One value used twice, views and joined sums: what a distillation block does.
 OpCase graph_case() {
   const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.05f};
@@ -134,6 +136,81 @@ OpCase graph_case() {
                                                     {a[0], reference::channels(t, 0, 4)}),
                                   t);
           }};
+}
+
+// A leaky convolution's result t in all the ways in which its gradient may come: by convolutions whose
+// epilogue can add what was there and take t's slope, by others, as a whole and by views that overlap or make
+// it up. The last user in the backward pass is the first here.
+OpCase gradient_sum_case(const char* name, std::function<Var(const Var& t, const Var& w)> uses,
+                         std::function<Array(const Array& t, const Array& w)> loops) {
+  return {
+      name,
+      {{{1, 5, 7, 12}}, weights({16, 3, 3, 12}, 108), weights({16, 3, 3, 16}, 144), {{1, 1, 1, 16}, 0.5}},
+      [=](const std::vector<Var>& v) { return uses(conv2d(v[0], v[1], v[3], kLeaky), v[2]); },
+      [=](const std::vector<Array>& a) { return loops(reference::conv2d(a[0], a[1], &a[3], kLeaky), a[2]); }};
+}
+
+std::vector<OpCase> gradient_sum_cases() {
+  using reference::add;
+  const auto conv = [](const Array& x, const Array& w, const std::vector<Array>& added = {}) {
+    return reference::conv2d(x, w, nullptr, kLeaky, added);
+  };
+  std::vector<OpCase> cases;
+  cases.push_back(gradient_sum_case(
+      "t twice, by two convolutions",
+      [](const Var& t, const Var& w) { return conv2d(conv2d(t, w, {}, kLeaky), w, {}, kLeaky, {t}); },
+      [=](const Array& t, const Array& w) { return conv(conv(t, w), w, {t}); }));
+  cases.push_back(gradient_sum_case(
+      "t thrice, first by a convolution",
+      [](const Var& t, const Var& w) { return add(add(conv2d(t, w, {}, kLeaky), t), t); },
+      [=](const Array& t, const Array& w) { return add(add(conv(t, w), t), t); }));
+  cases.push_back(gradient_sum_case(
+      "t by sums alone",
+      [](const Var& t, const Var& w) { return conv2d(add(t, channels(t, 0, 16)), w, {}, kLeaky); },
+      [=](const Array& t, const Array& w) { return conv(add(t, t), w); }));
+  cases.push_back(gradient_sum_case(
+      "t by two parts, of which one is used twice",
+      [](const Var& t, const Var& w) {
+        const Var high = channels(t, 6, 16), wide = conv2d(high, channels(w, 0, 10), {}, kLeaky);
+        return conv2d(wide, w, {}, kLeaky, {high, channels(t, 0, 6)});
+      },
+      [=](const Array& t, const Array& w) {
+        const Array high = reference::channels(t, 6, 16);
+        return conv(conv(high, reference::channels(w, 0, 10)), w, {high, reference::channels(t, 0, 6)});
+      }));
+  cases.push_back(gradient_sum_case(
+      "views of t that overlap, one of a view",
+      [](const Var& t, const Var& w) {
+        const Var most = channels(t, 4, 16);
+        return conv2d(conv2d(most, channels(w, 0, 12), {}, kLeaky), w, {}, kLeaky,
+                      {channels(most, 4, 12), channels(t, 0, 8)});
+      },
+      [=](const Array& t, const Array& w) {
+        const Array most = reference::channels(t, 4, 16);
+        return conv(conv(most, reference::channels(w, 0, 12)), w,
+                    {reference::channels(most, 4, 12), reference::channels(t, 0, 8)});
+      }));
+  cases.push_back(gradient_sum_case(
+      "some channels of t alone",
+      [](const Var& t, const Var& w) {
+        return conv2d(channels(t, 0, 8), channels(w, 0, 8), {}, kLeaky, {t});
+      },
+      [=](const Array& t, const Array& w) {
+        return conv(reference::channels(t, 0, 8), reference::channels(w, 0, 8), {t});
+      }));
+  cases.push_back(gradient_sum_case(
+      "a sum whose own result is used by none",
+      [](const Var& t, const Var& w) { return add(conv2d(t, w, {}, kLeaky, {t}), t); },
+      [=](const Array& t, const Array& w) { return add(conv(t, w, {t}), t); }));
+  cases.push_back(gradient_sum_case(
+      "t by a transposed convolution",
+      [](const Var& t, const Var& w) {
+        return conv_transpose2d(t, w, {}, 5, 7, {.pad_begin = 1, .pad_end = 1});
+      },
+      [](const Array& t, const Array& w) {
+        return reference::conv_transpose2d(t, w, nullptr, 5, 7, {.pad_begin = 1, .pad_end = 1});
+      }));
+  return cases;
 }
 
 }  // namespace
@@ -169,6 +246,7 @@ std::vector<OpCase> op_cases() {
   cases.push_back(ssim_case("ssim_loss of one window", {1, 11, 11, 1}));
   cases.push_back(ssim_case("ssim_loss", {2, 13, 17, 3}));
   cases.push_back(graph_case());
+  for (OpCase& c : gradient_sum_cases()) cases.push_back(std::move(c));
   return cases;
 }
 
