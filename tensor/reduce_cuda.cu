@@ -13,7 +13,7 @@ struct Values {
   float v[kVector];
 };
 
-// ptxas: sum_per_channel_kernel registers<=96 shared<=16384
+// ptxas: sum_per_channel_kernel registers<=128 shared<=16384
 template <class T, int kVector>
 __global__ void __launch_bounds__(kSumThreads, 2)
     sum_per_channel_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, double* sums) {
