@@ -59,8 +59,8 @@ struct PatchConv {
   static constexpr int kTileBytes = kInH * kPitch * 32, kWeightBytes = kTaps * Outputs * 32;  // of a step
   static constexpr int kHalfBytes = Outputs * 16;  // weights: from one half of a step to the other
   static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 128;
-  static constexpr int kSlots =
-      std::min(std::max(kSteps, 4), (kMostShared - kBarrierBytes) / (kTileBytes + kWeightBytes));
+  static constexpr int kSlots =  // with four, ptxas spills a register of TF32's 32->64
+      std::min(std::max(kSteps, 5), (kMostShared - kBarrierBytes) / (kTileBytes + kWeightBytes));
   static constexpr int kSharedBytes = kSlots * (kTileBytes + kWeightBytes) + kBarrierBytes;
   static_assert(Inputs % kStep == 0 && Outputs % 16 == 0 && kSlots >= 2 && 8 * kSlots <= kBarrierBytes);
 
