@@ -6,7 +6,9 @@ namespace sr {
 namespace {
 
 const bool one_gpu = [] {
+  const emulation::Options given = emulation::options();
   emulation::options() = {};
+  emulation::options().capabilities = given.capabilities;  // SR_EMULATED_CAPABILITY
   return true;
 }();
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/cuda_emulation/emulation.h"
+
 namespace sr::emulation {
 
 namespace {
@@ -23,7 +25,7 @@ void Clocks::start(int threads) {
 }
 
 void Clocks::turn_on() {
-  if (on_) return;
+  if (on_ || !finds_races()) return;
   on_ = true;
   columns_ = static_cast<size_t>(threads_ + 32 + kBarriers);
   clocks_.assign(columns_, 1);

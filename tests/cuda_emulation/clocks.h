@@ -18,7 +18,7 @@ struct Moment {
 };
 
 /// The clocks of a block's threads and of the engines beside them: each warp's products, and the copies that
-/// signal a barrier. Off, and costs nothing, until something calls turn_on().
+/// signal a barrier. Off, and costs nothing, until something calls turn_on() where races are searched for.
 class Clocks {
  public:
   static constexpr int kBarriers = 64;
@@ -34,7 +34,9 @@ class Clocks {
   int copies_of(int barrier) const { return threads_ + 32 + barrier % kBarriers; }
 
   uint32_t clock(int who) const { return on_ ? clocks_[static_cast<size_t>(who)] : 1; }
-  void tick(int who) { ++clocks_[static_cast<size_t>(who)]; }
+  void tick(int who) {
+    if (on_) ++clocks_[static_cast<size_t>(who)];
+  }
 
   /// Threads meet.
   void join(const std::vector<int>& threads);
