@@ -163,39 +163,27 @@ void run_conv(ConvOp op, const ConvDims& dims, const ConvTypes& types, const voi
   }
 }
 
-/// Packs a weight whose order is its kernel's own; false if it is FragmentOrder.
-bool pack_in_own_order(const PackTask& task, const Plan& plan, const ConvRun& run, const WeightView& view,
-                       cudaStream_t stream) {
-  switch (plan.kernel) {
-    case ConvKernel::plain:
-    case ConvKernel::tiled:
-    case ConvKernel::image:
-      pack_plain(view, run, static_cast<float*>(task.packed), stream);
-      return true;
-    case ConvKernel::strips:
-      with_half_operand(task.types.math, [&](auto t) {
-        auto* const to = static_cast<decltype(t)*>(task.packed);
-        if (task.op == ConvOp::pointwise)
-          pack_pointwise(task.weight, to, stream);
-        else
-          pack_strips(view, run, to, stream);
-      });
-      return true;
-    case ConvKernel::patches:
-      with_operand(task.types.math,
-                   [&](auto t) { pack_patches(view, run, static_cast<decltype(t)*>(task.packed), stream); });
-      return true;
-    case ConvKernel::subpixel_strips:
-      with_half_operand(task.types.math, [&](auto t) {
-        pack_subpixel_strips(view, run, static_cast<decltype(t)*>(task.packed), stream);
-      });
-      return true;
-    case ConvKernel::tensor:
-    case ConvKernel::subpixel:
-      return false;
-  }
-  return false;
+/// Packs a weight with a launch of its own.
+void pack_alone(const PackTask& task, ConvKernel kernel, const ConvRun& run, const WeightView& view,
+                cudaStream_t stream) {
+  if (kernel != ConvKernel::strips && kernel != ConvKernel::subpixel_strips)
+    return pack_plain(view, run, static_cast<float*>(task.packed), stream);
+  with_half_operand(task.types.math, [&](auto t) {
+    auto* const to = static_cast<decltype(t)*>(task.packed);
+    if (kernel == ConvKernel::subpixel_strips)
+      pack_subpixel_strips(view, run, to, stream);
+    else if (task.op == ConvOp::pointwise)
+      pack_pointwise(task.weight, to, stream);
+    else
+      pack_strips(view, run, to, stream);
+  });
 }
+
+/// Weights that are packed together, of one Math.
+struct Together {
+  std::vector<FragmentTask> fragments;
+  std::vector<PatchTask> patches;
+};
 
 }  // namespace
 
@@ -209,20 +197,29 @@ int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types
 }
 
 void conv2d_pack(std::span<const PackTask> tasks, const ConvDevice& device) {
-  std::map<Math, std::vector<FragmentTask>> fragments;
+  std::map<Math, Together> together;
   for (const PackTask& task : tasks) {
     const Plan plan = plan_for(task.op, task.dims, task.types, device);
     const ConvRun run = conv_run(task.op, task.dims);
     WeightView view = weight_view(task.op, task.dims, task.weight);
-    if (pack_in_own_order(task, plan, run, view, device.stream)) continue;
-    if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
-      view.cg *= view.kh * view.kw;
-      view.kh = view.kw = 1;
+    Together& lists = together[task.types.math];
+    if (plan.kernel == ConvKernel::patches) {
+      lists.patches.push_back({view, run.kh, run.c, run.o, task.packed});
+    } else if (plan.kernel == ConvKernel::tensor || plan.kernel == ConvKernel::subpixel) {
+      if (plan.order.taps == 1 && run.kh * run.kw > 1) {  // all terms as input channels of one tap
+        view.cg *= view.kh * view.kw;
+        view.kh = view.kw = 1;
+      }
+      lists.fragments.push_back({view, plan.order, run.kw + plan.order.pixels - 1, task.packed});
+    } else {
+      pack_alone(task, plan.kernel, run, view, device.stream);
     }
-    fragments[task.types.math].push_back({view, plan.order, run.kw + plan.order.pixels - 1, task.packed});
   }
-  for (const auto& [math, list] : fragments)
-    with_operand(math, [&](auto t) { pack_fragments<decltype(t)>(list, device.stream); });
+  for (const auto& [math, lists] : together)
+    with_operand(math, [&](auto t) {
+      pack_fragments<decltype(t)>(lists.fragments, device.stream);
+      pack_patches<decltype(t)>(lists.patches, device.stream);
+    });
 }
 
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,

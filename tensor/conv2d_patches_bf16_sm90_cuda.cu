@@ -3,7 +3,7 @@
 namespace sr::cuda {
 
 template bool patches_conv_bytes<__nv_bfloat16>(const ConvRun&, int64_t*);
-template void pack_patches(const WeightView&, const ConvRun&, __nv_bfloat16*, cudaStream_t);
+template void pack_patches<__nv_bfloat16>(std::span<const PatchTask>, cudaStream_t);
 template void patches_conv<__nv_bfloat16>(const ConvRun&, const void*, const void*, const ConvEpilogue&,
                                           void*, const ConvDevice&);
 

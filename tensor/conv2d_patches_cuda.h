@@ -2,6 +2,8 @@
 // 9.0, for batches of small images. T is the storage and the operands' type (float: TF32).
 #pragma once
 
+#include <span>
+
 #include "tensor/conv2d_weights_cuda.h"
 
 namespace sr::cuda {
@@ -10,8 +12,16 @@ namespace sr::cuda {
 template <class T>
 bool patches_conv_bytes(const ConvRun& run, int64_t* bytes);
 
+/// A weight and the memory for the order in which these kernels read it.
+struct PatchTask {
+  WeightView view;
+  int kernel, inputs, outputs;
+  void* packed;
+};
+
+/// Packs all of them with few launches.
 template <class T>
-void pack_patches(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream);
+void pack_patches(std::span<const PatchTask> tasks, cudaStream_t stream);
 
 template <class T>
 void patches_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,

@@ -123,6 +123,7 @@ class StepLoader {
       if (++step_ == V::kSteps) number_ += static_cast<int>(gridDim.x), open(a);
     }
     if (tile) gpu::cp_commit();
+    __syncwarp();  // products want whole warps
   }
 
  private:
@@ -466,19 +467,28 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   }
 }
 
-// ptxas: pack_patches_kernel registers<=40
+constexpr int kLaunchTasks = 32;  // as many as the arguments of a launch hold
+struct PatchTasks {
+  PatchTask of[kLaunchTasks];
+};
+
+// blockIdx.y: task; the threads of its blocks take its elements in turns.
+// ptxas: pack_patches_kernel registers<=48
 template <class T>
-__global__ void __launch_bounds__(256)
-    pack_patches_kernel(WeightView view, int kernel, int inputs, int outputs, T* packed) {
-  const int i = static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x);
-  if (i >= kernel * kernel * inputs * outputs) return;
-  const PatchWeight<T> w(kernel, outputs, i);
-  const float value = view.at(w.out, w.ky, w.kx, w.in);
-  if constexpr (sizeof(T) == 4) {
-    const uint32_t bits = gpu::to_tf32(value);
-    memcpy(packed + i, &bits, sizeof(bits));
-  } else {
-    packed[i] = gpu::from_float<T>(value);
+__global__ void __launch_bounds__(256) pack_patches_kernel(const __grid_constant__ PatchTasks tasks) {
+  const PatchTask& task = tasks.of[blockIdx.y];
+  auto* const packed = static_cast<T*>(task.packed);
+  const int elements = task.kernel * task.kernel * task.inputs * task.outputs;
+  for (int i = static_cast<int>(blockIdx.x * 256 + threadIdx.x); i < elements;
+       i += static_cast<int>(gridDim.x) * 256) {
+    const PatchWeight<T> w(task.kernel, task.outputs, i);
+    const float value = task.view.at(w.out, w.ky, w.kx, w.in);
+    if constexpr (sizeof(T) == 4) {
+      const uint32_t bits = gpu::to_tf32(value);
+      memcpy(packed + i, &bits, sizeof(bits));
+    } else {
+      packed[i] = gpu::from_float<T>(value);
+    }
   }
 }
 
@@ -535,10 +545,16 @@ bool patches_conv_bytes(const ConvRun& run, int64_t* bytes) {
 }
 
 template <class T>
-void pack_patches(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream) {
-  const int elements = run.kh * run.kw * run.c * run.o;
-  gpu::launch(pack_patches_kernel<T>, dim3(static_cast<unsigned>((elements + 255) / 256)), dim3(256), 0,
-              stream, view, run.kh, run.c, run.o, packed);
+void pack_patches(std::span<const PatchTask> tasks, cudaStream_t stream) {
+  constexpr unsigned kBlocks = 32;  // for a task
+  while (!tasks.empty()) {
+    const auto some = tasks.first(std::min<size_t>(kLaunchTasks, tasks.size()));
+    PatchTasks launched{};
+    std::copy(some.begin(), some.end(), launched.of);
+    gpu::launch(pack_patches_kernel<T>, dim3(kBlocks, static_cast<unsigned>(some.size())), dim3(256), 0,
+                stream, launched);
+    tasks = tasks.subspan(some.size());
+  }
 }
 
 template <class T>
