@@ -30,7 +30,7 @@ Tensor ended(const Gradient& gradient, const Conv2dEnd& end) {
   if (const auto* compute = std::get_if<1>(&gradient)) return (*compute)(end);
   const Tensor& x = std::get<Tensor>(gradient);
   if constexpr (cuda::kBuilt) {
-    if (end.mask || end.into) return cuda::finished(x, end);
+    if (end.mask || end.into || end.own) return cuda::finished(x, end);
   }
   return end.added.empty() ? x : add(end.added[0], x);
 }
@@ -229,7 +229,9 @@ const Tensor& Var::grad() const {
 }
 
 void Var::clear_grad() {
-  if (node_) node_->grad = {};
+  if (!node_) return;
+  node_->grad = {};
+  node_->terms.clear();  // of a backward pass that an error ended
 }
 
 void Var::set_value(Tensor value) {

@@ -5,6 +5,7 @@
 #include "tensor/conv2d_cuda.h"
 #include "tensor/device_cuda.h"
 #include "tensor/device_error.h"
+#include "tensor/device_pool_cuda.h"
 #include "tensor/error.h"
 #include "tensor/gather_gradients_cuda.h"
 
@@ -37,6 +38,7 @@ Tensor room_for_packed(ConvOp op, const ConvDims& d, const ConvTypes& types) {
 }
 
 Tensor contiguous(const Tensor& weight) {
+  finish_if_waiting(weight);
   return weight.is_contiguous() ? weight : weight.clone();
 }
 
@@ -67,8 +69,14 @@ bool are_packed(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tens
   return kept_weights() && kept_weights()->settled(op, d, types, weight);
 }
 
+// Where a tensor that a kernel reads lies.
+const void* filled(const Tensor& x) {
+  finish_if_waiting(x);
+  return x.address();
+}
+
 const float* bias_of(const Tensor& bias) {
-  return bias ? static_cast<const float*>(bias.address()) : nullptr;
+  return bias ? static_cast<const float*>(filled(bias)) : nullptr;
 }
 
 // Whether the kernel can bring a result to this end, by 16 bytes where its sizes allow that.
@@ -80,7 +88,9 @@ bool takes(ConvKernel kernel, const Conv2dEnd& end) {
                          16 ==
                      0;
   };
-  return aligned(end.own) && aligned(end.mask) && aligned(end.into) &&
+  const bool joined =
+      end.added.size() < 2 || end.added[0].shape().c * bytes_of(end.added[0].dtype()) % 16 == 0;
+  return aligned(end.own) && aligned(end.mask) && aligned(end.into) && joined &&
          std::ranges::all_of(end.added, aligned);
 }
 
@@ -89,7 +99,7 @@ ConvEpilogue epilogue_of(const Tensor& bias, float leak, const Conv2dEnd& end, c
     if (t.dtype() != y.dtype())
       throw Error(Error::Kind::usage, "conv2d: ", what, " is stored as ", t.dtype(), ", the result as ",
                   y.dtype());
-    return ChannelView{t.address(), t.pitch(), t.shape().c};
+    return ChannelView{filled(t), t.pitch(), t.shape().c};
   };
   ConvEpilogue e;
   e.bias = bias_of(bias);
@@ -153,13 +163,15 @@ PackedWeights::Key PackedWeights::key(ConvOp op, const ConvDims& d, const ConvTy
 
 bool PackedWeights::settled(ConvOp op, const ConvDims& d, const ConvTypes& types,
                             const Tensor& weight) const {
-  return !changes_ && packed_.contains(key(op, d, types, weight));
+  return !packed_just_now_ && packed_.contains(key(op, d, types, weight));
 }
 
 Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
+  packed_just_now_ = false;  // the kernel that takes this one waits for those that packed
   const Key wanted = key(op, d, types, weight);
   auto entry = packed_.find(wanted);
   if (entry == packed_.end()) {
+    const UsePool outside(nullptr);  // it stays: a graph's pool would miss its block when it is recorded
     auto made = std::make_shared<Entry>(Entry{{op, d, types}, weight, {}});
     made->packed = pack(op, d, types, weight);
     entry = packed_.emplace(wanted, made).first;
@@ -168,7 +180,7 @@ Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& 
 }
 
 void PackedWeights::pack_again() {
-  changes_ = true;
+  packed_just_now_ = true;
   std::vector<PackTask> tasks;
   std::vector<Tensor> whole;  // until the kernels were asked for
   for (const auto& [key, entry] : packed_) {
@@ -195,7 +207,7 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
       [&] {
         const bool before = are_packed(ConvOp::conv2d, d, types, weight);
         const Tensor packed = packed_weights(ConvOp::conv2d, d, types, weight);
-        conv2d(d, types, x.address(), packed.address(), epilogue, y.address(), device_after(before));
+        conv2d(d, types, filled(x), packed.address(), epilogue, y.address(), device_after(before));
       },
       "conv2d of ", x.shape(), " with weights ", weight.shape());
 }
@@ -217,7 +229,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
                      const std::vector<Tensor>& added, const Tensor& pointwise_weight) {
   const Both both(x, weight, options, pointwise_weight);
-  return added.size() == 2 &&
+  return added.size() == 2 && takes(ConvKernel::patches, {.added = added}) &&
          fuses_pointwise(both.first, added[0].shape().c, both.then, both.types, conv_device());
 }
 
@@ -235,7 +247,7 @@ Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor
         const Tensor packed = packed_weights(ConvOp::conv2d, first, types, weight),
                      packed_pointwise = packed_weights(ConvOp::pointwise, then, types, pointwise_weight);
         const Pointwise end{packed_pointwise.address(), bias_of(pointwise_bias), pointwise_leak, y.pitch()};
-        conv2d_then_pointwise(first, types, x.address(), packed.address(), epilogue, end, y.address(),
+        conv2d_then_pointwise(first, types, filled(x), packed.address(), epilogue, end, y.address(),
                               device_after(before));
       },
       "conv2d_then_pointwise of ", x.shape(), " with weights ", weight.shape(), " and ",
@@ -255,8 +267,10 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   const ConvEpilogue epilogue = epilogue_of(bias, 1, end, dx);
   telling(
       [&] {
+        const bool before = are_packed(ConvOp::grad_input, d, types, weight);
         const Tensor packed = packed_weights(ConvOp::grad_input, d, types, weight);
-        conv2d_grad_input(d, types, dy.address(), packed.address(), epilogue, dx.address(), conv_device());
+        conv2d_grad_input(d, types, filled(dy), packed.address(), epilogue, dx.address(),
+                          device_after(before));
       },
       "conv2d_grad_input of ", dy.shape(), " with weights ", weight.shape());
   return dx;
@@ -267,6 +281,8 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
   const ConvTypes types{x.dtype(), dy.dtype(), math()};
+  finish_if_waiting(x);
+  finish_if_waiting(dy);
   const Tensor dw(weight, DType::f32, Device::cuda);
   if (!gather({d, types, x, dy, dw})) compute_grad_weights({{d, types, x, dy, dw}});
   return dw;

@@ -58,7 +58,7 @@ bool gather(const GradWeightWork& work) {
 }
 
 void finish_if_waiting(const Tensor& x) {
-  if (gathering && gathering->has(x)) gathering->finish();
+  if (x && gathering && gathering->has(x)) gathering->finish();
 }
 
 GatherGradients::GatherGradients() : before_(std::exchange(gathering, this)) {}
@@ -78,7 +78,11 @@ void GatherGradients::add(const ChannelSumsWork& work) {
 }
 
 bool GatherGradients::has(const Tensor& gradient) const {
-  const auto is = [&](const Tensor& x) { return x.address() == gradient.address(); };
+  const auto* const at = static_cast<const char*>(gradient.address());
+  const auto is = [&](const Tensor& x) {  // or a view of it
+    const auto* const begin = static_cast<const char*>(x.address());
+    return begin <= at && at < begin + 4 * x.shape().size();
+  };
   return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& w) { return is(w.dw); }) ||
          std::any_of(sums_.begin(), sums_.end(), [&](const auto& w) { return is(w.y); });
 }

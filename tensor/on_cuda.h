@@ -77,7 +77,7 @@ class PackedWeights {
  public:
   /// Errors: those of the kernels.
   Tensor operator()(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
-  /// Whether it was asked for before and is never packed again: kernels that start early need not wait for
+  /// Whether it was packed before the last kernel that took one: a kernel that starts early need not wait for
   /// it.
   bool settled(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight) const;
 
@@ -90,7 +90,7 @@ class PackedWeights {
   using Key = std::array<int64_t, 8>;
   static Key key(ConvOp op, const ConvDims& dims, const ConvTypes& types, const Tensor& weight);
   std::map<Key, std::shared_ptr<const Entry>> packed_;
-  bool changes_ = false;  // by pack_again()
+  bool packed_just_now_ = false;  // by pack_again(), no kernel has taken one since
 };
 
 /// While one lives, convolutions of the calling thread take their weights from `packed`, where each is
@@ -109,10 +109,11 @@ class KeepPacked {
 struct GradWeightWork;
 struct ChannelSumsWork;
 
-/// While one lives, the gradients of weights and biases that conv2d_grad_weight and leaky_relu_grads of the
-/// calling thread give are filled later, those of layers of the same sizes with one launch: by finish(), or
-/// as soon as another operation of the thread reads one. Until then x and dy stay in memory, at most 2 GiB of
-/// them. A weight gradient's bits depend on how many were computed together. What nobody finished is dropped.
+/// While one lives, what conv2d_grad_weight, sum_per_channel and leaky_relu_grads (of biases) of the calling
+/// thread give is filled later, that of layers of the same sizes with one launch: by finish(), or as soon as
+/// another operation of the thread reads one. At most one lives at a time. Until then x and dy stay in
+/// memory, at most 2 GiB of them. A weight gradient's bits depend on how many were computed together. What
+/// nobody finished is dropped.
 class GatherGradients {
  public:
   GatherGradients();

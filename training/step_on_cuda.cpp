@@ -66,6 +66,7 @@ void StepOnCuda::prepare(const TrainingBatch& batch) {
   if (batch_.all && batch_.down.shape() == down && batch_.gt.shape() == gt) return;
   synchronize();  // what is under way uses the memory that there was
   graph_.reset();
+  packed_ = {};  // one image may take other kernels than several
   batch_ = TrainingBatch(down, gt.h / down.h, Device::cuda);
   // A pixel's gradient of the mean error, 1 / size, becomes about 1.
   if (loss_scale_ == 0)
