@@ -57,6 +57,8 @@ GPU_FN void finish_row(const float* sums, const Added& added, const PointwiseArg
           gpu::add2<T>(gpu::pack2<T>(leaky(at[0], a.leak), leaky(at[1], a.leak)), added.word(r, j));
     }
   }
+#pragma unroll
+  for (int k = 0; k < kMiddle / 16; ++k) gpu::pin(f[k]);
   float acc[kOut / 2];
   start_sums<kOut>(acc, memory.then_bias);
   gpu::pin(acc);

@@ -127,14 +127,13 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     for (int i = 0; i <= C::kGroups * C::kSlots; ++i) gpu::barrier_init(barriers + i, 1);
     gpu::barrier_init_done();
   }
-  gpu::let_later_kernels_start();
   gpu::wait_for_earlier_kernels();
+  gpu::let_later_kernels_start();  // not before the wait: see ConvDevice::packed_before
   __syncthreads();
   if (threadIdx.x == 0) {
     gpu::barrier_expect(weights_there, C::kWeightBytes);
     gpu::bulk_copy(weights, a.packed, C::kWeightBytes, weights_there);
   }
-  gpu::barrier_wait(weights_there, 0);
   unsigned char* const ring = slots + group * C::kSlots * C::kSlotBytes;
   gpu::Barrier* const there = barriers + group * C::kSlots;
   const int strips = a.r.n * a.columns * a.segments;
@@ -152,6 +151,8 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     };
     if (leads)
       for (int row = 0; row < min(rows, C::kSlots); ++row) ask_for(row);
+    __syncwarp();  // products want whole warps
+    gpu::barrier_wait(weights_there, 0);
     typename C::Acc acc;
 #pragma unroll
     for (float& v : acc) v = 0;
@@ -164,6 +165,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
       if (leads && row + C::kSlots < rows) ask_for(row + C::kSlots);
       if (row >= C::kTaps - 1) write_row<C>(acc, a, image, y0 + row - (C::kTaps - 1), x0);
       move_on<C>(acc);
+      __syncwarp();
     }
     first += rows;
   }
