@@ -123,6 +123,7 @@ StepResult Trainer::step_on_cpu(const Begun& step) {
 }
 
 Checkpoint Trainer::checkpoint() const {
+  if (under_way() > 0) throw Error(Error::Kind::usage, "training: a checkpoint while a step is under way");
   Checkpoint checkpoint = model().to_checkpoint();
   json meta = json::parse(checkpoint.meta);
   meta["training"] = {{"steps", steps()}, {"has_average", average_ != nullptr}};

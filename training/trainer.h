@@ -72,7 +72,7 @@ class Trainer {
 
   /// Everything as it is now: the model to use under the names that Model::load reads, and what the training
   /// needs to go on bit by bit. On the processor its numbers are the trainer's own: the next step changes
-  /// them.
+  /// them. Errors: usage (steps are under way).
   Checkpoint checkpoint() const;
   void save(const std::string& path, const std::string& notes) const {
     save_training(path, checkpoint(), notes);

@@ -156,7 +156,7 @@ class Training {
     const bool over = finished();  // before it was restored
     std::string outcome = "finished";
     while (!finished()) {
-      trainer_.begin(stream_->next(), progress());
+      told([&] { trainer_.begin(stream_->next(), progress()); });
       finish_steps(trainer_.ahead());
       const bool stop = events_.stop();
       const int64_t each = o_.validation_steps > 0 ? o_.validation_steps : stream_->batches_per_epoch();
@@ -172,7 +172,10 @@ class Training {
       else if (point)
         beside([this, p = next_point()] { record(p); });
     }
-    if (!validated && outcome == "finished") validate_and_save();  // over at the start, or by time just now
+    if (!validated && outcome == "finished") {  // over at the start, or by time just now
+      finish_steps(0);
+      validate_and_save();
+    }
     wait_for_the_rest();
     if (outcome != "finished") {
       if (steps_in_sum_ > 0) record(next_point());
@@ -262,13 +265,22 @@ class Training {
     while (trainer_.under_way() > left) finish_step();
   }
 
-  void finish_step() {
+  // An error of a step says which checkpoint is the last, when all that were begun are written.
+  template <class F>
+  void told(F step) {
     try {
-      last_ = trainer_.finish();
+      step();
     } catch (const Error& e) {
-      wait_for_the_rest();
+      try {
+        wait_for_the_rest();
+      } catch (const Error&) {  // the step's is the first
+      }
       throw Error(e.kind(), e.what(), "; the last checkpoint is ", newest_);
     }
+  }
+
+  void finish_step() {
+    told([&] { last_ = trainer_.finish(); });
     loss_sum_ += last_.loss;
     ++steps_in_sum_;
     const double now = seconds(), share = progress();
