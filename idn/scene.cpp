@@ -73,17 +73,32 @@ int64_t bytes_per_tile(const std::vector<int>& gpus) {
   return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
 }
 
-// Threads that decode a scene or compress a result, each with so much memory: all of them where the network
-// does not keep the processor busy, as far as a part of the memory goes.
-int file_threads(int64_t bytes_each, bool busy, const SceneOptions& options) {
-  constexpr int64_t kShare = 8;
-  const int64_t fit = options.max_memory_bytes / kShare / std::max<int64_t>(bytes_each, 1);
-  return busy ? 1 : static_cast<int>(std::clamp<int64_t>(fit, 1, omp_get_max_threads()));
-}
+// More gain nothing, and each has a handle of the file, or a codec, and a stack.
+constexpr int kMostFileThreads = 32;
 
-int64_t bytes_to_compress(const TiffInfo& info) {
-  const int64_t block = int64_t{kResultBlock} * kResultBlock * info.bands * bytes_of(info.type);
-  return block + BlockEncoder::working_bytes(block);
+// The plan with as many threads that decode the scene and compress the result as an eighth of the memory
+// serves; with one of each if there is then too little for the rest, or if the processor is busy with the
+// network.
+ScenePlan plan_with_threads(TiffReader& reader, const Model* model, const SceneSettings& settings,
+                            PlanOptions& options) {
+  const auto threads = [&](int64_t bytes_each) {
+    const int64_t fit = options.max_memory_bytes / 8 / std::max<int64_t>(bytes_each, 1);
+    return static_cast<int>(std::clamp<int64_t>(fit, 1, std::min(omp_get_max_threads(), kMostFileThreads)));
+  };
+  if (!model || options.gpus > 0) {
+    const TiffInfo& info = reader.info();
+    const int64_t block = int64_t{kResultBlock} * kResultBlock * info.bands * bytes_of(info.type);
+    options.writer_threads = threads(block + BlockEncoder::working_bytes(block));
+    reader.set_threads(threads(reader.decoding_bytes() + (1 << 20)));
+    try {
+      return plan_scene(reader, model, settings, options);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::limit) throw;
+    }
+    options.writer_threads = 1;
+    reader.set_threads(1);
+  }
+  return plan_scene(reader, model, settings, options);
 }
 
 TiffInfo fine_info(const TiffInfo& info, int factor) {
@@ -168,18 +183,14 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   network.factor = factor;
   SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
   const std::vector<int> gpus = used ? options.gpus : std::vector<int>();
-  const bool busy = used && gpus.empty();
-  const int threads = file_threads(bytes_to_compress(info), busy, options);
-  reader.set_threads(file_threads(reader.decoding_bytes(), busy, options));
-  const ScenePlan plan = plan_scene(reader, used, settings,
-                                    {.max_memory_bytes = options.max_memory_bytes,
-                                     .num_tiles_w = options.num_tiles_w,
-                                     .num_tiles_h = options.num_tiles_h,
-                                     .gpus = gpus.size(),
-                                     .gpu_bytes = bytes_per_tile(gpus),
-                                     .results = (used ? 1 : 0) + (with_bicubic ? 1 : 0),
-                                     .writer_threads = threads,
-                                     .verify = used && options.verify_windows > 0});
+  PlanOptions planning{.max_memory_bytes = options.max_memory_bytes,
+                       .num_tiles_w = options.num_tiles_w,
+                       .num_tiles_h = options.num_tiles_h,
+                       .gpus = gpus.size(),
+                       .gpu_bytes = bytes_per_tile(gpus),
+                       .results = (used ? 1 : 0) + (with_bicubic ? 1 : 0),
+                       .verify = used && options.verify_windows > 0};
+  const ScenePlan plan = plan_with_threads(reader, used, settings, planning);
   const TileGrid& grid = plan.grid;
   reader.set_cache_limit(plan.cache_bytes);
   describe(info, settings, plan, used, events);
@@ -187,7 +198,7 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
 
   const TiffInfo fine = fine_info(info, factor);
   const TiffWriterOptions writing{
-      .compression = options.compression, .block = kResultBlock, .threads = threads};
+      .compression = options.compression, .block = kResultBlock, .threads = planning.writer_threads};
   std::unique_ptr<TiffWriter> upscaled, bicubic;
   if (used) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, writing);
   if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, writing);

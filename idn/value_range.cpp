@@ -36,8 +36,9 @@ void RangeMeter::keep(std::span<const Sample> found) {
   for (const Sample& sample : found) {
     if (sample.place <= most_) kept_.push_back(sample);
     while (kept_.size() > kMostKept) {
+      const uint64_t half = most_ / 2;
 #pragma omp atomic write
-      most_ = most_ / 2;
+      most_ = half;
       std::erase_if(kept_, [this](const Sample& s) { return s.place > most_; });
     }
   }
@@ -64,7 +65,8 @@ void RangeMeter::add_row(const Raster& raster, int64_t row, const Invalid& inval
     const uint64_t place = mixed(line + static_cast<uint64_t>(window.x * raster.bands + i));
     if (place > most || i % raster.bands == without.value_or(-1)) continue;
     if (!invalid.empty() && invalid[static_cast<size_t>(first + i)]) continue;
-    found[n++] = {place, static_cast<double>(samples[i])};
+    found[n++] = {place,
+                  static_cast<double>(samples[i]) + 0.0};  // no -0, whose place among 0 would be chance
     if (n < kFound) continue;
     keep(found);
     n = 0, most = this->most();

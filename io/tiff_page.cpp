@@ -52,12 +52,14 @@ void TiffPage::fill_with(double value) {
 
 int64_t TiffPage::decoding_bytes() const {
   constexpr int64_t kIndexBytes = 16;  // offset and length of a block, which libtiff keeps in each handle
+  constexpr int64_t kHandleBytes = 1 << 20;  // of each handle but the first: tags, the codec's state, a stack
   const int64_t packed = layout_.packed_row_bytes() * layout_.band_h;
   const int64_t unpacked = layout_.pixel_bytes() * layout_.block_w * layout_.band_h;
   const int64_t blocks = layout_.blocks_across() * layout_.blocks_down() * layout_.planes();
   // A block is decoded while the one before is still there, even if the cache is to hold nothing.
   return threads_ * (unpacked + packed + (layout_.coding.as_is() ? 0 : unpacked)) +
-         static_cast<int64_t>(files_.size()) * (layout_.largest_stored_block_bytes + kIndexBytes * blocks);
+         static_cast<int64_t>(files_.size()) * (layout_.largest_stored_block_bytes + kIndexBytes * blocks) +
+         (threads_ - 1) * kHandleBytes;
 }
 
 void TiffPage::set_threads(int threads) {
@@ -102,9 +104,11 @@ void TiffPage::read_side_by_side(const std::vector<Block>& blocks, const Window&
       failed = std::current_exception();
     }
 #pragma omp ordered
-    {
+    try {
       if (!failure) failure = failed;
       if (!failed) cache_.insert(key_of(blocks[i]), std::move(samples));
+    } catch (...) {
+      failure = std::current_exception();
     }
   }
   if (failure) std::rethrow_exception(failure);

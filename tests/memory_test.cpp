@@ -131,6 +131,26 @@ TEST(Memory, TheLeastThatVerifyAsksForIsEnough) {
   EXPECT_LE(run.peak_bytes, least * kMegabyte) << least << " MB were asked for";
 }
 
+// More threads want more memory: with the least they go without it.
+TEST(Memory, TheLeastThatManyThreadsAskForIsEnough) {
+  const TestFolder folder;
+  make_scene_in_tiles(folder / "scene.tif", 1400, 800);
+  const auto enlarged = [&](const std::string& limit) {
+    return run_program("eval_superres_net", {"--data_path", folder / "scene.tif", "--bicubic_only",
+                                             "--threads", "8", "--max_memory", limit});
+  };
+  const ProgramRun refused = enlarged("34MB");
+  const std::string wanted = "pixels want ";
+  const size_t at = refused.err.find(wanted);
+  ASSERT_NE(at, std::string::npos) << refused.err;
+  const int64_t least = std::stoi(refused.err.substr(at + wanted.size()));
+  const ProgramRun run = enlarged(std::to_string(least) + "MB");
+  EXPECT_EQ(run.status, 0) << least << " MB: " << run.err;
+  if (!kInstrumented) {
+    EXPECT_LE(run.peak_bytes, least * kMegabyte) << least << " MB were asked for";
+  }
+}
+
 // A scene of 256 MB whose tiles are flat but for a few: all of it is read, little is written.
 TEST(Memory, CuttingTilesOfASceneNeedsLessThanTheScene) {
   if (kInstrumented) GTEST_SKIP() << "the sanitizers' own memory would be measured; the release build has it";
