@@ -123,7 +123,7 @@ device_tests() {
 # ---- compute-sanitizer on small tests ----
 
 sanitized=(cuda_tensor_core_test: cuda_reduce_test: cuda_pointwise_test: cuda_adam_test:
-           "cuda_conv2d_test:*SeveralImages*:*ImageLayer*" "cuda_network_test:*ResultIsTheProcessors/fp16_x2")
+           cuda_hopper_sm90_test: "cuda_conv2d_test:*SeveralImages*:*ImageLayer*" "cuda_network_test:*ResultIsTheProcessors/fp16_x2")
 
 reports_errors() {
   awk '/^=========/ && !/COMPUTE-SANITIZER|SUMMARY: 0 |0 hazards|^========= *$/ {found = 1} END {exit !found}' "$1"
@@ -236,7 +236,7 @@ network() {
 
 # Metrics of kernel_table.py that this GPU has.
 metrics() {
-  "$ncu" --query-metrics --csv >"$work/metrics.out" 2>&1
+  boxed "$(at_most 10)" metrics "$ncu" --query-metrics --csv
   local metric list=gpu__time_duration.sum,launch__registers_per_thread,launch__grid_size
   for metric in sm__inst_executed_pipe_tensor.avg.pct_of_peak_sustained_elapsed \
     sm__pipe_tensor_cycles_active.avg.pct_of_peak_sustained_elapsed dram__throughput.avg.pct_of_peak_sustained_elapsed \
@@ -245,6 +245,11 @@ metrics() {
     grep -qw "${metric%%.*}" "$work/metrics.out" && list+=,$metric
   done
   echo "$list"
+}
+
+no_counters() {
+  say "no counters of a $1: $2"
+  echo "None: $2" | section "Kernels of one $1"
 }
 
 counters() {
@@ -262,9 +267,9 @@ counters() {
     # Clocks as they are in the other parts; kernels of recorded steps one by one.
     boxed "$box" "counters_$what" "$ncu" --clock-control none --profile-from-start off --csv --page raw --metrics "$list" \
       "$bin/cuda_network_bench" --profile "$what" --precision "${entry#* }" ||
-      { say "no counters of a $what: $(grep -m 1 -E '==ERROR==|error:' "$work/counters_$what.out")"; continue; }
+      { no_counters "$what" "$(grep -m 1 -E '==ERROR==|error:' "$work/counters_$what.out" || echo "cut off after $box s")"; continue; }
     python3 "$root/bench/kernel_table.py" "$work/counters_$what.out" >"$work/counters_$what.table" 2>"$work/kernel_table.out" ||
-      { say "no table of a $what: $(tail -n 1 "$work/kernel_table.out")"; continue; }
+      { no_counters "$what" "$(tail -n 1 "$work/kernel_table.out")"; continue; }
     section "Kernels of one $what, x2, ${entry#* }" <"$work/counters_$what.table"
   done
 }
