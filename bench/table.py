@@ -90,7 +90,8 @@ Counted as three forward passes, as direct sums; Winograd's transforms need fewe
 
 ## On a GPU
 
-Predicted figures beside columns for the measured ones: `NOTES_CUDA.md`, `NOTES_CUDA_POINTWISE.md`. To measure, where nvcc is:
+Measured on an H200: `gpu_h200_2026-11-28.md`; what was predicted, and why some of it was missed: `NOTES_CUDA.md`,
+`NOTES_CUDA_POINTWISE.md`. To measure, where nvcc is:
 `tools/gpu_bundle.sh FOLDER_OF_IMAGES`; then on a machine with a GPU, nothing else installed, unpack
 `build/gpu/superres-gpu.tar.xz` and run `superres-gpu/gpu_check.sh OUTPUT_FOLDER` (8 minutes; in a build tree
 `tools/gpu_check.sh`). It writes `gpu_check.json` and `gpu_check.md`. `cuda_bench --help` tells how to measure single layers
