@@ -113,8 +113,7 @@ bool strided_conv_order(const ConvRun& r, int64_t most_shared_bytes, FragmentOrd
   if (r.o != kOutputs || r.groups != 1 || r.stride == 1 || r.shuffle != 1) return false;
   const StridedArgs<T> a = strided_args<T>(r);
   if (shared_bytes(a) > most_shared_bytes) return false;
-  static_assert(kMostFragmentSteps * kTiles * 256 > 227 * 1024,
-                "more k steps than shared memory holds");
+  static_assert(kMostFragmentSteps * kTiles * 256 > 227 * 1024, "more k steps than shared memory holds");
   *order = {a.terms, kOutputs, 1, 1, kStep<T>, 1};
   return true;
 }

@@ -207,7 +207,8 @@ TEST_F(TrainingOnGpu, BatchesOfAnotherSizeAreTakenToo) {
   }
 }
 
-// Its packed weights have the sizes of some activations, whose memory they must not take from what is recorded.
+// Its packed weights have the sizes of some activations, whose memory they must not take from what is
+// recorded.
 TEST_F(TrainingOnGpu, TheNetworksStepCanBeRecordedWhateverTheSizes) {
   cuda::set_precision(Precision::bf16);
   Trainer trainer(Model({.factor = 2, .crop_begin = 7}, 1), options(Device::cuda));
