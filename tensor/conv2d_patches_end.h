@@ -38,25 +38,6 @@ GPU_FN void for_words(F f) {
   if constexpr (V::kN % kRun != 0) f(gpu::Int<2>(), V::kWords - 2, V::kN / kRun * kRun + 4 * t);
 }
 
-template <int W>
-GPU_FN void load_words(uint32_t* v, const void* p) {
-  if constexpr (W == 4) {
-    const uint4 u = *static_cast<const uint4*>(p);
-    v[0] = u.x, v[1] = u.y, v[2] = u.z, v[3] = u.w;
-  } else {
-    const uint2 u = *static_cast<const uint2*>(p);
-    v[0] = u.x, v[1] = u.y;
-  }
-}
-template <int W>
-GPU_FN void store_words(void* p, const uint32_t* v) {
-  if constexpr (W == 4) {
-    *static_cast<uint4*>(p) = make_uint4(v[0], v[1], v[2], v[3]);
-  } else {
-    *static_cast<uint2*>(p) = make_uint2(v[0], v[1]);
-  }
-}
-
 /// A channel view from a tile's first pixel on: offsets within a tile fit 32 bits.
 template <class T>
 struct TileView {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tensor/conv2d_columns_cuda.h"
 #include "tensor/conv2d_operands_cuda.h"
 #include "tensor/conv2d_patches_cuda.h"
 
@@ -21,16 +22,6 @@ struct PatchArgs {
 };
 
 namespace {
-
-/// The output channel of a product's column: a lane, whose sums are columns 8j + 2t and 8j + 2t + 1 (t = lane
-/// % 4), then holds neighbouring channels, 16 bytes where it can: with 16-bit values 8t to 8t + 7 of every 32
-/// and 4t to 4t + 3 of 16 that remain, with float32 4t to 4t + 3 of every 16.
-template <class T>
-GPU_HD constexpr int channel_of(int columns, int column) {
-  const int whole = sizeof(T) == 2 ? columns / 32 * 32 : 0;
-  const int base = column < whole ? column / 32 * 32 : whole + (column - whole) / 16 * 16, q = column - base;
-  return base + (column < whole ? 8 : 4) * (q % 8 / 2) + 2 * (q / 8) + q % 2;
-}
 
 template <class T_, int Inputs, int Outputs, int Kernel>
 struct PatchConv {

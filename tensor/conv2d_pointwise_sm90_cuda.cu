@@ -32,9 +32,9 @@ struct Added {
     for (int r = 0; r < 2; ++r) {
       const long long pixel = pixels.first + 8 * r;
       if (!pixels.inside[r]) continue;
-      load_words(wide[r][0], a.wide + pixel * a.wide_pitch + 8 * t);
-      load_words(wide[r][1], a.wide + pixel * a.wide_pitch + 32 + 8 * t);
-      load_words(narrow[r], a.narrow + pixel * a.narrow_pitch + 4 * t);
+      load_words<4>(wide[r][0], a.wide + pixel * a.wide_pitch + 8 * t);
+      load_words<4>(wide[r][1], a.wide + pixel * a.wide_pitch + 32 + 8 * t);
+      load_words<2>(narrow[r], a.narrow + pixel * a.narrow_pitch + 4 * t);
     }
   }
   /// For columns 8j + 2t, 8j + 2t + 1.

@@ -12,11 +12,12 @@
 // columns for ky = 2 1 0 2 1, of which every rotation is three neighbouring ones.
 //
 // A step is 16 input channels, what one product multiplies. A column of the product is an output channel, in
-// the order of channel_of_column. Grouped convolutions are computed with zeros between groups.
+// the order of channel_of. Grouped convolutions are computed with zeros between groups.
 #pragma once
 
 #include <algorithm>
 
+#include "tensor/conv2d_columns_cuda.h"
 #include "tensor/conv2d_operands_cuda.h"
 #include "tensor/conv2d_strips_cuda.h"
 #include "tensor/gpu_hopper.h"
@@ -28,21 +29,13 @@ GPU_HD constexpr int ky_of_block(int block) {
   return (5 - block) % 3;
 }
 
-/// The output channel of a product's column: a lane, whose accumulators are columns 8j + 2t and 8j + 2t + 1
-/// (t = lane % 4), then holds neighbouring channels: 8t to 8t + 7 of every 32, and 4t to 4t + 3 of 16 that
-/// remain. It stores them from registers, 16 bytes at a time.
-GPU_HD constexpr int channel_of_column(int columns, int column) {
-  const int whole = columns / 32 * 32, base = column < whole ? column / 32 * 32 : whole, q = column - base;
-  return base + (column < whole ? 8 : 4) * (q % 8 / 2) + 2 * (q / 8) + q % 2;
-}
-
 /// Packed weights' order, [kx][step][k half][block][column][8]: which weight element i is.
 struct StripWeight {
   int out, ky, kx, in;
 
   GPU_HD StripWeight(int inputs, int outputs, int i) {
     const int rows = kKyBlocks * outputs, row = i / 8 % rows, rest = i / 16 / rows, steps = inputs / 16;
-    out = channel_of_column(outputs, row % outputs), ky = ky_of_block(row / outputs), kx = rest / steps;
+    out = channel_of<__half>(outputs, row % outputs), ky = ky_of_block(row / outputs), kx = rest / steps;
     in = rest % steps * 16 + i / 8 / rows % 2 * 8 + i % 8;
   }
 };
@@ -53,8 +46,8 @@ struct PointwiseWeight {
   int out, in;
 
   GPU_HD PointwiseWeight(int inputs, int outputs, int i) {
-    out = channel_of_column(outputs, i / 8 % outputs);
-    in = channel_of_column(inputs, i / 16 / outputs * 16 + i / 8 / outputs % 2 * 8 + i % 8);
+    out = channel_of<__half>(outputs, i / 8 % outputs);
+    in = channel_of<__half>(inputs, i / 16 / outputs * 16 + i / 8 / outputs % 2 * 8 + i % 8);
   }
 };
 
@@ -143,7 +136,7 @@ class RowLoader {
 /// Biases as a lane's sums begin with them, [columns / 8][lane % 4] of b0 b1 b0 b1: by all threads.
 GPU_FN void stage_bias(float* staged, const float* bias, int columns, int threads) {
   for (int i = static_cast<int>(threadIdx.x); i < 2 * columns; i += threads) {
-    staged[i] = bias ? bias[channel_of_column(columns, i / 16 * 8 + i / 4 % 4 * 2 + i % 2)] : 0.0f;
+    staged[i] = bias ? bias[channel_of<__half>(columns, i / 16 * 8 + i / 4 % 4 * 2 + i % 2)] : 0.0f;
   }
 }
 
@@ -154,26 +147,6 @@ GPU_FN void start_sums(float* d, const float* staged_bias) {
   for (int j = 0; j < N / 8; ++j) {
     const float4 v = *reinterpret_cast<const float4*>(from + 16 * j);
     d[4 * j] = v.x, d[4 * j + 1] = v.y, d[4 * j + 2] = v.z, d[4 * j + 3] = v.w;
-  }
-}
-
-/// W words of 16-bit values from global memory, 16 or 8 bytes at once, and back.
-template <class T, int W>
-GPU_FN void load_words(uint32_t (&v)[W], const T* p) {
-  if constexpr (W == 4) {
-    const uint4 u = *reinterpret_cast<const uint4*>(p);
-    v[0] = u.x, v[1] = u.y, v[2] = u.z, v[3] = u.w;
-  } else {
-    const uint2 u = *reinterpret_cast<const uint2*>(p);
-    v[0] = u.x, v[1] = u.y;
-  }
-}
-template <class T, int W>
-GPU_FN void store_words(T* p, const uint32_t (&v)[W]) {
-  if constexpr (W == 4) {
-    *reinterpret_cast<uint4*>(p) = make_uint4(v[0], v[1], v[2], v[3]);
-  } else {
-    *reinterpret_cast<uint2*>(p) = make_uint2(v[0], v[1]);
   }
 }
 
@@ -190,7 +163,7 @@ GPU_FN void store_sums(const float* sums, int r, float leak, T* y, End end) {
       v[i] = gpu::pack2<T>(leaky(at[0], leak), leaky(at[1], leak));
     }
     end(v, c);
-    store_words(y + c, v);
+    store_words<decltype(words)::value>(y + c, v);
   };
 #pragma unroll
   for (int part = 0; part < N / 32; ++part) store(gpu::Int<4>(), 4 * part, 32 * part + 8 * t);

@@ -21,10 +21,10 @@ GPU_FN void finish_words(uint32_t (&v)[W], const ConvEpilogue& e, long long pixe
   if (e.added[0].data) {
     const int first_c = static_cast<int>(e.added[0].c);
     const ChannelView& view = e.added[c < first_c ? 0 : 1];
-    load_words(added,
-               static_cast<const T*>(view.data) + pixel * view.pitch + (c < first_c ? c : c - first_c));
+    load_words<W>(added,
+                  static_cast<const T*>(view.data) + pixel * view.pitch + (c < first_c ? c : c - first_c));
   }
-  if (e.mask.data) load_words(mask, static_cast<const T*>(e.mask.data) + pixel * e.mask.pitch + c);
+  if (e.mask.data) load_words<W>(mask, static_cast<const T*>(e.mask.data) + pixel * e.mask.pitch + c);
 #pragma unroll
   for (int i = 0; i < W; ++i) {
     float2 f = gpu::unpack2<T>(v[i]);
