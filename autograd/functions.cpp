@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "tensor/loss.h"
 #include "tensor/on_cuda.h"
-#include "tensor/pointwise.h"
-#include "tensor/reduce.h"
-#include "tensor/ssim.h"
+#include "tensor/ops/loss.h"
+#include "tensor/ops/pointwise.h"
+#include "tensor/ops/reduce.h"
+#include "tensor/ops/ssim.h"
 
 namespace sr {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "autograd/var.h"
-#include "tensor/conv2d.h"
+#include "tensor/conv2d/conv2d.h"
 
 namespace sr {
 
@@ -22,8 +22,8 @@ Var channels(const Var& x, int64_t begin, int64_t end);
 /// Sum of two values of one shape.
 Var add(const Var& a, const Var& b);
 
-// Losses: one value, [1, 1, 1, 1], to start backward() from. Formulas in tensor/loss.h and tensor/ssim.h; the
-// functions there give the same value in double.
+// Losses: one value, [1, 1, 1, 1], to start backward() from. Formulas in tensor/ops/loss.h and
+// tensor/ops/ssim.h; the functions there give the same value in double.
 Var l1_loss(const Var& x, const Tensor& target);
 Var l2_loss(const Var& x, const Tensor& target);
 /// Minus the mean structural similarity.

@@ -7,7 +7,7 @@
 
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
-#include "tensor/pointwise.h"
+#include "tensor/ops/pointwise.h"
 
 namespace sr {
 namespace {

@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "tensor/conv2d.h"
+#include "tensor/conv2d/conv2d.h"
 
 namespace sr {
 

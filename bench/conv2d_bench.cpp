@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "bench/measure.h"
-#include "tensor/conv2d.h"
-#include "tensor/resize.h"
-#include "tests/reference.h"
+#include "tensor/conv2d/conv2d.h"
+#include "tensor/ops/resize.h"
+#include "tests/support/reference.h"
 
 namespace sr::bench {
 namespace {

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "tensor/simd.h"
+#include "tensor/simd/instruction_set.h"
 
 namespace sr::bench {
 

@@ -1,7 +1,8 @@
-// Multiply-adds in registers only; compiled once per instruction set, like the kernels (tensor/simd.h).
+// Multiply-adds in registers only; compiled once per instruction set, like the kernels
+// (tensor/simd/instruction_set.h).
 #include <cstdint>
 
-#include "tensor/lanes.h"
+#include "tensor/simd/lanes.h"
 
 namespace sr::bench::SR_SIMD {
 

@@ -4,7 +4,7 @@
 
 #include "bench/measure.h"
 #include "idn/network.h"
-#include "tests/reference.h"
+#include "tests/support/reference.h"
 
 namespace sr::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor/simd.h"
+#include "tensor/simd/instruction_set.h"
 #include "tensor/tensor.h"
 
 namespace sr::bench {

@@ -9,7 +9,7 @@
 #include "bench/measure.h"
 #include "idn/network.h"
 #include "optim/adam.h"
-#include "tests/reference.h"
+#include "tests/support/reference.h"
 
 namespace sr::bench {
 namespace {

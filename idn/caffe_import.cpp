@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "io/caffe.h"
+#include "io/formats/caffe.h"
 #include "tensor/error.h"
 
 namespace sr {

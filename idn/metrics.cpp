@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "tensor/loss.h"
+#include "tensor/ops/loss.h"
 
 namespace sr {
 

@@ -1,7 +1,7 @@
-// How good a result is, as the super-resolution literature tells it: PSNR here, SSIM in tensor/ssim.h.
+// How good a result is, as the super-resolution literature tells it: PSNR here, SSIM in tensor/ops/ssim.h.
 #pragma once
 
-#include "tensor/ssim.h"
+#include "tensor/ops/ssim.h"
 
 namespace sr {
 

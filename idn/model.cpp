@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "io/checkpoint.h"
+#include "io/formats/checkpoint.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
 

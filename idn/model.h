@@ -8,7 +8,7 @@
 
 #include "autograd/params.h"
 #include "idn/network.h"
-#include "io/checkpoint.h"
+#include "io/formats/checkpoint.h"
 
 namespace sr {
 

@@ -6,9 +6,9 @@
 #include "idn/luma.h"
 #include "idn/metrics.h"
 #include "idn/super_resolve.h"
-#include "io/image_source.h"
+#include "io/formats/image_source.h"
 #include "tensor/error.h"
-#include "tensor/resize.h"
+#include "tensor/ops/resize.h"
 
 namespace sr {
 namespace {

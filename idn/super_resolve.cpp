@@ -4,7 +4,7 @@
 
 #include "idn/tiling.h"
 #include "tensor/error.h"
-#include "tensor/pointwise.h"
+#include "tensor/ops/pointwise.h"
 
 namespace sr {
 namespace {

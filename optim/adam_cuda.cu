@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tensor/block_sum.cuh"
-#include "tensor/storage.cuh"
+#include "tensor/cuda/block_sum.cuh"
+#include "tensor/cuda/storage.cuh"
 
 namespace sr::cuda {
 namespace {

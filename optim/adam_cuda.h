@@ -6,7 +6,7 @@
 #include <span>
 
 #include "optim/adam.h"
-#include "tensor/cuda_view.h"
+#include "tensor/cuda/view.h"
 
 namespace sr::cuda {
 

@@ -1,15 +1,15 @@
 #include "tensor/on_cuda.h"
 
-#include "tensor/convert_cuda.h"
-#include "tensor/device_cuda.h"
-#include "tensor/device_error.h"
+#include "tensor/conv2d/gather_gradients_cuda.h"
+#include "tensor/cuda/convert.h"
+#include "tensor/cuda/device.h"
+#include "tensor/cuda/telling.h"
 #include "tensor/error.h"
-#include "tensor/gather_gradients_cuda.h"
-#include "tensor/loss_cuda.h"
-#include "tensor/pointwise_cuda.h"
-#include "tensor/reduce_cuda.h"
-#include "tensor/resize_cuda.h"
-#include "tensor/ssim_cuda.h"
+#include "tensor/ops/loss_cuda.h"
+#include "tensor/ops/pointwise_cuda.h"
+#include "tensor/ops/reduce_cuda.h"
+#include "tensor/ops/resize_cuda.h"
+#include "tensor/ops/ssim_cuda.h"
 
 namespace sr::cuda {
 namespace {

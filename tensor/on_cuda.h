@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/conv2d.h"
-#include "tensor/pointwise.h"
+#include "tensor/conv2d/conv2d.h"
+#include "tensor/ops/pointwise.h"
 #include "tensor/tensor.h"
 
 namespace sr::cuda {

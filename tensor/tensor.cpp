@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "tensor/allocator.h"
-#include "tensor/device_cuda.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 

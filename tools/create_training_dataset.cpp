@@ -4,7 +4,7 @@
 
 #include "tools/images.h"
 #include "tools/program.h"
-#include "training/create_dataset.h"
+#include "training/dataset/create.h"
 
 namespace sr {
 namespace {

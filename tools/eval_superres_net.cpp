@@ -13,10 +13,10 @@
 #include <utility>
 
 #include "idn/checkpoint_files.h"
-#include "idn/preview.h"
-#include "idn/scene.h"
-#include "idn/scene_plan.h"
-#include "io/picture.h"
+#include "io/formats/picture.h"
+#include "scene/plan.h"
+#include "scene/preview.h"
+#include "scene/scene.h"
 #include "tools/images.h"
 #include "tools/program.h"
 

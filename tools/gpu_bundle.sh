@@ -23,11 +23,12 @@ images=${1:-}
 cd "$root"
 mkdir -p "$root/build/gpu"
 tests=()
-for source in tests/cuda_*_test.cpp; do
-  name=$(basename "$source" .cpp)
-  [[ $name == cuda_emulation* ]] || tests+=("$name")
-done
-# cuda_programs_test runs all but cuda_network_bench.
+while read -r source; do  # as tests/CMakeLists.txt names them
+  name=${source#tests/}
+  name=${name%.cpp}
+  [[ $name == cuda_emulation* ]] || tests+=("${name//\//_}")
+done < <(find tests -name '*_test.cpp' | grep '[/_]cuda[/_]' | LC_ALL=C sort)
+# tools_programs_cuda_test runs all but cuda_network_bench.
 programs=(eval_superres_net score_superres_net create_training_dataset train_superres_net make_scene cuda_network_bench)
 
 launcher=()
@@ -51,7 +52,7 @@ rm -rf "${build:?}/bin"
 cmake --build "$build" -j "${SR_JOBS:-$(nproc)}" --target "${programs[@]}" "${tests[@]}" -- -k 0 >>"$log" 2>&1 || true
 
 rm -rf "$stage" "$archive"
-mkdir -p "$stage"/{bin,lib,bench,images}
+mkdir -p "$stage"/{bin,lib,bench/cuda,images}
 missing=()
 for name in "${programs[@]}" "${tests[@]}"; do
   if [ -x "$build/bin/$name" ]; then
@@ -76,15 +77,15 @@ done
 
 cp -r pretrained "$stage/"
 [ -z "$images" ] || find "$images" -maxdepth 1 -type f -exec cp -t "$stage/images" {} +
-# What cuda_golden_test reads of the data beside the project.
+# What idn_golden_cuda_test reads of the data beside the project.
 shared=${IDN_SHARED:-$root/../shared}
 for factor in 2 3 4; do
   for file in golden/idn_x$factor/{lr,sr,bicubic}.f32 reference/idn_caffe/IDN_x$factor.caffemodel; do
-    [ -f "$shared/$file" ] || { echo "gpu_bundle.sh: no $shared/$file: cuda_golden_test will be skipped" >&2; continue; }
+    [ -f "$shared/$file" ] || { echo "gpu_bundle.sh: no $shared/$file: idn_golden_cuda_test will be skipped" >&2; continue; }
     install -m 644 -D "$shared/$file" "$stage/shared/$file"
   done
 done
-cp bench/{cuda_peers,kernel_table}.py "$stage/bench/"
+cp bench/cuda/{peers,kernel_table}.py "$stage/bench/cuda/"
 install -m 755 tools/gpu_check.sh "$stage/"
 printf '%s\n' "${tests[@]}" >"$stage/tests.txt"
 commit=$(git rev-parse --short HEAD)

@@ -21,10 +21,10 @@ if [ -f "$here/tests.txt" ]; then
 else
   root=$(dirname "$here") bin=$root/build/release/bin images=$root/../shared/data/benchmark/Set5
   tests=()
-  for source in "$root"/tests/cuda_*_test.cpp; do
-    name=$(basename "$source" .cpp)
-    [[ $name == cuda_emulation* ]] || tests+=("$name")
-  done
+  while read -r name; do  # as gpu_bundle.sh has it
+    name=${name%.cpp}
+    [[ $name == cuda_emulation* ]] || tests+=("${name//\//_}")
+  done < <(cd "$root/tests" && find . -name '*_test.cpp' | sed 's|^\./||' | grep '\(^\|[/_]\)cuda[/_]' | LC_ALL=C sort)
   commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
 fi
 images=${SR_IMAGES:-$images} bin=${SR_BIN:-$bin}
@@ -122,8 +122,8 @@ device_tests() {
 
 # ---- compute-sanitizer on small tests ----
 
-sanitized=(cuda_tensor_core_test: cuda_reduce_test: cuda_pointwise_test: cuda_adam_test:
-           cuda_hopper_sm90_test: "cuda_conv2d_test:*SeveralImages*:*ImageLayer*" "cuda_network_test:*ResultIsTheProcessors/fp16_x2")
+sanitized=(tensor_cuda_tensor_core_test: tensor_ops_reduce_cuda_test: tensor_ops_pointwise_cuda_test: optim_adam_cuda_test:
+           tensor_cuda_sm90_hopper_test: "tensor_conv2d_cuda_algorithms_test:*SeveralImages*:*ImageLayer*" "idn_network_cuda_test:*ResultIsTheProcessors/fp16_x2")
 
 reports_errors() {
   awk '/^=========/ && !/COMPUTE-SANITIZER|SUMMARY: 0 |0 hazards|^========= *$/ {found = 1} END {exit !found}' "$1"
@@ -268,7 +268,7 @@ counters() {
     boxed "$box" "counters_$what" "$ncu" --clock-control none --profile-from-start off --csv --page raw --metrics "$list" \
       "$bin/cuda_network_bench" --profile "$what" --precision "${entry#* }" ||
       { no_counters "$what" "$(grep -m 1 -E '==ERROR==|error:' "$work/counters_$what.out" || echo "cut off after $box s")"; continue; }
-    python3 "$root/bench/kernel_table.py" "$work/counters_$what.out" >"$work/counters_$what.table" 2>"$work/kernel_table.out" ||
+    python3 "$root/bench/cuda/kernel_table.py" "$work/counters_$what.out" >"$work/counters_$what.table" 2>"$work/kernel_table.out" ||
       { no_counters "$what" "$(tail -n 1 "$work/kernel_table.out")"; continue; }
     section "Kernels of one $what, x2, ${entry#* }" <"$work/counters_$what.table"
   done
@@ -290,10 +290,10 @@ peers() {
   [ ! -f "$work/network.json" ] || ours=(--ours "$work/network.json")
   box=$(at_most 130)
   # What PyTorch says on the way, long lists of kernels among it, is not for the table.
-  timeout -k 2 "$box" python3 "$root/bench/cuda_peers.py" "${ours[@]}" --commit "$commit" --json "$work/peers.json" \
+  timeout -k 2 "$box" python3 "$root/bench/cuda/peers.py" "${ours[@]}" --commit "$commit" --json "$work/peers.json" \
     --seconds $((box * 4 / 5)) >"$work/peers.out" 2>"$work/peers_errors.out" </dev/null || status=$?
   if cut_off $status; then printf '\ncut off after %d s\n' "$box" >>"$work/peers.out"
-  elif [ $status -ne 0 ]; then failures+=("cuda_peers.py: $(tail -n 1 "$work/peers_errors.out")"); fi
+  elif [ $status -ne 0 ]; then failures+=("peers.py: $(tail -n 1 "$work/peers_errors.out")"); fi
   section "PyTorch" <"$work/peers.out"
 }
 

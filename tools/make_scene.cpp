@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <map>
 
-#include "io/tiff_writer.h"
-#include "landscape/procedural_scene.h"
+#include "io/tiff/writer.h"
+#include "scene/invented/procedural_scene.h"
 #include "tensor/error.h"
 #include "tools/program.h"
 

@@ -11,10 +11,10 @@
 #include <new>
 #include <string_view>
 
-#include "tensor/device_cuda.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
-#include "tensor/simd.h"
+#include "tensor/simd/instruction_set.h"
 
 namespace sr {
 namespace {

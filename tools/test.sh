@@ -46,9 +46,9 @@ done
 without_cuda() {
   cmake -S . -B build/no_cuda -G Ninja -DCMAKE_BUILD_TYPE=None -DSR_CUDA=off -DSR_BENCH=OFF \
     -DCMAKE_COMPILE_WARNING_AS_ERROR=ON -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON "${launcher[@]}" &&  # nor optimized
-    cmake --build build/no_cuda -j "$jobs" --target make_scene eval_superres_net train_superres_net tensor_test eval_test bad_input_test &&
+    cmake --build build/no_cuda -j "$jobs" --target make_scene eval_superres_net train_superres_net tensor_tensor_test tools_eval_test tools_bad_input_test &&
     ctest --test-dir build/no_cuda -j "$jobs" --no-tests=error --output-on-failure \
-      -R '^(tensor_test|eval_test)\.|AGpuThatIsNotThereIsRefused'
+      -R '^(tensor_tensor_test|tools_eval_test)\.|AGpuThatIsNotThereIsRefused'
 }
 say_and_run "without CUDA" without_cuda || failed=1
 
@@ -58,13 +58,13 @@ for preset in release sanitize; do
   log=$logs/$preset-tests.log
   ran=$(grep -cE '^ *[0-9]+/[0-9]+ Test +#' "$log" || true)
   skipped=$(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) .*\*\*\*Skipped.*/\1/p' "$log")
-  on_gpu=$(grep -E '^cuda_[a-z0-9_]+_test\.' <<<"$skipped" | grep -v '^cuda_emulation' || true)
+  on_gpu=$(grep -E '^[a-z0-9_]*_cuda_[a-z0-9_]*test\.' <<<"$skipped" || true)
   echo "$preset: $ran tests, $(grep -c . <<<"$skipped") skipped, of them $(grep -c . <<<"$on_gpu") for want of a GPU"
   { grep -vxF "$on_gpu" <<<"$skipped" || true; } | sed 's/^/  skipped: /'
 done
 # ptxas's words are judged in the release build only, and the tests of CUDA kernels differ: on a GPU and searching for races
 # there, under the sanitizers here.
-in_both() { grep -E '^ *[0-9]+/[0-9]+ Test +#' "$1" | grep -cvE 'Test +#[0-9]+: (ptxas_test\.|cuda_)'; }
+in_both() { grep -E '^ *[0-9]+/[0-9]+ Test +#' "$1" | grep -cvE 'Test +#[0-9]+: (ptxas_test\.|([a-z0-9_]+_)?cuda_)'; }
 [ "$(in_both "$logs/release-tests.log")" = "$(in_both "$logs/sanitize-tests.log")" ] || {
   echo "test.sh: error: the two builds did not run the same number of tests" >&2
   failed=1

@@ -6,12 +6,12 @@
 #include <numeric>
 #include <thread>
 
-#include "idn/bounded_queue.h"
-#include "tensor/device_cuda.h"
+#include "scene/bounded_queue.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 #include "tensor/random.h"
-#include "training/symmetry.h"
+#include "training/dataset/symmetry.h"
 
 namespace sr {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "idn/model.h"
 #include "training/batch.h"
-#include "training/dataset.h"
+#include "training/dataset/dataset.h"
 
 namespace sr {
 

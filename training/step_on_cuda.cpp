@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "autograd/functions.h"
-#include "tensor/device_error.h"
+#include "tensor/cuda/telling.h"
 
 namespace sr::cuda {
 namespace {

@@ -10,8 +10,8 @@
 #include "idn/model.h"
 #include "optim/adam.h"
 #include "optim/adam_cuda.h"
-#include "tensor/device_cuda.h"
-#include "tensor/graph_cuda.h"
+#include "tensor/cuda/device.h"
+#include "tensor/cuda/graph.h"
 #include "tensor/on_cuda.h"
 #include "training/batch.h"
 

@@ -8,15 +8,15 @@
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
-#include "io/event_log.h"
-#include "tensor/device_cuda.h"
+#include "io/formats/event_log.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 #include "training/background.h"
 #include "training/patch_stream.h"
-#include "training/report.h"
-#include "training/report_pictures.h"
-#include "training/training_history.h"
+#include "training/report/history.h"
+#include "training/report/pictures.h"
+#include "training/report/report.h"
 #include "training/validation.h"
 
 namespace sr {

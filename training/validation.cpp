@@ -6,8 +6,8 @@
 #include "idn/metrics.h"
 #include "idn/super_resolve.h"
 #include "tensor/error.h"
-#include "tensor/loss.h"
-#include "tensor/ssim.h"
+#include "tensor/ops/loss.h"
+#include "tensor/ops/ssim.h"
 
 namespace sr {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "idn/model.h"
 #include "idn/score.h"
-#include "training/dataset.h"
+#include "training/dataset/dataset.h"
 #include "training/trainer.h"
 
 namespace sr {

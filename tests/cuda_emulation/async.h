@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/cuda_emulation/clocks.h"
+#include "tests/cuda_emulation/races/clocks.h"
 
 namespace sr::emulation {
 

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "tests/cuda_emulation/async.h"
-#include "tests/cuda_emulation/clocks.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/cuda_emulation/fiber.h"
-#include "tests/cuda_emulation/races.h"
-#include "tests/cuda_emulation/wgmma.h"
+#include "tests/cuda_emulation/hopper/wgmma.h"
+#include "tests/cuda_emulation/races/clocks.h"
+#include "tests/cuda_emulation/races/races.h"
 
 namespace sr::emulation {
 

@@ -1,5 +1,5 @@
-// What a kernel calls: CUDA's names for a host compiler, and what tensor/gpu.h makes of the instructions it
-// wraps. Only tensor/gpu.h includes this.
+// What a kernel calls: CUDA's names for a host compiler, and what tensor/cuda/gpu.h makes of the instructions
+// it wraps. Only tensor/cuda/gpu.h includes this.
 #pragma once
 
 #ifdef __CUDACC__

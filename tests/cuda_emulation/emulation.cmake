@@ -1,8 +1,8 @@
 # Compiles CUDA kernels for the host.
 
-# What emulated sources are compiled with: the emulation's folder before the toolkit's headers.
+# What emulated sources are compiled with.
 add_library(sr_cuda_headers INTERFACE)
-target_include_directories(sr_cuda_headers INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/tests)
+target_include_directories(sr_cuda_headers INTERFACE ${PROJECT_SOURCE_DIR})
 target_include_directories(sr_cuda_headers SYSTEM INTERFACE ${SR_CUDA_INCLUDE_DIR})
 target_compile_definitions(sr_cuda_headers INTERFACE SR_CUDA SR_CUDA_EMULATED)
 target_compile_options(sr_cuda_headers INTERFACE -Wno-unknown-pragmas -Wno-psabi)  # kernels take aligned parameters
@@ -13,13 +13,14 @@ if(with_fma)
 endif()
 target_link_libraries(sr_cuda_headers INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
 
-file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
 # The loops of wgmma, half of the tests' time under the sanitizers, touch only what they have checked themselves.
-set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/wgmma.cpp
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/hopper/wgmma.cpp
                             PROPERTIES COMPILE_OPTIONS "-O2;-fno-sanitize=address,undefined")
 add_library(sr_cuda_emulation OBJECT EXCLUDE_FROM_ALL ${sources})
 target_link_libraries(sr_cuda_emulation PRIVATE sr_cuda_headers)
-add_library(sr_emulated_gpu OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/emulated_gpu.cpp)
+add_library(sr_emulated_gpu OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/support/emulated_gpu.cpp)
 target_link_libraries(sr_emulated_gpu PRIVATE sr_cuda_headers)
 
 # A library with its CUDA back end on the host.

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "tensor/gpu.h"
+#include "tensor/cuda/gpu.h"
 
 namespace sr::faulty_conv3x3 {
 

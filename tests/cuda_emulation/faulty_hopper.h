@@ -2,7 +2,7 @@
 // time.
 #pragma once
 
-#include "tensor/gpu_hopper.h"
+#include "tensor/cuda/hopper.h"
 
 namespace sr::faulty_hopper {
 

@@ -10,7 +10,7 @@
 #include "tests/cuda_emulation/block.h"
 #include "tests/cuda_emulation/device.h"
 #include "tests/cuda_emulation/memory.h"
-#include "tests/cuda_emulation/runtime.h"
+#include "tests/cuda_emulation/runtime/runtime.h"
 
 namespace sr::emulation {
 

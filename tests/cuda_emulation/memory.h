@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "tests/cuda_emulation/races.h"
+#include "tests/cuda_emulation/races/races.h"
 
 namespace sr::emulation {
 

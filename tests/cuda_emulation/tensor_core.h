@@ -1,8 +1,8 @@
-// ldmatrix and mma.sync for a whole warp; the lane layouts are those of tensor/gpu.h.
+// ldmatrix and mma.sync for a whole warp; the lane layouts are those of tensor/cuda/gpu.h.
 #pragma once
 
 #include "tests/cuda_emulation/device.h"
-#include "tests/cuda_emulation/wgmma.h"
+#include "tests/cuda_emulation/hopper/wgmma.h"
 
 namespace sr::emulation {
 

@@ -1,0 +1,63 @@
+#include "io/formats/caffe.h"
+
+#include <io/formats/caffe.pb.h>
+
+#include "io/output_file.h"
+#include "tensor/error.h"
+
+namespace sr {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{64} << 20;
+
+[[noreturn]] void throw_foreign(const std::string& path, const std::string& why) {
+  throw Error(Error::Kind::format, path, ": ", why, "; a binary caffemodel was expected");
+}
+
+// Number of elements of the shape; -1 if it is no shape that a file could fill.
+int64_t count_of(const std::vector<int64_t>& shape) {
+  int64_t count = 1;
+  for (const int64_t dimension : shape)
+    if (dimension < 1 || __builtin_mul_overflow(count, dimension, &count)) return -1;
+  return count;
+}
+
+std::string text_of(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t dimension : shape) text += (text.empty() ? "" : ", ") + std::to_string(dimension);
+  return "[" + text + "]";
+}
+
+CaffeLayer layer_from(const sr_caffe::LayerParameter& from, const std::string& path) {
+  CaffeLayer layer;
+  layer.name = from.name();
+  layer.type = from.type();
+  if (from.convolution_param().stride_size() > 0) layer.stride = from.convolution_param().stride(0);
+  for (const auto& blob : from.blobs()) {
+    std::vector<int64_t> shape(blob.shape().dim().begin(), blob.shape().dim().end());
+    if (count_of(shape) != blob.data_size()) {
+      throw Error(Error::Kind::format, path, ": layer \"", layer.name, "\" has a blob of shape ",
+                  text_of(shape), " with ", blob.data_size(), " values; the file is damaged");
+    }
+    layer.shapes.push_back(std::move(shape));
+    layer.blobs.emplace_back(blob.data().begin(), blob.data().end());
+  }
+  return layer;
+}
+
+}  // namespace
+
+std::vector<CaffeLayer> load_caffemodel(const std::string& path) {
+  const std::string bytes = read_file(path, kMaxFileBytes);
+  if (bytes.empty()) throw_foreign(path, "the file is empty");
+  sr_caffe::NetParameter net;
+  if (!net.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    throw_foreign(path, "truncated, damaged or of another kind: it is no protobuf message");
+  std::vector<CaffeLayer> layers;
+  for (const auto& layer : net.layer())
+    if (layer.blobs_size() > 0) layers.push_back(layer_from(layer, path));
+  if (layers.empty()) throw_foreign(path, "no layer in it has weights");
+  return layers;
+}
+
+}  // namespace sr

@@ -1,0 +1,188 @@
+#include "io/tiff/read_tags.h"
+
+#include <geokeys.h>
+#include <geotiff.h>
+#include <geovalues.h>
+
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+namespace sr {
+namespace {
+
+template <class T>
+std::vector<T> array_tag(TiffFile& file, uint32_t tag) {
+  uint16_t count = 0;
+  const T* values = nullptr;
+  if (!TIFFGetField(file.get(), tag, &count, &values) || !values) return {};
+  return std::vector<T>(values, values + count);
+}
+
+std::vector<float> floats_tag(TiffFile& file, uint32_t tag, size_t count) {
+  const float* values = nullptr;
+  if (!TIFFGetField(file.get(), tag, &values) || !values) return {};
+  return std::vector<float>(values, values + count);
+}
+
+std::string text_tag(TiffFile& file, uint32_t tag) {
+  const char* text = nullptr;
+  return TIFFGetField(file.get(), tag, &text) && text ? text : "";
+}
+
+uint16_t short_tag(TiffFile& file, uint32_t tag) {
+  uint16_t value = 0;
+  return TIFFGetField(file.get(), tag, &value) ? value : uint16_t{0};
+}
+
+double resolution_tag(TiffFile& file, uint32_t tag) {
+  float value = 0;
+  return TIFFGetField(file.get(), tag, &value) && std::isfinite(value) && value > 0 ? value : 0;
+}
+
+std::vector<uint8_t> bytes_tag(TiffFile& file, uint32_t tag) {
+  uint32_t count = 0;
+  const uint8_t* bytes = nullptr;
+  if (!TIFFGetField(file.get(), tag, &count, &bytes) || !bytes) return {};
+  return std::vector<uint8_t>(bytes, bytes + count);
+}
+
+void ignore_message(GTIF*, int, const char*, ...) {}
+
+bool is_pixel_is_point(TiffFile& file) {
+  const std::unique_ptr<GTIF, void (*)(GTIF*)> keys(GTIFNewEx(file.get(), ignore_message, nullptr), GTIFFree);
+  unsigned short raster_type = RasterPixelIsArea;
+  return keys && GTIFKeyGetSHORT(keys.get(), GTRasterTypeGeoKey, &raster_type, 0, 1) == 1 &&
+         raster_type == RasterPixelIsPoint;
+}
+
+std::string upper(std::string text) {
+  for (char& c : text) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return text;
+}
+
+std::string world_file_beside(const std::string& tiff_path) {
+  std::filesystem::path candidate(tiff_path);
+  for (const std::string extension : {".tfw", ".tifw", ".tiffw", ".wld"}) {
+    const std::string capitals = upper(extension);
+    for (const std::string& cased : {extension, capitals, capitals.substr(0, 2) + extension.substr(2)}) {
+      candidate.replace_extension(cased);
+      std::error_code none;
+      if (std::filesystem::is_regular_file(candidate, none)) return candidate.string();
+    }
+  }
+  return "";
+}
+
+// The six numbers A D B E C F: x = A column + B row + C and y = D column + E row + F at pixel centres.
+std::optional<std::array<double, 6>> read_six_numbers(const std::string& path) {
+  std::ifstream stream(path);
+  std::array<double, 6> numbers{};
+  for (double& number : numbers) {
+    std::string word;
+    word.reserve(64);
+    for (char c; word.size() < 64 && stream.get(c);) {
+      if (!std::isspace(static_cast<unsigned char>(c))) {
+        word += c;
+      } else if (!word.empty()) {
+        break;
+      }
+    }
+    const std::optional<double> value = parse_number(word);
+    if (!value || !std::isfinite(*value)) return std::nullopt;
+    number = *value;
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::optional<double> parse_number(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\r\n";
+  const size_t first = text.find_first_not_of(kSpaces);
+  if (first == std::string_view::npos) return std::nullopt;
+  text = text.substr(first, text.find_last_not_of(kSpaces) - first + 1);
+  if (text[0] == '+') text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::string colour_interpretation(const std::string& gdal_metadata, int band) {
+  const size_t item = gdal_metadata.find("name=\"COLORINTERP\" sample=\"" + std::to_string(band) + "\"");
+  const size_t start = gdal_metadata.find('>', item == std::string::npos ? gdal_metadata.size() : item);
+  if (start == std::string::npos) return "";
+  return gdal_metadata.substr(start + 1, gdal_metadata.find('<', start) - start - 1);
+}
+
+void read_world_file(const std::string& tiff_path, SceneTags& tags) {
+  const std::string path = world_file_beside(tiff_path);
+  if (path.empty()) return;
+  const auto numbers = read_six_numbers(path);
+  if (!numbers) return;
+  const auto [a, d, b, e, c, f] = *numbers;
+  const double corner_x = c - (a + b) / 2;
+  const double corner_y = f - (d + e) / 2;
+  if (b == 0 && d == 0 && a > 0 && e < 0) {
+    tags.pixel_scale = {a, -e, 0};
+    tags.tiepoints = {0, 0, 0, corner_x, corner_y, 0};
+  } else {
+    tags.transformation = {a, b, 0, corner_x, d, e, 0, corner_y, 0, 0, 0, 0, 0, 0, 0, 1};
+  }
+}
+
+std::vector<std::string> unread_sidecars(const std::string& tiff_path) {
+  const std::filesystem::path path(tiff_path);
+  const std::string name = path.filename().string(), stem = path.stem().string();
+  std::vector<std::string> found;
+  for (const std::string& sidecar : {name + ".msk", name + ".aux.xml", stem + "_RPC.TXT", stem + "_rpc.txt",
+                                     stem + ".RPB", stem + ".rpb"}) {
+    std::error_code none;
+    if (std::filesystem::exists(path.parent_path() / sidecar, none)) found.push_back(sidecar);
+  }
+  return found;
+}
+
+SceneTags read_scene_tags(TiffFile& file) {
+  SceneTags tags;
+  tags.pixel_scale = array_tag<double>(file, kTagModelPixelScale);
+  tags.tiepoints = array_tag<double>(file, kTagModelTiepoint);
+  tags.transformation = array_tag<double>(file, kTagModelTransformation);
+  tags.geo_key_directory = array_tag<uint16_t>(file, kTagGeoKeyDirectory);
+  tags.geo_double_params = array_tag<double>(file, kTagGeoDoubleParams);
+  tags.geo_ascii_params = text_tag(file, kTagGeoAsciiParams);
+  tags.pixel_is_point = !tags.geo_key_directory.empty() && is_pixel_is_point(file);
+  tags.rpc = array_tag<double>(file, kTagRpcCoefficient);
+  tags.gdal_metadata = text_tag(file, kTagGdalMetadata);
+  tags.gdal_nodata = text_tag(file, kTagGdalNodata);
+  tags.icc_profile = bytes_tag(file, TIFFTAG_ICCPROFILE);
+  tags.xmp = bytes_tag(file, TIFFTAG_XMLPACKET);
+  tags.white_point = floats_tag(file, TIFFTAG_WHITEPOINT, 2);
+  tags.primaries = floats_tag(file, TIFFTAG_PRIMARYCHROMATICITIES, 6);
+  tags.x_resolution = resolution_tag(file, TIFFTAG_XRESOLUTION);
+  tags.y_resolution = resolution_tag(file, TIFFTAG_YRESOLUTION);
+  tags.resolution_unit = short_tag(file, TIFFTAG_RESOLUTIONUNIT);
+  tags.orientation = short_tag(file, TIFFTAG_ORIENTATION);
+  tags.description = text_tag(file, TIFFTAG_IMAGEDESCRIPTION);
+  tags.software = text_tag(file, TIFFTAG_SOFTWARE);
+  tags.date_time = text_tag(file, TIFFTAG_DATETIME);
+  tags.artist = text_tag(file, TIFFTAG_ARTIST);
+  tags.copyright = text_tag(file, TIFFTAG_COPYRIGHT);
+  tags.document_name = text_tag(file, TIFFTAG_DOCUMENTNAME);
+  tags.make = text_tag(file, TIFFTAG_MAKE);
+  tags.model = text_tag(file, TIFFTAG_MODEL);
+  tags.host_computer = text_tag(file, TIFFTAG_HOSTCOMPUTER);
+  if (tags.pixel_scale.empty() && tags.tiepoints.empty() && tags.transformation.empty()) {
+    read_world_file(file.path(), tags);
+  }
+  return tags;
+}
+
+}  // namespace sr

@@ -1,0 +1,72 @@
+// TIFF files read window by window, whatever their layout, through libtiff.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/raster.h"
+#include "io/tiff/scene_tags.h"
+
+namespace sr {
+
+/// What a TIFF holds, after the conversions that the reader does (see TiffReader).
+struct TiffInfo {
+  int64_t width = 0, height = 0;
+  int bands = 0;
+  SampleType type = SampleType::u8;
+  int significant_bits = 8;  ///< 12 for 12-bit samples, which are handed out as u16 with values 0..4095
+  uint16_t photometric = 1;  ///< TIFF PhotometricInterpretation of the samples handed out (RGB = 2, ...)
+  std::vector<uint16_t> extra_samples;  ///< TIFF ExtraSamples: one entry for each band past the colour's own
+  std::optional<double> nodata;         ///< GDAL_NODATA as a number; NaN means NaN
+  bool has_mask = false;                ///< a mask page goes with the picture; Raster::mask is filled
+  SceneTags tags;
+  std::vector<std::string> notes;  ///< what the user should be told: a second page, a mask in a file beside
+
+  /// Index of the alpha band (ExtraSamples 1 associated or 2 unassociated), if there is one.
+  std::optional<int> alpha_band() const;
+};
+
+/// How much a file may make the reader allocate.
+struct TiffLimits {
+  int64_t block_bytes = int64_t{1} << 30;    ///< one decoded strip or tile
+  int64_t cache_bytes = int64_t{256} << 20;  ///< decoded strips and tiles kept for the next window
+};
+
+/// Reads windows of the first page. Strips or tiles, chunky or planar, both byte orders, BigTIFF, all of
+/// libtiff's lossless codecs and JPEG. Samples of 8, 16, 32 bits and float64 come as they are. Converted:
+/// 1 to 7 bits are scaled to u8 (1 bit: 0 and 255), 9 to 15 bits come as u16, 17 to 31 bits as u32, half
+/// floats as f32, palettes are expanded to RGB (u8, or u16 for 16-bit palettes), YCbCr in JPEG to RGB.
+/// Errors: io (cannot open or read), format (truncated, corrupted, not a TIFF), unsupported (complex or
+/// 64-bit integers, Lab, LogLuv, subsampled YCbCr without JPEG, unknown codec), limit. Each names the file.
+/// Not safe for use by two threads at once.
+class TiffReader {
+ public:
+  explicit TiffReader(const std::string& path, const TiffLimits& limits = {});
+  ~TiffReader();
+  TiffReader(TiffReader&&) noexcept;
+  TiffReader& operator=(TiffReader&&) noexcept;
+
+  const TiffInfo& info() const;
+  const std::string& path() const;
+
+  /// Keeps at most so many bytes of decoded strips and tiles from now on.
+  void set_cache_limit(int64_t bytes);
+
+  /// Memory that reading takes at most beside that cache and the window that is handed out.
+  int64_t decoding_bytes() const;
+
+  /// So many threads decode a window's blocks side by side from now on, where the file's layout lets them.
+  void set_threads(int threads);
+
+  /// The samples of a window that lies within the image. Errors: as above; usage (window outside the image).
+  Raster read(const Window& window);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sr

@@ -1,0 +1,175 @@
+#include "io/tiff/set_tags.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+#include <vector>
+
+#include "io/output_file.h"
+
+namespace sr {
+namespace {
+
+uint16_t codec_of(Compression compression) {
+  switch (compression) {
+    case Compression::none:
+      return COMPRESSION_NONE;
+    case Compression::lzw:
+      return COMPRESSION_LZW;
+    case Compression::deflate:
+      return COMPRESSION_ADOBE_DEFLATE;
+    case Compression::zstd:
+      return COMPRESSION_ZSTD;
+  }
+  return COMPRESSION_NONE;
+}
+
+template <class T>
+constexpr uint16_t sample_format() {
+  return std::is_floating_point_v<T> ? SAMPLEFORMAT_IEEEFP
+         : std::is_signed_v<T>       ? SAMPLEFORMAT_INT
+                                     : SAMPLEFORMAT_UINT;
+}
+
+class PageTags {
+ public:
+  PageTags(TiffFile& file, const std::string& path) : file_(file), path_(path) {}
+
+  template <class... Values>
+  void set(uint32_t tag, Values... values) {
+    check_written(file_, path_, TIFFSetField(file_.get(), tag, values...) == 1, "setting its tags");
+  }
+
+  template <class T>
+  void set_array(uint32_t tag, const std::vector<T>& values) {
+    if (!values.empty()) set(tag, static_cast<int>(values.size()), values.data());
+  }
+
+  /// Values that a damaged source may hold but TIFF does not allow are left out.
+  void set_floats(uint32_t tag, const std::vector<float>& values, size_t count) {
+    const auto usable = [](float value) { return std::isfinite(value) && value >= 0; };
+    if (values.size() == count && std::all_of(values.begin(), values.end(), usable)) set(tag, values.data());
+  }
+
+  void set_bytes(uint32_t tag, const std::vector<uint8_t>& bytes) {
+    if (!bytes.empty()) set(tag, static_cast<uint32_t>(bytes.size()), bytes.data());
+  }
+
+  void set_text(uint32_t tag, const std::string& text) {
+    if (!text.empty()) set(tag, text.c_str());
+  }
+
+  void set_size(const TiffInfo& info, int block) {
+    set(TIFFTAG_IMAGEWIDTH, static_cast<uint32_t>(info.width));
+    set(TIFFTAG_IMAGELENGTH, static_cast<uint32_t>(info.height));
+    set(TIFFTAG_TILEWIDTH, static_cast<uint32_t>(block));
+    set(TIFFTAG_TILELENGTH, static_cast<uint32_t>(block));
+    set(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+  }
+
+  void set_compression(Compression compression, int predictor) {
+    const uint16_t codec = codec_of(compression);
+    if (!TIFFIsCODECConfigured(codec)) {
+      throw Error(Error::Kind::unsupported, "cannot write ", path_,
+                  ": libtiff was built without this compression; use deflate");
+    }
+    set(TIFFTAG_COMPRESSION, codec);
+    if (compression != Compression::none) set(TIFFTAG_PREDICTOR, predictor);
+  }
+
+  void set_samples(const TiffInfo& info) {
+    const uint16_t format =
+        with_sample_type(info.type, [](auto zero) { return sample_format<decltype(zero)>(); });
+    set(TIFFTAG_SAMPLESPERPIXEL, info.bands);
+    set(TIFFTAG_BITSPERSAMPLE, static_cast<int>(8 * bytes_of(info.type)));
+    set(TIFFTAG_SAMPLEFORMAT, format);
+  }
+
+  void set_colour(const TiffInfo& info) {
+    set(TIFFTAG_PHOTOMETRIC, info.photometric);
+    const int inks = info.bands - static_cast<int>(info.extra_samples.size());
+    if (info.photometric == PHOTOMETRIC_SEPARATED)
+      set(TIFFTAG_INKSET, inks == 4 ? INKSET_CMYK : INKSET_MULTIINK);
+    if (info.photometric == PHOTOMETRIC_YCBCR) set(TIFFTAG_YCBCRSUBSAMPLING, 1, 1);
+    set_array(TIFFTAG_EXTRASAMPLES, info.extra_samples);
+  }
+
+  void set_georeference(const SceneTags& tags) {
+    set_array(kTagModelPixelScale, tags.pixel_scale);
+    set_array(kTagModelTiepoint, tags.tiepoints);
+    set_array(kTagModelTransformation, tags.transformation);
+    set_array(kTagGeoKeyDirectory, tags.geo_key_directory);
+    set_array(kTagGeoDoubleParams, tags.geo_double_params);
+    set_text(kTagGeoAsciiParams, tags.geo_ascii_params);
+    set_array(kTagRpcCoefficient, tags.rpc);
+    set_text(kTagGdalMetadata, tags.gdal_metadata);
+    set_text(kTagGdalNodata, tags.gdal_nodata);
+  }
+
+  /// Values that a damaged source may hold but TIFF does not allow are left out.
+  void set_resolution(const SceneTags& tags) {
+    const auto usable = [](double resolution) { return std::isfinite(resolution) && resolution > 0; };
+    if (usable(tags.x_resolution)) set(TIFFTAG_XRESOLUTION, tags.x_resolution);
+    if (usable(tags.y_resolution)) set(TIFFTAG_YRESOLUTION, tags.y_resolution);
+    if (tags.resolution_unit >= RESUNIT_NONE && tags.resolution_unit <= RESUNIT_CENTIMETER) {
+      set(TIFFTAG_RESOLUTIONUNIT, tags.resolution_unit);
+    }
+    if (tags.orientation >= ORIENTATION_TOPLEFT && tags.orientation <= ORIENTATION_LEFTBOT) {
+      set(TIFFTAG_ORIENTATION, tags.orientation);
+    }
+  }
+
+  void set_descriptions(const SceneTags& tags) {
+    set_bytes(TIFFTAG_ICCPROFILE, tags.icc_profile);
+    set_bytes(TIFFTAG_XMLPACKET, tags.xmp);
+    set_floats(TIFFTAG_WHITEPOINT, tags.white_point, 2);
+    set_floats(TIFFTAG_PRIMARYCHROMATICITIES, tags.primaries, 6);
+    set_text(TIFFTAG_IMAGEDESCRIPTION, tags.description);
+    set_text(TIFFTAG_SOFTWARE, tags.software);
+    set_text(TIFFTAG_DATETIME, tags.date_time);
+    set_text(TIFFTAG_ARTIST, tags.artist);
+    set_text(TIFFTAG_COPYRIGHT, tags.copyright);
+    set_text(TIFFTAG_DOCUMENTNAME, tags.document_name);
+    set_text(TIFFTAG_MAKE, tags.make);
+    set_text(TIFFTAG_MODEL, tags.model);
+    set_text(TIFFTAG_HOSTCOMPUTER, tags.host_computer);
+  }
+
+ private:
+  TiffFile& file_;
+  const std::string& path_;
+};
+
+}  // namespace
+
+void set_picture_tags(TiffFile& file, const std::string& path, const TiffInfo& info,
+                      const TiffWriterOptions& options) {
+  const bool real = info.type == SampleType::f32 || info.type == SampleType::f64;
+  PageTags tags(file, path);
+  tags.set_size(info, options.block);
+  tags.set_samples(info);
+  tags.set_compression(options.compression, real ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL);
+  tags.set_colour(info);
+  tags.set_georeference(info.tags);
+  tags.set_resolution(info.tags);
+  tags.set_descriptions(info.tags);
+}
+
+void set_mask_tags(TiffFile& file, const std::string& path, const TiffInfo& info,
+                   const TiffWriterOptions& options) {
+  PageTags tags(file, path);
+  tags.set_size(info, options.block);
+  tags.set(TIFFTAG_SUBFILETYPE, FILETYPE_MASK);
+  tags.set(TIFFTAG_SAMPLESPERPIXEL, 1);
+  tags.set(TIFFTAG_BITSPERSAMPLE, 1);
+  tags.set(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MASK);
+  tags.set_compression(Compression::deflate, PREDICTOR_NONE);
+}
+
+void check_written(TiffFile& file, const std::string& path, bool good, const char* action) {
+  if (good && !file.has_error()) return;
+  if (file.system_error() != 0) throw cannot_write(path, file.system_error());
+  throw Error(Error::Kind::io, "cannot write ", path, ": ", action, ": ", file.take_messages());
+}
+
+}  // namespace sr

@@ -1,0 +1,189 @@
+#include "scene/pipeline.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "scene/bounded_queue.h"
+#include "scene/spare_samples.h"
+#include "scene/tile_computer.h"
+
+namespace sr {
+namespace {
+
+// The first failure of any stage.
+class Failure {
+ public:
+  void capture() {
+    const std::lock_guard lock(mutex_);
+    if (!first_) first_ = std::current_exception();
+  }
+  void rethrow() const {
+    if (first_) std::rethrow_exception(first_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr first_;
+};
+
+struct ReadTile {
+  int64_t index = 0;
+  Tile tile;
+  Raster window;
+};
+
+// Brings what several threads make into order: each waits until it is its turn.
+class Turns {
+ public:
+  explicit Turns(BoundedQueue<FineTile>& to) : to_(to) {}
+
+  /// False if it was closed.
+  bool push(int64_t index, FineTile tile) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return closed_ || next_ == index; });
+    if (closed_ || !to_.push(std::move(tile))) return false;
+    ++next_;
+    changed_.notify_all();
+    return true;
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  BoundedQueue<FineTile>& to_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int64_t next_ = 0;
+  bool closed_ = false;
+};
+
+// The threads that compute on GPUs, between the queue of read tiles and that of computed ones.
+class GpuThreads {
+ public:
+  GpuThreads(const Model* model, const SceneSettings& settings, bool with_bicubic,
+             const std::vector<int>& gpus, BoundedQueue<ReadTile>& from, SpareSamples& spare,
+             Failure& failure)
+      : computed_(1), turns_(computed_) {
+    const int count = running_ = kThreadsPerGpu * static_cast<int>(gpus.size());
+    const int share = std::max(1, omp_get_max_threads() / std::max(1, count));
+    for (int i = 0; i < count; ++i)
+      threads_.emplace_back(
+          [&, gpu = gpus[static_cast<size_t>(i) % gpus.size()], share, with_bicubic, model] {
+            try {
+              omp_set_num_threads(share);  // holes are found and filled by the processor
+              TileComputer compute(model, settings, with_bicubic, gpu, &spare);
+              while (std::optional<ReadTile> next = from.pop())
+                if (!turns_.push(next->index, compute(next->window, next->tile))) break;
+            } catch (...) {
+              failure.capture();
+              from.close();
+              close();
+            }
+            // Also where reading has failed: nobody else tells who waits for tiles that there are no more.
+            if (--running_ == 0) computed_.close();
+          });
+  }
+  ~GpuThreads() {
+    for (std::thread& t : threads_) t.join();
+  }
+  GpuThreads(const GpuThreads&) = delete;
+  GpuThreads& operator=(const GpuThreads&) = delete;
+
+  /// Nothing if no more come.
+  std::optional<FineTile> pop() { return computed_.pop(); }
+  void close() {
+    computed_.close();
+    turns_.close();
+  }
+
+ private:
+  BoundedQueue<FineTile> computed_;
+  Turns turns_;
+  std::atomic<int> running_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+TilesInFlight tiles_in_flight(size_t gpus) {
+  const int threads = gpus == 0 ? 1 : kThreadsPerGpu * static_cast<int>(gpus);
+  const int handed_over = gpus == 0 ? 0 : 1;  // from the GPUs' threads to the caller's
+  const int spare = gpus == 0 ? 0 : threads;
+  return {2 + threads, 2 + threads + handed_over + spare + threads * kUniformTiles};
+}
+
+void upscale(const Model* model, const SceneSettings& settings, const TileGrid& grid, bool with_bicubic,
+             const UpscaleStreams& streams, const std::vector<int>& gpus) {
+  BoundedQueue<ReadTile> ahead(1);
+  BoundedQueue<FineTile> behind(1);
+  SpareSamples spare(gpus.size() * kThreadsPerGpu * (with_bicubic ? 2 : 1));
+  Failure failure;
+  std::thread reader([&] {
+    try {
+      for (int64_t i = 0; i < grid.size(); ++i)
+        if (const Tile tile = grid[i]; !ahead.push({i, tile, streams.read(tile.read)})) break;
+    } catch (...) {
+      failure.capture();
+      behind.close();
+    }
+    ahead.close();
+  });
+  std::thread writer([&] {
+    try {
+      while (std::optional<FineTile> fine = behind.pop()) {
+        streams.write(*fine);
+        spare.give_back(std::move(fine->result.samples));
+        if (fine->bicubic) spare.give_back(std::move(fine->bicubic->samples));
+      }
+    } catch (...) {
+      failure.capture();
+      ahead.close();
+      behind.close();
+    }
+  });
+  int64_t tiles = 0, pixels = 0;
+  // False if there is nobody who takes it.
+  const auto hand_on = [&](FineTile fine) {
+    if (!behind.push(std::move(fine))) return false;
+    streams.progress(pixels += grid[tiles++].core.pixels());
+    return true;
+  };
+  try {
+    if (gpus.empty()) {
+      TileComputer compute(model, settings, with_bicubic);
+      while (std::optional<ReadTile> next = ahead.pop())
+        if (!hand_on(compute(next->window, next->tile))) break;
+    } else {
+      GpuThreads threads(model, settings, with_bicubic, gpus, ahead, spare, failure);
+      try {
+        while (tiles < grid.size()) {
+          std::optional<FineTile> fine = threads.pop();
+          if (!fine || !hand_on(std::move(*fine))) break;
+        }
+      } catch (...) {
+        failure.capture();
+      }
+      ahead.close();
+      threads.close();
+    }
+  } catch (...) {
+    failure.capture();
+    ahead.close();
+  }
+  behind.close();
+  reader.join();
+  writer.join();
+  failure.rethrow();
+}
+
+}  // namespace sr

@@ -1,0 +1,179 @@
+#include "scene/plan.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <vector>
+
+#include "io/tiff/block_encoder.h"
+#include "scene/pipeline.h"
+#include "scene/tile_on_cuda.h"
+#include "tensor/error.h"
+#include "tensor/on_cuda.h"
+
+namespace sr {
+namespace {
+
+constexpr int64_t kLargestCore = 2048, kSmallestCore = 16;
+constexpr double kGoodEnough = 1.02;  // margins that cost less are not worth more memory
+constexpr int64_t kCacheShare = 8;    // the cache takes such a part of what the computing takes
+constexpr int64_t kWriterBlocks = 3;  // of the result: assembled, predicted, compressed
+constexpr int64_t kFillingBytes =
+    4 + 4 + 1 + 8;                   // per sample: its value, twice; whether it is a hole; the fill's list
+constexpr int64_t kIndexBytes = 48;  // per block of the result: libtiff's lists, and once more when it ends
+
+int64_t bytes_of(const Model& model) {
+  int64_t values = 0;
+  for (const Parameter& p : model.params->list()) values += p.var.shape().size();
+  return 2 * 4 * values;  // and packed for a kernel
+}
+
+class Planner {
+ public:
+  Planner(const TiffReader& reader, const Model* model, const SceneSettings& settings,
+          const PlanOptions& options)
+      : reader_(reader),
+        info_(reader.info()),
+        model_(model),
+        settings_(settings),
+        options_(options),
+        margin_(margin_for(model, settings)),
+        unit_(kResultBlock / std::gcd(kResultBlock, settings.factor)) {}
+
+  ScenePlan with_tiles(int64_t w, int64_t h) const;
+  double cost(int64_t w, int64_t h) const;
+  std::vector<int64_t> sides(int64_t longest) const;
+  std::optional<ScenePlan> best(const std::vector<int64_t>& widths,
+                                const std::vector<int64_t>& heights) const;
+
+ private:
+  Tile largest_tile(int64_t w, int64_t h, int margins) const;
+  int64_t tile_bytes(const Tile& tile) const;
+  int64_t writer_bytes(int64_t w, int64_t h) const;
+  int64_t sample_bytes() const { return info_.bands * bytes_of(info_.type); }
+
+  const TiffReader& reader_;
+  const TiffInfo& info_;
+  const Model* model_;
+  const SceneSettings& settings_;
+  const PlanOptions& options_;
+  Reach margin_;
+  int64_t unit_;  // coarse pixels: cores of whole units are whole blocks of the result
+};
+
+// A core of that size with so many margins on each side, as far as the scene goes.
+Tile Planner::largest_tile(int64_t w, int64_t h, int margins) const {
+  const int64_t more = margins * (margin_.before + margin_.after);
+  return {{0, 0, w, h}, {0, 0, std::min(info_.width, w + more), std::min(info_.height, h + more)}};
+}
+
+// What is computed, and the windows on their way in and out.
+int64_t Planner::tile_bytes(const Tile& tile) const {
+  const int64_t f2 = int64_t{settings_.factor} * settings_.factor;
+  const int64_t coarse = tile.read.pixels() * (sample_bytes() + (info_.has_mask ? 1 : 0));
+  const int64_t fine = tile.core.pixels() * f2 * sample_bytes() * options_.results;
+  const TilesInFlight tiles = tiles_in_flight(options_.gpus);
+  const int64_t in_and_out = tiles.windows * coarse + tiles.fine * fine;
+  if (options_.gpus == 0) return in_and_out + working_bytes(model_, settings_, tile);
+  // Each thread's pinned memory, and where holes are filled, samples as float32.
+  const int64_t filling = settings_.may_have_holes ? tile.read.pixels() * info_.bands * kFillingBytes : 0;
+  return in_and_out + kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling);
+}
+
+// Blocks that a tile covers in part wait for its neighbours: at most a row of them through the whole result.
+int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
+  const int64_t block = int64_t{kResultBlock} * kResultBlock;
+  const int64_t across = (info_.width * settings_.factor + kResultBlock - 1) / kResultBlock;
+  const int64_t down = (info_.height * settings_.factor + kResultBlock - 1) / kResultBlock;
+  const bool whole = (w % unit_ == 0 || w == info_.width) && (h % unit_ == 0 || h == info_.height);
+  const int64_t waiting = whole ? 0 : (across + 1) * block * (sample_bytes() + 1);
+  const int64_t bytes = block * sample_bytes(), threads = options_.writer_threads;
+  const int64_t encoding = threads > 1 ? threads * (bytes + BlockEncoder::working_bytes(bytes)) : 0;
+  return options_.results * (kWriterBlocks * bytes + encoding + waiting + kIndexBytes * across * down);
+}
+
+ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
+  const Tile tile = largest_tile(w, h, 1);
+  const Tile again = largest_tile(std::min(kVerifySide, info_.width), std::min(kVerifySide, info_.height), 2);
+  const int64_t tiles = std::max(tile_bytes(tile), options_.verify ? tile_bytes(again) : 0);
+  ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_}};
+  const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tiles;
+  plan.cache_bytes = computing / kCacheShare;
+  if constexpr (cuda::kBuilt) {
+    if (options_.gpus > 0)
+      plan.gpu_bytes = cuda::device_bytes(*model_, settings_, tile, sr::bytes_of(info_.type));
+  }
+  plan.peak_bytes = computing + plan.cache_bytes + reader_.decoding_bytes() + writer_bytes(w, h);
+  return plan;
+}
+
+// Sides of cores to choose from, the shortest first.
+std::vector<int64_t> Planner::sides(int64_t longest) const {
+  std::vector<int64_t> list;
+  for (int64_t side = unit_ / 2; side >= kSmallestCore; side /= 2) list.insert(list.begin(), side);
+  for (int64_t side = unit_; side <= kLargestCore; side += unit_) list.push_back(side);
+  std::erase_if(list, [&](int64_t side) { return side >= longest; });
+  if (longest <= kLargestCore) list.push_back(longest);
+  return list;
+}
+
+// What is computed for a pixel of a core, margins included. It depends on the scene only if a tile is as
+// long.
+double Planner::cost(int64_t w, int64_t h) const {
+  const auto with_margins = [&](int64_t side, int64_t length) {
+    return side == length
+               ? 1
+               : 1 + static_cast<double>(margin_.before + margin_.after) / static_cast<double>(side);
+  };
+  return std::max(kGoodEnough, with_margins(w, info_.width) * with_margins(h, info_.height));
+}
+
+std::optional<ScenePlan> Planner::best(const std::vector<int64_t>& widths,
+                                       const std::vector<int64_t>& heights) const {
+  std::optional<ScenePlan> best;
+  double least = 0;
+  // From low to high: of the tiles that are good enough, low ones need less of a file to be kept.
+  for (const int64_t h : heights)
+    for (const int64_t w : widths) {
+      const double costs = cost(w, h);
+      if (best && costs >= least) continue;
+      const ScenePlan plan = with_tiles(w, h);
+      if (plan.peak_bytes > options_.max_memory_bytes || plan.gpu_bytes > options_.gpu_bytes) continue;
+      best = plan, least = costs;
+    }
+  return best;
+}
+
+std::string megabytes(int64_t bytes) {
+  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB";
+}
+
+}  // namespace
+
+ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSettings& settings,
+                     const PlanOptions& options) {
+  const Planner planner(reader, model, settings, options);
+  const auto side_asked_for = [](int64_t length, int tiles) {
+    return tiles > 0 ? (length + tiles - 1) / tiles : length;
+  };
+  const int64_t w = side_asked_for(reader.info().width, options.num_tiles_w);
+  const int64_t h = side_asked_for(reader.info().height, options.num_tiles_h);
+  const std::vector<int64_t> widths = planner.sides(w), heights = planner.sides(h);
+  const std::vector<int64_t> just_w{w}, just_h{h};
+  std::optional<ScenePlan> plan =
+      planner.best(options.num_tiles_w > 0 ? just_w : widths, options.num_tiles_h > 0 ? just_h : heights);
+  if (!plan) plan = planner.best(widths, heights);
+  if (plan) return *plan;
+  const ScenePlan smallest = planner.with_tiles(widths.front(), heights.front());
+  if (smallest.gpu_bytes > options.gpu_bytes)
+    throw Error(Error::Kind::limit, "the GPU's free memory is too small: tiles of ", smallest.grid.tile_width,
+                " x ", smallest.grid.tile_height, " pixels want ", megabytes(smallest.gpu_bytes),
+                ", there are ", megabytes(options.gpu_bytes),
+                " for each that is computed; use --device cpu or another GPU");
+  throw Error(Error::Kind::limit, "max_memory of ", megabytes(options.max_memory_bytes),
+              " is too small for this scene: tiles of ", smallest.grid.tile_width, " x ",
+              smallest.grid.tile_height, " pixels", options.verify ? " with --verify" : "", " want ",
+              megabytes(smallest.peak_bytes));
+}
+
+}  // namespace sr

@@ -1,0 +1,41 @@
+// How a scene is cut and how much of its file is kept, so that the whole program stays below a limit of
+// memory.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "scene/tile.h"
+
+namespace sr {
+
+constexpr int kResultBlock = 256;                     ///< side of a block of the result
+constexpr int64_t kProgramBytes = int64_t{32} << 20;  ///< code, libraries, what the allocator keeps
+constexpr int64_t kVerifySide = 48;  ///< of the windows that are computed anew, with twice the margin
+
+struct PlanOptions {
+  int64_t max_memory_bytes = int64_t{2} << 30;
+  int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
+  size_t gpus = 0;                       ///< that compute; 0 = the processor
+  int64_t gpu_bytes = std::numeric_limits<int64_t>::max();  ///< of a GPU's memory, for one tile
+  int results = 1;                                          ///< files that are written
+  int writer_threads = 1;                                   ///< that compress each of them
+  bool verify = false;                                      ///< windows are computed anew in the end
+};
+
+struct ScenePlan {
+  TileGrid grid;
+  int64_t cache_bytes = 0;  ///< for TiffReader::set_cache_limit
+  int64_t gpu_bytes = 0;    ///< of a GPU's memory, for one tile; 0 = there is none
+  int64_t peak_bytes = 0;   ///< of the whole program, estimated from above
+};
+
+/// The tiles with the least to compute, margins included, that fit the memory, but none larger than is worth
+/// it; cores are whole blocks of the result (or halves, quarters, ... of one if memory is short). Numbers of
+/// tiles that were asked for are kept if they fit. Of a scene larger than a tile, only the list of its blocks
+/// and its strips in decoding take more memory than of a smaller one. Errors: limit (even the smallest tile
+/// wants more).
+ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSettings& settings,
+                     const PlanOptions& options);
+
+}  // namespace sr

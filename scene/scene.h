@@ -1,0 +1,44 @@
+// One scene from file to file.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/tiff/writer.h"
+#include "scene/pipeline.h"
+
+namespace sr {
+
+struct SceneOptions {
+  std::optional<ValueRange>
+      value_range;  ///< else from the sample type, the model, or measured over the scene
+  std::optional<ColourMode> mode;
+  Compression compression = Compression::deflate;
+  int64_t max_memory_bytes = int64_t{2} << 30;
+  int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
+  std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
+  int verify_windows = 0;                ///< recompute so many windows afterwards and compare with the file
+};
+
+/// What happens on the way, for programs that tell people.
+struct SceneEvents {
+  std::function<void(const std::string& text)> say = [](const std::string&) {};
+  /// Coarse pixels done of all; may throw to stop the run.
+  std::function<void(int64_t done, int64_t all)> progress = [](int64_t, int64_t) {};
+};
+
+/// Where the results go; an empty name = not wanted.
+struct SceneResults {
+  std::string upscaled;
+  std::string bicubic;
+};
+
+/// Reads `path`, enlarges it by `factor` and writes the results with all tags. The upscaled one needs a model
+/// of that factor. Nothing stays under a result's name unless it is complete (and verified, if asked for).
+/// Errors: those of TiffReader and TiffWriter; usage (see scene_settings); limit (max_memory is too small).
+void upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
+                   const SceneOptions& options, const SceneEvents& events = {});
+
+}  // namespace sr

@@ -1,0 +1,243 @@
+#include "scene/tile.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "scene/nodata.h"
+#include "tensor/error.h"
+#include "tensor/ops/resize.h"
+
+namespace sr {
+namespace {
+
+constexpr uint16_t kPhotometricRgb = 2;
+constexpr int64_t kBicubicReach = 2;
+
+const char* name_of(ColourMode mode) {
+  constexpr const char* kNames[] = {"luma", "per_band", "joint"};
+  return kNames[static_cast<int>(mode)];
+}
+
+ColourMode default_mode(const TiffInfo& info, int colour_bands, int nchan) {
+  if (nchan > 1) return ColourMode::joint;
+  const bool rgb8 = info.type == SampleType::u8 && info.photometric == kPhotometricRgb && colour_bands == 3;
+  return rgb8 ? ColourMode::luma : ColourMode::per_band;
+}
+
+Tensor cropped(const Tensor& x, const Window& window) {
+  Tensor y(Shape{1, window.h, window.w, x.shape().c});
+  const int64_t row = window.w * x.shape().c;
+  for (int64_t i = 0; i < window.h; ++i)
+    std::copy_n(x.data() + ((window.y + i) * x.shape().w + window.x) * x.pitch(), row, y.data() + i * row);
+  return y;
+}
+
+Window relative(const Window& inner, const Window& outer) {
+  return {inner.x - outer.x, inner.y - outer.y, inner.w, inner.h};
+}
+
+Window scaled(const Window& w, int factor) {
+  return {w.x * factor, w.y * factor, w.w * factor, w.h * factor};
+}
+
+// Only what the core's fine pixels need is enlarged.
+Tensor bicubic_core(const Tensor& values, const Tile& tile, int factor) {
+  const Window inside = relative(tile.core, tile.read);
+  const Window near = tile_around(inside, tile.read.w, tile.read.h, {kBicubicReach, kBicubicReach}).read;
+  const Tensor fine = bicubic_enlarge(cropped(values, near), factor);
+  return cropped(fine, scaled(relative(inside, near), factor));
+}
+
+// What the network adds to the bicubic part for one input [1, h, w, nchan], cut to the core.
+Tensor residual_core(const Model& model, Tensor input, const Tile& tile) {
+  const int64_t c = input.shape().c;
+  const MeanValues& means = model.means;
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < input.shape().size(); ++i) {
+    const float limited = std::clamp(input.data()[i], kLowestInput, kHighestInput);
+    input.data()[i] = limited - static_cast<float>(means.down[static_cast<size_t>(i % c)]);
+  }
+  Tensor y =
+      cropped(model.residual(std::move(input)), scaled(relative(tile.core, tile.read), model.factor()));
+  for (int64_t i = 0; i < y.shape().size(); ++i) {
+    const auto k = static_cast<size_t>(i % c);
+    y.data()[i] += static_cast<float>(means.gt[k] - means.bic_up[k]);
+  }
+  return y;
+}
+
+Tensor luma_of(const Tensor& values, const std::vector<int>& bands, const LumaCoefficients& k) {
+  Tensor y(Shape{1, values.shape().h, values.shape().w, 1});
+  const int64_t pitch = values.pitch();
+#pragma omp parallel for schedule(static)
+  for (int64_t p = 0; p < y.shape().size(); ++p) {
+    const float* v = values.data() + p * pitch;
+    y.data()[p] = static_cast<float>(k.offset + k.r * double{v[bands[0]]} + k.g * double{v[bands[1]]} +
+                                     k.b * double{v[bands[2]]});
+  }
+  return y;
+}
+
+// fine[..., band] += gain * residual[..., channel]
+void add_residual(Tensor& fine, int band, const Tensor& residual, int64_t channel, float gain) {
+  const int64_t to = fine.pitch(), from = residual.pitch();
+#pragma omp parallel for schedule(static)
+  for (int64_t p = 0; p < fine.shape().pixels(); ++p)
+    fine.data()[p * to + band] += gain * residual.data()[p * from + channel];
+}
+
+void add_network(Tensor& fine, const Model& model, const SceneSettings& s, const Tensor& values,
+                 const Tile& tile) {
+  const std::vector<int> bands = s.colour_bands();
+  if (s.mode == ColourMode::luma) {
+    const LumaCoefficients k = coefficients(model.luma);
+    const Tensor residual = residual_core(model, luma_of(values, bands, k), tile);
+    for (const int band : bands) add_residual(fine, band, residual, 0, static_cast<float>(k.rgb_gain));
+  } else if (s.mode == ColourMode::joint) {
+    const auto count = static_cast<int64_t>(bands.size());
+    const Tensor residual = residual_core(model, values.channels(bands[0], bands[0] + count).clone(), tile);
+    for (int64_t k = 0; k < count; ++k) add_residual(fine, bands[static_cast<size_t>(k)], residual, k, 1);
+  } else {
+    for (const int band : bands)
+      add_residual(fine, band, residual_core(model, values.channels(band, band + 1).clone(), tile), 0, 1);
+  }
+}
+
+// A valid sample must not become "no data" by rounding: it takes the nearest other value.
+template <class T>
+T avoiding(T sample, T nodata, double exact) {
+  if (sample != nodata) return sample;
+  const bool up = sample == std::numeric_limits<T>::lowest() ||
+                  (sample != std::numeric_limits<T>::max() && exact > static_cast<double>(nodata));
+  if constexpr (std::is_floating_point_v<T>)
+    return std::nextafter(sample, up ? std::numeric_limits<T>::max() : std::numeric_limits<T>::lowest());
+  return static_cast<T>(up ? sample + 1 : sample - 1);
+}
+
+Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& window, SampleType type) {
+  Raster raster(window, s.bands, type);
+  const double scale = s.range.high - s.range.low;
+  with_sample_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    T* samples = raster.data<T>();
+    const bool avoid = s.nodata && !std::isnan(*s.nodata);
+    const T nodata = avoid ? static_cast<T>(*s.nodata) : T{};
+    const int alpha = s.alpha_band.value_or(-1);
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < fine.shape().size(); ++i) {
+      const double value = s.range.low + scale * double{fine.data()[i]};
+      const T sample = to_sample<T>(value);
+      samples[i] = avoid && i % s.bands != alpha ? avoiding(sample, nodata, value) : sample;
+    }
+  });
+  return raster;
+}
+
+}  // namespace
+
+Tensor normalized(const Raster& raster, const ValueRange& range) {
+  Tensor values(Shape{1, raster.window.h, raster.window.w, raster.bands});
+  const double scale = 1 / (range.high - range.low);
+  with_sample_type(raster.type, [&](auto zero) {
+    const auto* samples = raster.data<decltype(zero)>();
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < values.shape().size(); ++i)
+      values.data()[i] = static_cast<float>((static_cast<double>(samples[i]) - range.low) * scale);
+  });
+  return values;
+}
+
+std::vector<int> SceneSettings::colour_bands() const {
+  std::vector<int> list;
+  for (int b = 0; b < bands; ++b)
+    if (b != alpha_band.value_or(-1)) list.push_back(b);
+  return list;
+}
+
+SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRange& range,
+                             std::optional<ColourMode> mode) {
+  SceneSettings s;
+  s.factor = network.factor;
+  s.bands = info.bands;
+  s.alpha_band = info.alpha_band();
+  s.nodata = info.nodata;
+  s.range = range;
+  s.may_have_holes = may_have_holes(info);
+  const auto colours = static_cast<int>(s.colour_bands().size());
+  s.mode = mode.value_or(default_mode(info, colours, network.nchan));
+  const int wanted = s.mode == ColourMode::luma ? 3 : s.mode == ColourMode::joint ? network.nchan : colours;
+  if (colours != wanted || (s.mode != ColourMode::joint && network.nchan != 1) || colours < 1 ||
+      (s.mode == ColourMode::joint && s.alpha_band && *s.alpha_band != info.bands - 1))
+    throw Error(
+        Error::Kind::usage, "the scene has ", colours, " bands without alpha, the network takes ",
+        network.nchan, " and the colour mode is ", name_of(s.mode),
+        "; luma wants 3 bands and a one-channel network, per_band a one-channel network, joint a network "
+        "trained for as many bands (train with --nchan ",
+        colours, ")");
+  return s;
+}
+
+Reach margin_for(const Model* model, const SceneSettings& settings) {
+  Reach reach{kBicubicReach, kBicubicReach};
+  if (model) reach = reach | model->network->reach();
+  return settings.may_have_holes ? reach + Reach{kFillRadius, kFillRadius} : reach;
+}
+
+FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& window, const Tile& tile,
+                      bool with_bicubic) {
+  const Window fine_window = scaled(tile.core, s.factor);
+  const Invalid invalid = s.may_have_holes ? find_invalid(window, s.nodata, s.alpha_band) : Invalid();
+  const bool holes = std::find(invalid.begin(), invalid.end(), 1) != invalid.end();
+  const bool all_holes = holes && std::find(invalid.begin(), invalid.end(), 0) == invalid.end();
+  FineTile out;
+  if (all_holes) {
+    Raster empty(fine_window, s.bands, window.type);
+    restore_invalid(empty, window, invalid, s.factor);
+    if (with_bicubic) out.bicubic = empty;
+    if (model) out.result = std::move(empty);
+    return out;
+  }
+  Tensor values = normalized(window, s.range);
+  if (holes) fill_invalid(values, invalid, kFillBeyond);
+  Tensor fine = bicubic_core(values, tile, s.factor);
+  const auto finished = [&] {
+    Raster raster = to_samples(fine, s, fine_window, window.type);
+    if (holes) restore_invalid(raster, window, invalid, s.factor);
+    return raster;
+  };
+  if (with_bicubic) out.bicubic = finished();
+  if (model) {
+    add_network(fine, *model, s, values, tile);
+    out.result = finished();
+  }
+  return out;
+}
+
+int64_t working_bytes(const Model* model, const SceneSettings& s, const Tile& tile) {
+  constexpr int64_t kFloat = 4, kFillPerSample = sizeof(int64_t) + 1;
+  constexpr int64_t kRingRows = 9, kRingChannels = 64 + 16;  // the upsampler's padded rows, in each thread
+  const int64_t f2 = int64_t{s.factor} * s.factor, coarse = tile.read.pixels(),
+                fine = tile.core.pixels() * f2;
+  const int64_t near = (tile.core.w + 2 * kBicubicReach) * (tile.core.h + 2 * kBicubicReach);
+  const int64_t threads = omp_get_max_threads();
+  const int64_t samples = coarse * s.bands * (kFloat + (s.may_have_holes ? 1 : 0));
+  // One after the other: holes are filled, the bicubic part is made and cut, the network runs beside it.
+  const int64_t filling = s.may_have_holes ? coarse * s.bands * kFillPerSample : 0;
+  const int64_t bicubic =
+      kFloat * s.bands *
+      (near * (1 + f2) + fine + threads * (4 * s.factor + 2) * (tile.core.w + 2 * kBicubicReach));
+  int64_t network = 0;
+  if (model) {
+    const int64_t channels = model->nchan(), result = channels * (coarse * f2 + fine);
+    network = kFloat * (fine * s.bands + coarse * channels +
+                        std::max(coarse * model->network->peak_channels(), result) +
+                        threads * kRingRows * kRingChannels * tile.read.w);
+  }
+  return samples + std::max({filling, bicubic, network});
+}
+
+}  // namespace sr

@@ -1,0 +1,67 @@
+// The image model: samples of a scene to the network's input, its output to samples on the fine grid.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "idn/model.h"
+#include "idn/tiling.h"
+#include "io/tiff/reader.h"
+
+namespace sr {
+
+/// The network sees values within one width of the range around it: a stray 1e38 must not become infinite
+/// inside and spoil its neighbours. The bicubic part is not limited.
+constexpr float kLowestInput = -1, kHighestInput = 2;
+
+enum class ColourMode {
+  luma,      ///< the net works on Y of the first three bands
+  per_band,  ///< every band goes through a one-channel net by itself
+  joint      ///< a net for N channels takes the N bands together
+};
+
+/// How the samples of one scene meet a model.
+struct SceneSettings {
+  int factor = 2;
+  ColourMode mode = ColourMode::per_band;
+  int bands = 1;
+  std::optional<int> alpha_band;  ///< enlarged bicubically; where it is zero there is no picture
+  std::optional<double> nodata;
+  bool may_have_holes =
+      false;  ///< nodata, mask, alpha or a type with NaN: the margin grows by the fill's reach
+  ValueRange range;
+
+  /// Bands that the net (or luma) takes part in, in order.
+  std::vector<int> colour_bands() const;
+};
+
+/// Chooses the mode (luma for three-band 8-bit RGB and a one-channel net, joint for a net of as many channels
+/// as the scene has colour bands, else per band) unless `mode` is given. `range` is what the caller decided.
+/// Errors: usage (the net's channels, the mode and the bands contradict each other).
+SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRange& range,
+                             std::optional<ColourMode> mode = {});
+
+/// What a tile's core needs around it: the network's reach (the bicubic's two pixels lie within), and the
+/// fill's where the scene may have holes.
+Reach margin_for(const Model* model, const SceneSettings& settings);
+
+/// Fine samples of one tile.
+struct FineTile {
+  Raster result;                  ///< core * factor; empty if there is no model
+  std::optional<Raster> bicubic;  ///< the same with the bicubic part alone
+};
+
+/// Computes the core of a tile from the samples of its read window. Without a model only the bicubic part.
+/// A fine value depends only on samples within margin_for() of it: any tiling gives the same bits.
+FineTile upscale_tile(const Model* model, const SceneSettings& settings, const Raster& window,
+                      const Tile& tile, bool with_bicubic);
+
+/// Samples on the network's scale, (sample - low) / (high - low), as [1, h, w, bands].
+Tensor normalized(const Raster& raster, const ValueRange& range);
+/// What holes become that are deeper than filling reaches.
+constexpr float kFillBeyond = 0.5f;
+
+/// Bytes that upscale_tile needs at most beside the samples that go in and out.
+int64_t working_bytes(const Model* model, const SceneSettings& settings, const Tile& tile);
+
+}  // namespace sr

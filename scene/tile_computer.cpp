@@ -1,0 +1,71 @@
+#include "scene/tile_computer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "scene/tile_on_cuda.h"
+#include "tensor/error.h"
+#include "tensor/on_cuda.h"
+
+namespace sr {
+namespace {
+
+bool repeats(const void* bytes, size_t size, size_t period) {
+  const auto* first = static_cast<const std::byte*>(bytes);
+  return size <= period || std::memcmp(first, first + period, size - period) == 0;
+}
+
+}  // namespace
+
+TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
+                           std::optional<int> gpu, [[maybe_unused]] SpareSamples* spare)
+    : factor_(settings.factor) {
+  if (!gpu || !model) {
+    compute_ = [=](const Raster& window, const Tile& tile) {
+      return upscale_tile(model, settings, window, tile, with_bicubic);
+    };
+    return;
+  }
+  if constexpr (cuda::kBuilt) {
+    cuda::use_device(*gpu);
+    const auto on_gpu = std::make_shared<cuda::TileOnCuda>(*model, settings, spare);
+    compute_ = [=](const Raster& window, const Tile& tile) { return (*on_gpu)(window, tile, with_bicubic); };
+  } else {
+    throw Error(Error::Kind::device, "tiles on a GPU: this build has no CUDA");
+  }
+}
+
+FineTile TileComputer::operator()(const Raster& window, const Tile& tile) {
+  std::optional<Key> key = key_of_uniform(window, tile);
+  if (!key) return compute_(window, tile);
+  const auto kept = std::find_if(kept_.begin(), kept_.end(), [&](const auto& k) { return k.first == *key; });
+  if (kept != kept_.end()) {
+    kept_.splice(kept_.begin(), kept_, kept);
+    return moved_to(tile.core, kept_.front().second);
+  }
+  if (kept_.size() == kUniformTiles) kept_.pop_back();
+  kept_.emplace_front(std::move(*key), compute_(window, tile));
+  return kept_.front().second;
+}
+
+std::optional<TileComputer::Key> TileComputer::key_of_uniform(const Raster& raster, const Tile& tile) {
+  const auto& [window, bands, type, samples, mask] = raster;
+  const auto pixel_bytes = static_cast<size_t>(bands * bytes_of(type));
+  if (!repeats(samples.data(), samples.size(), pixel_bytes)) return {};
+  if (!repeats(mask.data(), mask.size(), 1)) return {};
+  std::vector<std::byte> pixel(samples.begin(), samples.begin() + static_cast<ptrdiff_t>(pixel_bytes));
+  if (!mask.empty()) pixel.push_back(std::byte{mask[0]});
+  const auto& [core, read] = tile;
+  return Key{std::move(pixel), {core.x - read.x, core.y - read.y, core.w, core.h, read.w, read.h}};
+}
+
+FineTile TileComputer::moved_to(const Window& core, FineTile fine) const {
+  const int64_t f = factor_;
+  const Window place{core.x * f, core.y * f, core.w * f, core.h * f};
+  fine.result.window = place;
+  if (fine.bicubic) fine.bicubic->window = place;
+  return fine;
+}
+
+}  // namespace sr

@@ -1,0 +1,9 @@
+#include "tensor/conv2d/cuda/sm80/grad_weight_kernel.h"
+
+namespace sr::cuda {
+
+template bool tensor_grad_weight_bytes<float>(const ConvRun&, int, int64_t*);
+template void tensor_grad_weights<float>(const ConvRun&, std::span<const GradWeightTask>, void*,
+                                         const ConvDevice&);
+
+}  // namespace sr::cuda

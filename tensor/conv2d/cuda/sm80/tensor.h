@@ -1,0 +1,22 @@
+// 3x3 and 1x1 convolutions with IDN's shapes on the tensor cores. T is the storage and the operands' type
+// (float: TF32).
+#pragma once
+
+#include "tensor/conv2d/cuda/weights.h"
+
+namespace sr::cuda {
+
+/// The order of the weights; false if there is no kernel of this shape.
+template <class T>
+bool tensor_conv_order(const ConvRun& run, int64_t most_shared_bytes, FragmentOrder* order);
+template <class T>
+void tensor_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+                 const ConvDevice& device);
+
+template <class T>
+bool tensor_grad_weight_bytes(const ConvRun& run, int layers, int64_t* bytes);
+template <class T>
+void tensor_grad_weights(const ConvRun& run, std::span<const GradWeightTask> layers, void* partial,
+                         const ConvDevice& device);
+
+}  // namespace sr::cuda

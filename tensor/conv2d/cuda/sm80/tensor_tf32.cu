@@ -1,0 +1,9 @@
+#include "tensor/conv2d/cuda/sm80/tensor_kernel.h"
+
+namespace sr::cuda {
+
+template bool tensor_conv_order<float>(const ConvRun&, int64_t, FragmentOrder*);
+template void tensor_conv<float>(const ConvRun&, const void*, const void*, const ConvEpilogue&, void*,
+                                 const ConvDevice&);
+
+}  // namespace sr::cuda

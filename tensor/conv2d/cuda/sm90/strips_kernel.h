@@ -1,0 +1,307 @@
+// 3x3 convolutions of one image on Hopper's warpgroup matrix products, in strips whose rows roll by: what the
+// kernels of sm90/*.cu share.
+//
+// A group (a warpgroup, 128 threads) goes down a strip of 64 pixels. Rows of 66 pixels arrive one by one, by
+// the copy engine, in a ring of slots; one thread of the group asks for them. An input row is multiplied with
+// the taps of all three ky in one product of 3 N columns: its sums belong to three output rows, whose
+// accumulators lie side by side. The output row above the input row is complete then. No row is loaded twice
+// but at a segment's ends, and A is read once for three taps: three separate products would wait for shared
+// memory.
+//
+// Which accumulators take which ky rotates from row to row. The weights lie in shared memory as blocks of N
+// columns for ky = 2 1 0 2 1, of which every rotation is three neighbouring ones.
+//
+// A step is 16 input channels, what one product multiplies. A column of the product is an output channel, in
+// the order of channel_of. Grouped convolutions are computed with zeros between groups.
+#pragma once
+
+#include <algorithm>
+
+#include "tensor/conv2d/cuda/operands.h"
+#include "tensor/conv2d/cuda/sm90/columns.h"
+#include "tensor/conv2d/cuda/sm90/strips.h"
+#include "tensor/cuda/hopper.h"
+
+namespace sr::cuda {
+
+constexpr int kKyBlocks = 5;
+GPU_HD constexpr int ky_of_block(int block) {
+  return (5 - block) % 3;
+}
+
+/// Packed weights' order, [kx][step][k half][block][column][8]: which weight element i is.
+struct StripWeight {
+  int out, ky, kx, in;
+
+  GPU_HD StripWeight(int inputs, int outputs, int i) {
+    const int rows = kKyBlocks * outputs, row = i / 8 % rows, rest = i / 16 / rows, steps = inputs / 16;
+    out = channel_of<__half>(outputs, row % outputs), ky = ky_of_block(row / outputs), kx = rest / steps;
+    in = rest % steps * 16 + i / 8 / rows % 2 * 8 + i % 8;
+  }
+};
+
+/// The order of the packed weights of a 1x1 convolution whose input a lane's sums of `inputs` columns become,
+/// [step][k half][column][8]: its k is the column of that product.
+struct PointwiseWeight {
+  int out, in;
+
+  GPU_HD PointwiseWeight(int inputs, int outputs, int i) {
+    out = channel_of<__half>(outputs, i / 8 % outputs);
+    in = channel_of<__half>(inputs, i / 16 / outputs * 16 + i / 8 / outputs % 2 * 8 + i % 8);
+  }
+};
+
+/// T is the operands' and the storage type, C input channels, N outputs, Groups those of a block; Then
+/// outputs of a 1x1 convolution that follows, or 0.
+template <class T_, int C, int N, int Groups, int Then = 0>
+struct StripConv {
+  using T = T_;
+  static constexpr int kC = C, kN = N, kGroups = Groups, kThreads = 128 * Groups;
+  static constexpr int kSteps = C / 16, kSums = 3 * N / 2;
+  static constexpr int kStrip = 64, kRowPixels = kStrip + 2, kPixelBytes = 128;  // 64 channels, or zeros
+  static constexpr int kRowBytes = kRowPixels * kPixelBytes;
+  static constexpr int kSlotBytes = (kRowBytes + 1023) / 1024 * 1024;
+  static constexpr int kHalfBytes = kKyBlocks * N * 16;  // weights: from one k half to the other
+  static constexpr int kWeightBytes = 3 * kSteps * 2 * kHalfBytes, kBiasBytes = 2 * N * 4;
+  static constexpr int kThen = Then, kThenWeightBytes = N * Then * 2, kThenBiasBytes = 2 * Then * 4;
+  static constexpr int kParameterBytes = kWeightBytes + kBiasBytes + kThenWeightBytes + kThenBiasBytes;
+  static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 256;
+  static constexpr int kDepth =  // slots of a group: rows that are on their way
+      std::min(6, (kMostShared - kParameterBytes - kBarrierBytes) / (Groups * kSlotBytes));
+  static constexpr int kSharedBytes = Groups * kDepth * kSlotBytes + kParameterBytes + kBarrierBytes;
+  static_assert(C % 16 == 0 && C <= 64 && N % 16 == 0 && 3 * N <= 256);
+  static_assert(kDepth >= 2 && 8 * (Groups * kDepth + 1) <= kBarrierBytes && kSharedBytes <= kMostShared);
+
+  /// The descriptor of a row's pixels from kx on for this step, without the slot's address.
+  GPU_HD static constexpr uint64_t a(int kx, int step) {
+    return gpu::matrix_descriptor(gpu::Swizzle::bytes128, 16, 1024) +
+           gpu::matrix_start(static_cast<uint32_t>(kx * kPixelBytes + step * 32));
+  }
+  /// The descriptor of the weights for this kx and step from `block`, without the weights' address.
+  GPU_HD static constexpr uint64_t b(int kx, int step, int block) {
+    return gpu::matrix_descriptor(gpu::Swizzle::none, kHalfBytes, 128) +
+           gpu::matrix_start(static_cast<uint32_t>((kx * kSteps + step) * 2 * kHalfBytes + block * N * 16));
+  }
+  /// With input row i of a segment, phase i % 3: the first block of weights; accumulators `phase` begin with
+  /// this row, and those of finished() end with it.
+  GPU_HD static constexpr int first_block(int phase) { return 2 - phase; }
+  GPU_HD static constexpr int finished(int phase) { return (phase + 1) % 3; }
+};
+
+/// An image's way through the groups: strips are cut into segments of `length` output rows.
+struct StripPlan {
+  int h, w;
+  int per_strip, length, segments;
+  int most_rows;  // that a group reads
+
+  /// So that the most burdened of the groups has the fewest rows. A segment reads two rows more than it
+  /// writes.
+  StripPlan(int image_h, int image_w, int groups);
+};
+
+struct Segment {
+  int x, y, rows;  // input rows, two more than output rows
+
+  GPU_FN Segment(const StripPlan& plan, int number) {
+    x = number / plan.per_strip * 64, y = number % plan.per_strip * plan.length;
+    rows = min(plan.length, plan.h - y) + 2;
+  }
+};
+
+/// The rows of the segments that a group takes, in their order: for the one thread that asks for them.
+class RowLoader {
+ public:
+  GPU_FN RowLoader(const StripPlan& plan, int first, int ahead) : number_(first), ahead_(ahead) {
+    open(plan);
+  }
+
+  /// Starts the next row's copy, if there is one.
+  GPU_FN void load(const StripPlan& plan, const gpu::TensorMap* map, void* slot, gpu::Barrier* barrier,
+                   int row_bytes) {
+    if (number_ >= plan.segments) return;
+    gpu::barrier_expect(barrier, static_cast<uint32_t>(row_bytes));
+    gpu::tensor_copy(slot, map, barrier, 0, x_ - 1, y_ - 1 + row_, 0);
+    if (++row_ == rows_) number_ += ahead_, open(plan);
+  }
+
+ private:
+  GPU_FN void open(const StripPlan& plan) {
+    if (number_ >= plan.segments) return;
+    const Segment s(plan, number_);
+    row_ = 0, rows_ = s.rows, x_ = s.x, y_ = s.y;
+  }
+  int number_, ahead_, row_ = 0, rows_ = 0, x_ = 0, y_ = 0;
+};
+
+/// Biases as a lane's sums begin with them, [columns / 8][lane % 4] of b0 b1 b0 b1: by all threads.
+GPU_FN void stage_bias(float* staged, const float* bias, int columns, int threads) {
+  for (int i = static_cast<int>(threadIdx.x); i < 2 * columns; i += threads) {
+    staged[i] = bias ? bias[channel_of<__half>(columns, i / 16 * 8 + i / 4 % 4 * 2 + i % 2)] : 0.0f;
+  }
+}
+
+template <int N>
+GPU_FN void start_sums(float* d, const float* staged_bias) {
+  const float* const from = staged_bias + threadIdx.x % 4 * 4;
+#pragma unroll
+  for (int j = 0; j < N / 8; ++j) {
+    const float4 v = *reinterpret_cast<const float4*>(from + 16 * j);
+    d[4 * j] = v.x, d[4 * j + 1] = v.y, d[4 * j + 2] = v.z, d[4 * j + 3] = v.w;
+  }
+}
+
+/// Activates a lane's sums of N columns for its pixel r (0 or 1) and stores them at `y`, the pixel's first
+/// channel. end(words, c) may change the channels from c on before.
+template <int N, class T, class End>
+GPU_FN void store_sums(const float* sums, int r, float leak, T* y, End end) {
+  const int t = static_cast<int>(threadIdx.x) % 4;
+  const auto store = [&](auto words, int j, int c) {
+    uint32_t v[decltype(words)::value];
+#pragma unroll
+    for (int i = 0; i < words; ++i) {
+      const float* const at = sums + 4 * (j + i) + 2 * r;
+      v[i] = gpu::pack2<T>(leaky(at[0], leak), leaky(at[1], leak));
+    }
+    end(v, c);
+    store_words<decltype(words)::value>(y + c, v);
+  };
+#pragma unroll
+  for (int part = 0; part < N / 32; ++part) store(gpu::Int<4>(), 4 * part, 32 * part + 8 * t);
+  if constexpr (N % 32 == 16) store(gpu::Int<2>(), N / 8 - 2, N / 32 * 32 + 4 * t);
+}
+
+/// Products of one input row with all taps, begun and not waited for.
+template <class V, int Phase>
+GPU_FN void multiply_row(float (&acc)[V::kSums], const void* slot, const void* weights) {
+  const uint64_t a = gpu::matrix_start(gpu::shared_address(slot)),
+                 b = gpu::matrix_start(gpu::shared_address(weights));
+  gpu::wgmma_fence();
+#pragma unroll
+  for (int kx = 0; kx < 3; ++kx) {
+#pragma unroll
+    for (int k = 0; k < V::kSteps; ++k) {
+      gpu::wgmma_ss<typename V::T, 3 * V::kN>(acc, V::a(kx, k) + a, V::b(kx, k, V::first_block(Phase)) + b);
+    }
+  }
+  gpu::wgmma_commit();
+}
+
+/// What a kernel multiplies with and adds: packed weights and biases (which may be none), the 1x1's too.
+struct StripParameters {
+  const void* weights;
+  const float* bias;
+  const void* then_weights;
+  const float* then_bias;
+  bool packed_before;  // see ConvDevice
+};
+
+/// A block's shared memory.
+template <class V>
+struct StripMemory {
+  unsigned char *slots, *weights, *then_weights;
+  float *bias, *then_bias;
+  gpu::Barrier* barriers;  // the weights', then one for each slot
+
+  GPU_FN explicit StripMemory(gpu::Smem& smem) {
+    slots = smem.get<unsigned char>(V::kGroups * V::kDepth * V::kSlotBytes, 1024);
+    weights = smem.get<unsigned char>(V::kWeightBytes);
+    then_weights = smem.get<unsigned char>(V::kThenWeightBytes);
+    bias = smem.get<float>(V::kBiasBytes / 4);
+    then_bias = smem.get<float>(V::kThenBiasBytes / 4);
+    barriers = smem.get<gpu::Barrier>(V::kBarrierBytes / 8);
+  }
+
+  /// By all threads, before a barrier of the block.
+  GPU_FN void stage_biases(const StripParameters& p) const {
+    stage_bias(bias, p.bias, V::kN, V::kThreads);
+    if constexpr (V::kThen > 0) stage_bias(then_bias, p.then_bias, V::kThen, V::kThreads);
+  }
+  /// By one thread.
+  GPU_FN void copy_weights(const StripParameters& p) const {
+    gpu::barrier_expect(barriers, V::kWeightBytes + V::kThenWeightBytes);
+    gpu::bulk_copy(weights, p.weights, V::kWeightBytes, barriers);
+    if constexpr (V::kThen > 0) gpu::bulk_copy(then_weights, p.then_weights, V::kThenWeightBytes, barriers);
+  }
+};
+
+/// Where a lane's results of a row lie: pixel `first` and the eighth after it.
+struct LanePixels {
+  long long first;
+  bool inside[2];
+};
+
+/// Takes the block's groups through the image. For every complete row before(pixels) is called while its last
+/// products are still to come, and finish(sums, pixels) after them, with V::kN / 2 sums of a lane.
+template <class V, class Before, class Finish>
+GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const StripParameters& parameters,
+                        const StripMemory<V>& memory, Before before, Finish finish) {
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
+  const int group =
+      __shfl_sync(0xffffffffu, thread / 128, 0);  // the compiler then knows that all lanes share it
+  const bool leader = thread % 128 == 0;
+  unsigned char* const slots = memory.slots + group * V::kDepth * V::kSlotBytes;
+  gpu::Barrier* const arrived = memory.barriers + 1 + group * V::kDepth;
+
+  if (thread == 0) {
+    for (int i = 0; i < 1 + V::kGroups * V::kDepth; ++i) gpu::barrier_init(memory.barriers + i, 1);
+    gpu::barrier_init_done();
+  }
+  if (!parameters.packed_before) gpu::wait_for_earlier_kernels();
+  if (thread == 0) memory.copy_weights(parameters);
+  memory.stage_biases(parameters);
+  gpu::wait_for_earlier_kernels();
+  gpu::let_later_kernels_start();  // not before the wait: what was packed before this kernel is there for
+                                   // them
+  __syncthreads();
+
+  const int first = group * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
+  const int ahead = V::kGroups * static_cast<int>(gridDim.x);
+  RowLoader loader(plan, first, ahead);
+  if (leader) {
+    for (int i = 0; i < V::kDepth; ++i) {
+      loader.load(plan, map, slots + i * V::kSlotBytes, arrived + i, V::kRowBytes);
+    }
+  }
+  __syncwarp();
+  gpu::barrier_wait(memory.barriers, 0);
+
+  float acc[V::kSums];
+#pragma unroll
+  for (int i = 0; i < V::kSums; ++i) acc[i] = 0.0f;
+  int slot = 0;
+  uint32_t parity = 0;
+
+  for (int number = first; number < plan.segments; number += ahead) {
+    const Segment s(plan, number);
+    const int x = s.x + thread / 32 % 4 * 16 + lane / 4;
+    LanePixels pixels{static_cast<long long>(s.y) * plan.w + x, {x < plan.w, x + 8 < plan.w}};
+    start_sums<V::kN>(acc, memory.bias);
+
+    const auto do_row = [&](auto phase, int i) {
+      constexpr int kPhase = decltype(phase)::value;
+      float* const done = acc + V::finished(kPhase) * (V::kN / 2);
+      if (i >= 2) before(pixels);
+      gpu::barrier_wait(arrived + slot, parity);
+      gpu::pin(acc);
+      multiply_row<V, kPhase>(acc, slots + slot * V::kSlotBytes, memory.weights);
+      gpu::wgmma_wait<0>();
+      gpu::pin(acc);
+      gpu::warpgroup_barrier(1 + group);  // the slot has been read by all four warps
+      if (leader) loader.load(plan, map, slots + slot * V::kSlotBytes, arrived + slot, V::kRowBytes);
+      __syncwarp();
+      if (++slot == V::kDepth) slot = 0, parity ^= 1;
+      if (i >= 2) {
+        finish(done, pixels);
+        pixels.first += plan.w;
+      }
+      start_sums<V::kN>(done, memory.bias);
+    };
+    for (int i = 0; i < s.rows; i += 3) {
+      do_row(gpu::Int<0>(), i);
+      if (i + 1 < s.rows) do_row(gpu::Int<1>(), i + 1);
+      if (i + 2 < s.rows) do_row(gpu::Int<2>(), i + 2);
+    }
+  }
+}
+
+}  // namespace sr::cuda

@@ -1,9 +1,0 @@
-#include "tensor/conv2d_grad_weight_tensor_kernel.h"
-
-namespace sr::cuda {
-
-template bool tensor_grad_weight_bytes<__half>(const ConvRun&, int, int64_t*);
-template void tensor_grad_weights<__half>(const ConvRun&, std::span<const GradWeightTask>, void*,
-                                          const ConvDevice&);
-
-}  // namespace sr::cuda

@@ -1,0 +1,128 @@
+#include "tensor/ops/loss_cuda.h"
+
+#include "tensor/cuda/runs.cuh"
+#include "tensor/ops/channel_sums.cuh"
+
+namespace sr::cuda {
+namespace {
+
+// Loads what the losses compare and hands each pair to f(i, x, target).
+template <int kVector, class T, class F>
+GPU_FN void for_each_pair(const T* x, const T* target, int n, F&& f) {
+  float a[kVector], b[kVector];
+  load(x, n, a);
+  load(target, n, b);
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) f(i, a[i], b[i]);
+}
+
+// ptxas: l1_loss_kernel registers<=72 shared<=16384
+template <class T, int kVector>
+__global__ void __launch_bounds__(kSumThreads)
+    l1_loss_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, const T* target, int64_t target_pitch,
+                   double* sums) {
+  sum_channels<kVector>(pixels, c, sums, [&](int64_t p, int k, int n, double(&sum)[kVector]) {
+    for_each_pair<kVector>(x + p * x_pitch + k, target + p * target_pitch + k, n,
+                           [&](int i, float a, float b) {
+                             const double d = static_cast<double>(a) - static_cast<double>(b);
+                             sum[i] = d < 0 ? -d : d;
+                           });
+  });
+}
+
+// ptxas: l2_loss_kernel registers<=72 shared<=16384
+template <class T, int kVector>
+__global__ void __launch_bounds__(kSumThreads)
+    l2_loss_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, const T* target, int64_t target_pitch,
+                   double* sums) {
+  sum_channels<kVector>(pixels, c, sums, [&](int64_t p, int k, int n, double(&sum)[kVector]) {
+    for_each_pair<kVector>(x + p * x_pitch + k, target + p * target_pitch + k, n,
+                           [&](int i, float a, float b) {
+                             const double d = static_cast<double>(a) - static_cast<double>(b);
+                             sum[i] = d * d;
+                           });
+  });
+}
+
+// ptxas: l1_loss_grad_kernel registers<=40 shared<=0
+template <class T, int kVector>
+__global__ void __launch_bounds__(kRunThreads)
+    l1_loss_grad_kernel(Runs runs, const T* x, int64_t x_pitch, const T* target, int64_t target_pitch,
+                        float each, T* dx, int64_t dx_pitch) {
+  for_each_vector<kVector>(runs, [&](int64_t run, int k, int n) {
+    float v[kVector];
+    for_each_pair<kVector>(x + run * x_pitch + k, target + run * target_pitch + k, n,
+                           [&](int i, float a, float b) {
+                             const float d = a - b;
+                             v[i] = d > 0 ? each : d < 0 ? -each : d;  // 0 or NaN
+                           });
+    store(dx + run * dx_pitch + k, n, v);
+  });
+}
+
+// ptxas: l2_loss_grad_kernel registers<=40 shared<=0
+template <class T, int kVector>
+__global__ void __launch_bounds__(kRunThreads)
+    l2_loss_grad_kernel(Runs runs, const T* x, int64_t x_pitch, const T* target, int64_t target_pitch,
+                        float each, T* dx, int64_t dx_pitch) {
+  for_each_vector<kVector>(runs, [&](int64_t run, int k, int n) {
+    float v[kVector];
+    for_each_pair<kVector>(x + run * x_pitch + k, target + run * target_pitch + k, n,
+                           [&](int i, float a, float b) { v[i] = each * (a - b); });
+    store(dx + run * dx_pitch + k, n, v);
+  });
+}
+
+}  // namespace
+
+int64_t loss_workspace(int64_t pixels, int64_t c) {
+  return sum_pieces(pixels) * c;
+}
+
+void l1_loss(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, ConstView target,
+             double* result, double* workspace) {
+  with_types(dtype, {x, target}, [&](auto zero, auto width) {
+    using T = decltype(zero);
+    launch_channel_sums<width.value>(queue, l1_loss_kernel<T, width.value>, pixels, c, pixels,
+                                     static_cast<int>(c), as<T>(x), x.pitch, as<T>(target), target.pitch,
+                                     workspace);
+  });
+  add_all(queue, sum_pieces(pixels) * c, workspace, static_cast<double>(pixels * c), result);
+}
+
+void l2_loss(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, ConstView target,
+             double* result, double* workspace) {
+  with_types(dtype, {x, target}, [&](auto zero, auto width) {
+    using T = decltype(zero);
+    launch_channel_sums<width.value>(queue, l2_loss_kernel<T, width.value>, pixels, c, pixels,
+                                     static_cast<int>(c), as<T>(x), x.pitch, as<T>(target), target.pitch,
+                                     workspace);
+  });
+  add_all(queue, sum_pieces(pixels) * c, workspace, static_cast<double>(pixels * c), result);
+}
+
+void l1_loss_grad(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, ConstView target,
+                  View dx) {
+  const auto each = static_cast<float>(1 / static_cast<double>(pixels * c));
+  const Runs runs = runs_of(pixels, c, {x, target, dx});
+  x = runs.of(x), target = runs.of(target), dx = runs.of(dx);
+  with_types(dtype, {x, target, dx}, [&](auto zero, auto width) {
+    using T = decltype(zero);
+    launch_runs<width.value>(queue, l1_loss_grad_kernel<T, width.value>, runs, 1, as<T>(x), x.pitch,
+                             as<T>(target), target.pitch, each, as<T>(dx), dx.pitch);
+  });
+}
+
+void l2_loss_grad(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, ConstView target,
+                  View dx) {
+  const auto each = static_cast<float>(2 / static_cast<double>(pixels * c));
+  const Runs runs = runs_of(pixels, c, {x, target, dx});
+  x = runs.of(x), target = runs.of(target), dx = runs.of(dx);
+  with_types(dtype, {x, target, dx}, [&](auto zero, auto width) {
+    using T = decltype(zero);
+    launch_runs<width.value>(queue, l2_loss_grad_kernel<T, width.value>, runs, 1, as<T>(x), x.pitch,
+                             as<T>(target), target.pitch, each, as<T>(dx), dx.pitch);
+  });
+}
+
+}  // namespace sr::cuda

@@ -1,0 +1,39 @@
+#include "tensor/ops/reduce.h"
+
+#include "tensor/on_cuda.h"
+#include "tensor/ops/channel_sums.h"
+
+namespace sr {
+namespace {
+
+std::vector<double> channel_sums(const Tensor& x) {
+  ChannelSums sums(x.shape().pixels(), x.shape().c);
+  const float* from = x.data();
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < sums.blocks(); ++block)
+    sums.take(block, from + sums.begin(block) * x.pitch(), x.pitch());
+  return sums.total();
+}
+
+}  // namespace
+
+Tensor sum_per_channel(const Tensor& x) {
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::sum_per_channel(x);
+  }
+  const std::vector<double> sums = channel_sums(x);
+  Tensor y(Shape{1, 1, 1, x.shape().c});
+  for (size_t k = 0; k < sums.size(); ++k) y.data()[k] = static_cast<float>(sums[k]);
+  return y;
+}
+
+double sum(const Tensor& x) {
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::sum(x);
+  }
+  double total = 0;
+  for (const double s : channel_sums(x)) total += s;
+  return total;
+}
+
+}  // namespace sr

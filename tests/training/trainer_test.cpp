@@ -1,0 +1,182 @@
+// Training steps on a small network and random batches.
+#include "training/trainer.h"
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/support/expect_error.h"
+#include "tests/support/run_program.h"
+
+namespace sr {
+namespace {
+
+using enum Error::Kind;
+
+NetworkOptions small_network(int factor = 2) {
+  NetworkOptions o;
+  o.factor = factor;
+  o.num_FB_layers = 1;
+  o.num_Dist_blocks = 1;
+  o.crop_begin = 9 - factor;
+  return o;
+}
+
+Model small_model() {
+  Model model(small_network(), 5);
+  model.means = {{0.4}, {0.41}, {0.39}};
+  return model;
+}
+
+// Pictures around the middle of the range; gt is base with something added, as in life.
+TrainingBatch batch_of(uint64_t seed) {
+  Random random{seed};
+  TrainingBatch batch({2, 8, 8, 1}, 2);
+  for (int64_t i = 0; i < batch.gt.shape().size(); ++i) {
+    batch.base.data()[i] = static_cast<float>(0.5 + 0.1 * random.normal());
+    batch.gt.data()[i] = batch.base.data()[i] + static_cast<float>(0.03 * random.normal());
+  }
+  for (int64_t i = 0; i < batch.down.shape().size(); ++i)
+    batch.down.data()[i] = static_cast<float>(0.1 + 0.1 * random.normal());
+  return batch;
+}
+
+TrainerOptions with_average() {
+  TrainerOptions o;
+  o.schedule = {.kind = ScheduleKind::cosine, .rate = 1e-3, .warmup_steps = 2};
+  o.clip_norm = 0.5;
+  o.ema_decay = 0.99;
+  return o;
+}
+
+void run(Trainer& trainer, int64_t until) {
+  while (trainer.steps() < until)
+    trainer.step(batch_of(static_cast<uint64_t>(trainer.steps())),
+                 static_cast<double>(trainer.steps()) / 100);
+}
+
+std::string bytes_of(const Trainer& trainer) {
+  const TestFolder folder;
+  trainer.save(folder / "c.sr", R"({"best": 1.5})");
+  return text_of_file(folder / "c.sr");
+}
+
+TEST(Trainer, EveryLossFallsOnABatchSeenAgainAndAgain) {
+  for (const Loss loss : {Loss::l1, Loss::l2, Loss::ssim}) {
+    TrainerOptions o;
+    o.loss = loss;
+    o.schedule.rate = 1e-3;
+    Trainer trainer(small_model(), o);
+    const double first = trainer.step(batch_of(1), 0).loss;
+    double last = 0;
+    for (int i = 0; i < 30; ++i) last = trainer.step(batch_of(1), 0).loss;
+    EXPECT_LT(last, first - 0.1 * std::abs(first)) << name_of(loss);
+  }
+}
+
+TEST(Trainer, TheNetworksResultIsAddedToTheBase) {
+  // With zero weights it is zero.
+  Model model = small_model();
+  for (Parameter& p : model.params->list()) p.var.set_value(Tensor::zeros(p.var.shape()));
+  Trainer trainer(std::move(model), {});
+  const TrainingBatch batch = batch_of(2);
+  double sum = 0;
+  for (int64_t i = 0; i < batch.gt.shape().size(); ++i)
+    sum += std::abs(double{batch.base.data()[i]} - double{batch.gt.data()[i]});
+  EXPECT_NEAR(trainer.step(batch, 0).loss, sum / static_cast<double>(batch.gt.shape().size()), 1e-6);
+}
+
+TEST(Trainer, ThreadsDoNotChangeABitOfTheCheckpoint) {
+  const int before = omp_get_max_threads();
+  std::string first;
+  for (const int threads : {1, 2, 4}) {
+    omp_set_num_threads(threads);
+    Trainer trainer(small_model(), with_average());
+    run(trainer, 4);
+    if (first.empty()) first = bytes_of(trainer);
+    EXPECT_EQ(bytes_of(trainer), first) << threads;
+  }
+  omp_set_num_threads(before);
+}
+
+TEST(Trainer, ARestoredTrainingGoesOnBitByBit) {
+  for (const double decay : {0.0, 0.99}) {
+    TrainerOptions o = with_average();
+    o.ema_decay = decay;
+    Trainer straight(small_model(), o), first(small_model(), o);
+    run(straight, 6);
+    run(first, 3);
+    const TestFolder folder;
+    first.save(folder / "c.sr", R"({"best": 1.5})");
+    std::string notes;
+    Trainer second = Trainer::restore(folder / "c.sr", o, notes);
+    EXPECT_EQ(second.steps(), 3);
+    EXPECT_EQ(notes, R"({"best":1.5})");
+    run(second, 6);
+    EXPECT_EQ(bytes_of(second), bytes_of(straight)) << "average " << decay;
+  }
+}
+
+TEST(Trainer, ACheckpointGivesTheAveragedWeightsToThoseWhoUseIt) {
+  Trainer trainer(small_model(), with_average());
+  run(trainer, 5);
+  const TestFolder folder;
+  trainer.save(folder / "c.sr", "{}");
+  const Model model = Model::load(folder / "c.sr", 2);
+  for (size_t i = 0; i < model.params->list().size(); ++i)
+    EXPECT_EQ(model.params->list()[i].var.value().to_vector(),
+              trainer.model().params->list()[i].var.value().to_vector());
+  EXPECT_EQ(model.means, small_model().means);
+}
+
+TEST(Trainer, ANumberThatIsNoneStopsItAndLeavesTheWeights) {
+  Trainer trainer(small_model(), {});
+  run(trainer, 2);
+  const std::string before = bytes_of(trainer);
+  TrainingBatch bad = batch_of(3);
+  bad.gt.data()[5] = std::numeric_limits<float>::quiet_NaN();
+  expect_error(limit, "step 2", [&] { trainer.step(bad, 0); });
+  EXPECT_EQ(bytes_of(trainer), before);
+}
+
+TEST(Trainer, WeightsWithoutATrainingsStateStartAtStepZero) {
+  const TestFolder folder;
+  small_model().save(folder / "weights.sr");
+  std::string notes = "x";
+  Trainer trainer = Trainer::restore(folder / "weights.sr", with_average(), notes);
+  EXPECT_EQ(trainer.steps(), 0);
+  EXPECT_EQ(notes, "");
+  run(trainer, 1);
+}
+
+TEST(Trainer, AStateWithAMissingPartIsRefused) {
+  Trainer trainer(small_model(), with_average());
+  run(trainer, 1);
+  const TestFolder folder;
+  trainer.save(folder / "c.sr", "{}");
+  const Checkpoint whole = load_checkpoint(folder / "c.sr");
+  std::string notes;
+  for (const std::string prefix : {"training/weight/upsample.bias", "training/adam/v/features.0.weight"}) {
+    Checkpoint part = whole;
+    std::erase_if(part.tensors, [&](const auto& tensor) { return tensor.first == prefix; });
+    ASSERT_EQ(part.tensors.size() + 1, whole.tensors.size()) << prefix;
+    save_checkpoint(folder / "part.sr", part);
+    expect_error(format, "missing", [&] { Trainer::restore(folder / "part.sr", with_average(), notes); });
+  }
+}
+
+TEST(TakeWeights, LeavesTheUpsamplerOfAnotherFactor) {
+  Model two = small_model(), three(small_network(3), 9);
+  const std::vector<float> upsampler =
+      three.params->list()[three.params->list().size() - 2].var.value().to_vector();
+  EXPECT_EQ(take_weights(three, two), static_cast<int64_t>(three.params->list().size()) - 2);
+  EXPECT_EQ(three.params->list()[three.params->list().size() - 2].var.value().to_vector(), upsampler);
+  EXPECT_EQ(three.params->list()[0].var.value().to_vector(), two.params->list()[0].var.value().to_vector());
+  Model again(small_network(), 77);
+  EXPECT_EQ(take_weights(again, two), static_cast<int64_t>(again.params->list().size()));
+}
+
+}  // namespace
+}  // namespace sr

@@ -1,0 +1,280 @@
+// Runs create_training_dataset and train_superres_net as a user would.
+#include "training/training.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "idn/checkpoint_files.h"
+#include "tests/support/instrumented.h"
+#include "tests/support/run_program.h"
+#include "training/report/history.h"
+
+namespace sr {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A data set of an invented scene: 24 tiles of 48 x 48 for training, some for validation.
+class TrainProgram : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directory(folder_ / "scenes");
+    ASSERT_EQ(run_program("make_scene", {"--quiet", "--out", folder_ / "scenes/a.tif", "--width", "240",
+                                         "--height", "240", "--seed", "3"})
+                  .status,
+              0);
+    const ProgramRun made =
+        run_program("create_training_dataset",
+                    {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "data",
+                     "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48"});
+    ASSERT_EQ(made.status, 0) << made.err;
+  }
+
+  // The options of a quick training into `out`.
+  std::vector<std::string> options(const std::string& out, std::vector<std::string> more = {}) const {
+    std::vector<std::string> all{"--data_path",
+                                 folder_ / "data",
+                                 "--out_path",
+                                 folder_ / out,
+                                 "--num_Dist_blocks",
+                                 "0",
+                                 "--batch_size",
+                                 "4",
+                                 "--patch_size",
+                                 "12",
+                                 "--ema_decay",
+                                 "0.9",
+                                 "--num_validation_tiles",
+                                 "2"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  ProgramRun train_into(const std::string& out, std::vector<std::string> more = {}) const {
+    return run_program("train_superres_net", options(out, std::move(more)));
+  }
+
+  std::vector<std::string> names(const std::string& folder) const {
+    std::vector<std::string> all;
+    for (const auto& entry : fs::directory_iterator(folder_ / folder)) all.push_back(entry.path().filename());
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+  static int64_t validated(const TrainingHistory& history) {
+    return std::ranges::count_if(history.points(), [](const HistoryPoint& p) { return p.psnr.has_value(); });
+  }
+  std::string newest(const std::string& out) const { return find_checkpoint(folder_ / out, 2); }
+
+  void expect_error(const ProgramRun& run, int status, const std::string& text) const {
+    EXPECT_EQ(run.status, status) << run.err;
+    EXPECT_NE(run.err.find(text), std::string::npos) << run.err;
+    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+  }
+
+  TestFolder folder_;
+};
+
+TEST_F(TrainProgram, TrainsSavesLogsAndReports) {
+  const ProgramRun run = train_into(
+      "run", {"--nepochs", "7", "--num_img_viz", "1", "--tile_size_w", "49", "--tile_size_h", "48"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  const std::vector<std::string> checkpoints = names("run/x2/ckpts");
+  EXPECT_EQ(checkpoints.size(), 1 + 5 + 1u) << "the initial one, the five newest, the best";
+  EXPECT_EQ(checkpoints[0], "best.sr");
+  EXPECT_EQ(checkpoints[1], "ckpt-00000000.sr");
+  const TrainingHistory history(folder_ / "run/x2/history.jsonl", 1 << 20);
+  EXPECT_EQ(validated(history), 7);
+  EXPECT_LT(history.points().back().train_loss, history.points().front().train_loss);
+  EXPECT_TRUE(history.points().back().psnr);
+  EXPECT_EQ(names("run/x2/Log").size(), 1u);
+  EXPECT_NE(text_of_file(folder_ / "run/x2/report.html").find("--learning_rate"), std::string::npos);
+  EXPECT_EQ(Model::load(newest("run"), 2).nchan(), 1);
+}
+
+TEST_F(TrainProgram, SevenEpochsAreThreeARestoreAndFourMoreForAnyNumberOfThreads) {
+  ASSERT_EQ(train_into("straight", {"--nepochs", "7", "--threads", "1"}).status, 0);
+  ASSERT_EQ(train_into("broken", {"--nepochs", "3", "--threads", "2"}).status, 0);
+  ASSERT_EQ(train_into("broken", {"--nepochs", "7", "--threads", "4", "--restore"}).status, 0);
+  EXPECT_EQ(fs::path(newest("broken")).filename(), fs::path(newest("straight")).filename());
+  EXPECT_EQ(text_of_file(newest("broken")), text_of_file(newest("straight")));
+  EXPECT_EQ(text_of_file(folder_ / "broken/x2/ckpts/best.sr"),
+            text_of_file(folder_ / "straight/x2/ckpts/best.sr"));
+  EXPECT_EQ(validated(TrainingHistory(folder_ / "broken/x2/history.jsonl", 1 << 20)), 7);
+}
+
+TEST_F(TrainProgram, AnotherSeedGivesOtherWeights) {
+  ASSERT_EQ(train_into("one", {"--nepochs", "1"}).status, 0);
+  ASSERT_EQ(train_into("two", {"--nepochs", "1", "--seed", "2"}).status, 0);
+  EXPECT_NE(text_of_file(newest("one")), text_of_file(newest("two")));
+}
+
+// Starts a training without end and sends it `signal` once it has written a checkpoint after the initial one.
+int end_by_signal(std::vector<std::string> arguments, const std::string& ckpts, int signal) {
+  arguments.insert(arguments.begin(), std::string(SR_BIN_DIR) + "/train_superres_net");
+  std::vector<char*> argv;
+  for (std::string& a : arguments) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(120);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  for (int i = 0; i < 10000; ++i) {
+    std::error_code none;
+    const auto files = fs::directory_iterator(ckpts, none);
+    if (!none && std::distance(fs::begin(files), fs::end(files)) >= 4) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  kill(child, signal);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+// Epochs of a training that is still under way when it is stopped after its first.
+constexpr const char* kLong = kInstrumented ? "6" : "20";
+
+TEST_F(TrainProgram, CtrlCSavesAndARestoredRunEndsAsOneThatWasNotStopped) {
+  const std::vector<std::string> epochs{"--nepochs", kLong, "--quiet"};
+  const int status = end_by_signal(options("stopped", epochs), folder_ / "stopped/x2/ckpts", SIGINT);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_NE(text_of_file(folder_ / "stopped/x2/report.html").find("stopped"), std::string::npos);
+  ASSERT_EQ(train_into("stopped", {"--nepochs", kLong, "--restore"}).status, 0);
+  ASSERT_EQ(train_into("straight", epochs).status, 0);
+  EXPECT_EQ(text_of_file(newest("stopped")), text_of_file(newest("straight")));
+}
+
+TEST_F(TrainProgram, AKilledRunGoesOnFromItsLastCheckpoint) {
+  const std::vector<std::string> epochs{"--nepochs", kLong, "--quiet"};
+  const int status = end_by_signal(options("killed", epochs), folder_ / "killed/x2/ckpts", SIGKILL);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_FALSE(fs::exists(folder_ / "killed/x2/report.html")) << "it was killed before its end";
+  ASSERT_EQ(train_into("killed", {"--nepochs", kLong, "--restore"}).status, 0);
+  ASSERT_EQ(train_into("straight", epochs).status, 0);
+  EXPECT_EQ(text_of_file(newest("killed")), text_of_file(newest("straight")));
+}
+
+TEST_F(TrainProgram, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
+  const ProgramRun run = train_into("run", {"--nepochs", "50", "--learning_rate", "1e30"});
+  EXPECT_EQ(run.status, 1) << run.err;
+  EXPECT_NE(run.err.find("the loss is"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("--learning_rate"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find(newest("run")), std::string::npos) << run.err;
+  EXPECT_NO_THROW(Model::load(newest("run"), 2));
+}
+
+TEST_F(TrainProgram, AnOutputFolderWithATrainingIsNotOverwritten) {
+  ASSERT_EQ(train_into("run", {"--nepochs", "1"}).status, 0);
+  const std::string before = text_of_file(newest("run"));
+  expect_error(train_into("run", {"--nepochs", "2"}), 2, "--restore");
+  EXPECT_EQ(text_of_file(newest("run")), before);
+}
+
+TEST_F(TrainProgram, OptionsThatContradictTheDataAreRefusedWithTheReason) {
+  expect_error(train_into("run", {"--upsampling_factor", "3"}), 1, "x3");
+  expect_error(train_into("run", {"--tile_size_w", "40", "--tile_size_h", "48"}), 2,
+               "--tile_size_w 48, not 40");
+  expect_error(train_into("run", {"--tile_size_h", "400"}), 2, "--tile_size_h 48, not 400");
+  expect_error(train_into("run", {"--patch_size", "30"}), 2, "patch_size");
+  expect_error(train_into("run", {"--restore"}), 1, "run/x2/ckpts");
+  expect_error(train_into("run", {"--loss", "l3"}), 2, "--loss");
+  expect_error(train_into("run", {"--lr_step_factor", "-1"}), 2, "--lr_step_factor");
+  expect_error(train_into("run", {"--start_from", folder_ / "nowhere"}), 1, "nowhere");
+  EXPECT_FALSE(fs::exists(folder_ / "run/x2/report.html"));
+}
+
+TEST_F(TrainProgram, ARestoredNetworkIsTheCheckpointsAndAnotherIsRefused) {
+  ASSERT_EQ(train_into("run", {"--nepochs", "1", "--num_FB_layers", "1"}).status, 0);
+  const auto refused = [&](const char* option, const char* value, const std::string& text) {
+    expect_error(train_into("run", {"--nepochs", "2", "--restore", option, value}), 2, text);
+  };
+  refused("--num_FB_layers", "2", "trained with --num_FB_layers 1, not with --num_FB_layers 2");
+  refused("--compression_activation", "0",
+          "trained with --compression_activation 1, not with --compression_activation 0");
+  const ProgramRun run = train_into("run", {"--nepochs", "2", "--restore", "--compression_activation", "1"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(Model::load(newest("run"), 2).options().num_FB_layers, 1);
+  EXPECT_NE(text_of_file(folder_ / "run/x2/report.html").find("--num_FB_layers</th><td>1<"),
+            std::string::npos);
+}
+
+TEST_F(TrainProgram, ARestoredTrainingHasItsSizesOfBatchesAndPatchesAndOthersAreRefused) {
+  ASSERT_EQ(train_into("run", {"--nepochs", "1"}).status, 0);
+  const auto refused = [&](const std::string& option, const char* value, const std::string& text) {
+    std::vector<std::string> other = options("run", {"--nepochs", "2", "--restore"});
+    *(std::ranges::find(other, option) + 1) = value;
+    expect_error(run_program("train_superres_net", other), 2, text);
+  };
+  refused("--batch_size", "8", "trained with --batch_size 4, not with --batch_size 8");
+  refused("--patch_size", "8", "trained with --patch_size 12, not with --patch_size 8");
+  ASSERT_EQ(train_into("straight", {"--nepochs", "2"}).status, 0);
+  const ProgramRun bare = run_program(
+      "train_superres_net", {"--data_path", folder_ / "data", "--out_path", folder_ / "run", "--nepochs", "2",
+                             "--ema_decay", "0.9", "--num_validation_tiles", "2", "--restore"});
+  ASSERT_EQ(bare.status, 0) << bare.err;
+  EXPECT_EQ(text_of_file(newest("run")), text_of_file(newest("straight")));
+}
+
+TEST_F(TrainProgram, ARestoredTrainingThatIsOverSaysWhichOptionGoesOn) {
+  ASSERT_EQ(train_into("run", {"--nepochs", "2"}).status, 0);
+  const std::string before = newest("run");
+  const ProgramRun run = train_into("run", {"--nepochs", "2", "--restore"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_NE(run.out.find("nothing left to do: "), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("use a larger --nepochs"), std::string::npos) << run.out;
+  const ProgramRun late = train_into("run", {"--nepochs", "9", "--restore", "--max_seconds", "0.000001"});
+  EXPECT_NE(late.out.find("use a larger --max_seconds"), std::string::npos) << late.out;
+  EXPECT_EQ(newest("run"), before);
+}
+
+TEST_F(TrainProgram, OptionsThatContradictEachOtherAreRefused) {
+  const ProgramRun run = train_into("run", {"--pretrained_path", folder_ / "other"});
+  expect_error(run, 2, "--restore");
+  expect_error(run, 2, "--start_from");
+  expect_error(train_into("run", {"--loss", "l2", "--ssim_loss"}), 2, "--ssim_loss");
+  expect_error(train_into("run", {"--start_from", folder_ / "other", "--restore"}), 2, "--restore");
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
+TEST_F(TrainProgram, ANetworkOfOtherDataIsNotRestored) {
+  const ProgramRun bands = run_program(
+      "create_training_dataset",
+      {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "joint", "--colour_mode",
+       "joint", "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48"});
+  ASSERT_EQ(bands.status, 0) << bands.err;
+  ASSERT_EQ(train_into("run", {"--nepochs", "1"}).status, 0);
+  std::vector<std::string> other = options("run", {"--restore"});
+  other[1] = folder_ / "joint";
+  expect_error(run_program("train_superres_net", other), 2, "channels");
+}
+
+TEST_F(TrainProgram, ANewTrainingStartsFromAnotherFactorsWeights) {
+  ASSERT_EQ(train_into("two", {"--nepochs", "1"}).status, 0);
+  const ProgramRun made =
+      run_program("create_training_dataset",
+                  {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "data",
+                   "--upsampling_factor", "3", "--tile_size_w", "48", "--tile_size_h", "48"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const ProgramRun run =
+      train_into("three", {"--upsampling_factor", "3", "--nepochs", "1", "--start_from", folder_ / "two"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_NE(run.out.find("starting from 4 of 6 parameters"), std::string::npos) << run.out;
+}
+
+TEST_F(TrainProgram, TimeEndsItWhenAskedTo) {
+  const ProgramRun run = train_into("run", {"--nepochs", "100000", "--max_seconds", "4", "--learning_rate",
+                                            "1e-3", "--lr_schedule", "cosine"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  const TrainingHistory history(folder_ / "run/x2/history.jsonl", 1 << 20);
+  // Before the last step about a second was left at most, even where others use the machine.
+  EXPECT_LT(history.points().back().learning_rate, 2e-4) << "the cosine has come to its end";
+  EXPECT_LT(history.points().back().seconds, 60);
+}
+
+}  // namespace
+}  // namespace sr

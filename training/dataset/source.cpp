@@ -1,0 +1,123 @@
+#include "training/dataset/source.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "scene/nodata.h"
+#include "tensor/error.h"
+
+namespace sr {
+namespace {
+
+// World coordinates of raster coordinate (0, 0) = the outer corner of the first pixel and of one step right
+// and down: x = x0 + column * xc + row * xr; none if the image is not georeferenced by a grid.
+struct Grid {
+  double x0, xc, xr, y0, yc, yr;
+
+  std::array<double, 2> at(double column, double row) const {
+    return {x0 + column * xc + row * xr, y0 + column * yc + row * yr};
+  }
+};
+
+std::optional<Grid> grid_of(const SceneTags& tags) {
+  Grid g{};
+  if (tags.transformation.size() == 16) {
+    const auto& m = tags.transformation;
+    g = {m[3], m[0], m[1], m[7], m[4], m[5]};
+  } else if (tags.pixel_scale.size() == 3 && tags.tiepoints.size() == 6) {
+    const auto& t = tags.tiepoints;
+    const double sx = tags.pixel_scale[0], sy = -tags.pixel_scale[1];
+    g = {t[3] - t[0] * sx, sx, 0, t[4] - t[1] * sy, 0, sy};
+  } else {
+    return {};
+  }
+  if (tags.pixel_is_point) {
+    const auto corner = g.at(-0.5, -0.5);
+    g.x0 = corner[0], g.y0 = corner[1];
+  }
+  return g;
+}
+
+// Largest distance of the images' corners in pixels of the finer image.
+double corner_distance(const Grid& coarse, const Grid& fine, const TiffInfo& info, int factor) {
+  const double pixel = std::max(std::hypot(fine.xc, fine.yc), std::hypot(fine.xr, fine.yr));
+  double largest = 0;
+  for (const double u : {0.0, 1.0})
+    for (const double v : {0.0, 1.0}) {
+      const double column = u * static_cast<double>(info.width), row = v * static_cast<double>(info.height);
+      const auto a = coarse.at(column, row), b = fine.at(column * factor, row * factor);
+      largest = std::max(largest, std::hypot(a[0] - b[0], a[1] - b[1]) / pixel);
+    }
+  return largest;
+}
+
+void check_pair(const TiffInfo& coarse, const TiffInfo& fine, int factor, const std::string& path,
+                const std::string& pair_path) {
+  if (fine.width != coarse.width * factor || fine.height != coarse.height * factor)
+    throw Error(Error::Kind::shape, path, ": ", coarse.width, " x ", coarse.height, " pixels, its pair ",
+                pair_path, " ", fine.width, " x ", fine.height, "; it must have exactly ", factor,
+                " times as many each way: ", coarse.width * factor, " x ", coarse.height * factor);
+  if (fine.bands != coarse.bands || fine.type != coarse.type || fine.alpha_band() != coarse.alpha_band())
+    throw Error(Error::Kind::shape, path, ": ", coarse.bands, " bands of ", name_of(coarse.type),
+                ", its pair ", pair_path, " ", fine.bands, " of ", name_of(fine.type),
+                "; both must have the same");
+  const auto here = grid_of(coarse.tags), there = grid_of(fine.tags);
+  if (!here || !there) return;
+  const double distance = corner_distance(*here, *there, coarse, factor);
+  if (!(distance <= 0.5))
+    throw Error(Error::Kind::shape, path, ": its corners and those of its pair ", pair_path, " lie ",
+                distance, " fine pixels apart; cut both to the same ground (at most half a pixel)");
+}
+
+}  // namespace
+
+TrainingSource::TrainingSource(const std::string& path, const std::string& pair_path, int factor)
+    : factor_(factor), image_(path, kTrainingLimits) {
+  if (pair_path.empty()) return;
+  fine_.emplace(pair_path, kTrainingLimits);
+  check_pair(image_.info(), fine_->info(), factor, path, pair_path);
+}
+
+Raster TrainingSource::read(ImageSource& image, const Window& window, RangeMeter* meter, bool& complete) {
+  const TiffInfo& info = image.info();
+  Raster raster = image.read(window);
+  const Invalid invalid =
+      may_have_holes(info) ? find_invalid(raster, info.nodata, info.alpha_band()) : Invalid();
+  complete = complete && std::find(invalid.begin(), invalid.end(), 1) == invalid.end();
+  if (meter) meter->add(raster, invalid, info.alpha_band());
+  raster.mask.clear();
+  return raster;
+}
+
+TrainingSource::Samples TrainingSource::read(const Window& window, RangeMeter* meter) {
+  Samples samples;
+  samples.gt = read(fine_ ? *fine_ : image_, window, meter, samples.complete);
+  if (fine_) {
+    const Window coarse{window.x / factor_, window.y / factor_, window.w / factor_, window.h / factor_};
+    samples.down = read(image_, coarse, meter, samples.complete);
+  }
+  return samples;
+}
+
+double deviation(const Raster& raster, const std::vector<int>& bands) {
+  double largest = 0;
+  const auto count = static_cast<double>(raster.window.pixels());
+  with_sample_type(raster.type, [&](auto zero) {
+    const auto* samples = raster.data<decltype(zero)>();
+    for (const int b : bands) {
+      const auto first = static_cast<double>(samples[b]);  // taken off, so that squares do not cancel
+      double sum = 0, squares = 0;
+      for (int64_t p = 0; p < raster.window.pixels(); ++p) {
+        const double value = static_cast<double>(samples[p * raster.bands + b]) - first;
+        sum += value;
+        squares += value * value;
+      }
+      const double mean = sum / count;
+      largest = std::max(largest, std::sqrt(std::max(0.0, squares / count - mean * mean)));
+    }
+  });
+  return largest;
+}
+
+}  // namespace sr
