@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/on_cuda.h"
 #include "tensor/ops/loss.h"
 #include "tensor/ops/pointwise.h"

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 #include "tensor/ops/pointwise.h"

@@ -8,9 +8,9 @@
 #include "scene/nodata.h"
 #include "scene/spare_samples.h"
 #include "scene/tile.h"
+#include "tensor/conv2d/packed_weights_cuda.h"
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/graph.h"
-#include "tensor/on_cuda.h"
 
 namespace sr::cuda {
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "tensor/allocator.h"
-#include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 

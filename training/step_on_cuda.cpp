@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "autograd/functions.h"
+#include "tensor/conv2d/gather_gradients_cuda.h"
 #include "tensor/cuda/telling.h"
 
 namespace sr::cuda {

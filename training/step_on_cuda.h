@@ -10,9 +10,9 @@
 #include "idn/model.h"
 #include "optim/adam.h"
 #include "optim/adam_cuda.h"
+#include "tensor/conv2d/packed_weights_cuda.h"
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/graph.h"
-#include "tensor/on_cuda.h"
 #include "training/batch.h"
 
 namespace sr::cuda {

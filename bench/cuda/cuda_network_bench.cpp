@@ -11,10 +11,10 @@
 #include "idn/model.h"
 #include "io/output_file.h"
 #include "scene/pipeline.h"
+#include "tensor/conv2d/packed_weights_cuda.h"
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/error.h"
 #include "tensor/cuda/graph.h"
-#include "tensor/on_cuda.h"
 #include "training/trainer.h"
 
 namespace sr::bench {

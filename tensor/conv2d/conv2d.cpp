@@ -1,5 +1,6 @@
 #include "tensor/conv2d/conv2d.h"
 
+#include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/conv2d/cpu/kernels.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"

@@ -1,13 +1,16 @@
+#include "tensor/conv2d/conv2d_cuda.h"
+
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "tensor/conv2d/choice_cuda.h"
 #include "tensor/conv2d/gather_gradients_cuda.h"
+#include "tensor/conv2d/packed_weights_cuda.h"
+#include "tensor/cuda/convert.h"
 #include "tensor/cuda/device.h"
-#include "tensor/cuda/pool.h"
-#include "tensor/cuda/telling.h"
+#include "tensor/cuda/tensors.h"
 #include "tensor/error.h"
+#include "tensor/ops/pointwise_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -31,33 +34,6 @@ ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const Conv
   return d;
 }
 
-// Memory for a weight in the operation's order.
-Tensor room_for_packed(ConvOp op, const ConvDims& d, const ConvTypes& types) {
-  return Tensor(Shape{1, 1, 1, (conv2d_workspace(op, d, types, conv_device()) + 3) / 4}, DType::f32,
-                Device::cuda);
-}
-
-Tensor contiguous(const Tensor& weight) {
-  finish_if_waiting(weight);
-  return weight.is_contiguous() ? weight : weight.clone();
-}
-
-Tensor pack(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  Tensor packed = room_for_packed(op, d, types);
-  const Tensor whole = contiguous(weight);
-  conv2d_pack(op, d, types, static_cast<const float*>(whole.address()), packed.address(), conv_device());
-  return packed;
-}
-
-PackedWeights*& kept_weights() {
-  thread_local PackedWeights* kept = nullptr;
-  return kept;
-}
-
-Tensor packed_weights(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  return kept_weights() ? (*kept_weights())(op, d, types, weight) : pack(op, d, types, weight);
-}
-
 /// For a kernel whose weights were packed before (see ConvDevice) or not.
 ConvDevice device_after(bool packed_before) {
   ConvDevice d = conv_device();
@@ -65,23 +41,12 @@ ConvDevice device_after(bool packed_before) {
   return d;
 }
 
-bool are_packed(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  return kept_weights() && kept_weights()->settled(op, d, types, weight);
-}
-
-// Where a tensor that a kernel reads lies.
-const void* filled(const Tensor& x) {
-  finish_if_waiting(x);
-  return x.address();
-}
-
 const float* bias_of(const Tensor& bias) {
   return bias ? static_cast<const float*>(filled(bias)) : nullptr;
 }
 
-// Whether the kernel can bring a result to this end, by 16 bytes where its sizes allow that.
-bool takes(ConvKernel kernel, const Conv2dEnd& end) {
-  if (end.own && (kernel == ConvKernel::image || kernel == ConvKernel::strips)) return false;
+// Whether all that an end names lies so that kernels take it by 16 bytes.
+bool lies_in_units(const Conv2dEnd& end) {
   const auto aligned = [](const Tensor& t) {
     return !t || (reinterpret_cast<uintptr_t>(t.address()) |
                   static_cast<uintptr_t>(t.pitch() * bytes_of(t.dtype()))) %
@@ -92,6 +57,12 @@ bool takes(ConvKernel kernel, const Conv2dEnd& end) {
       end.added.size() < 2 || end.added[0].shape().c * bytes_of(end.added[0].dtype()) % 16 == 0;
   return aligned(end.own) && aligned(end.mask) && aligned(end.into) && joined &&
          std::ranges::all_of(end.added, aligned);
+}
+
+// Whether the kernel that serves this can bring the result to its end.
+bool takes(ConvOp op, const ConvDims& d, const ConvTypes& types, const Conv2dEnd& end) {
+  const ConvKernel kernel = conv2d_kernel(op, d, types, conv_device());
+  return lies_in_units(end) && (!end.own || (kernel != ConvKernel::image && kernel != ConvKernel::strips));
 }
 
 ConvEpilogue epilogue_of(const Tensor& bias, float leak, const Conv2dEnd& end, const Tensor& y) {
@@ -131,66 +102,27 @@ struct Both {
 
 }  // namespace
 
-ConvDevice conv_device() {
-  const Queue q = queue();
-  return {q.stream, q.blocks / 8, shared_bytes_of_block(), has_wgmma()};
-}
-
-struct PackedWeights::Entry {
-  PackTask task;  // without addresses
-  Tensor weight, packed;
-};
-
-KeepPacked::KeepPacked(PackedWeights& packed) : before_(std::exchange(kept_weights(), &packed)) {}
-
-KeepPacked::~KeepPacked() {
-  kept_weights() = before_;
-}
-
-PackedWeights::Key PackedWeights::key(ConvOp op, const ConvDims& d, const ConvTypes& types,
-                                      const Tensor& weight) {
-  const int64_t numbers = (static_cast<int64_t>(types.x) * 4 + static_cast<int64_t>(types.y)) * 4 +
-                          static_cast<int64_t>(types.math);
-  return {reinterpret_cast<int64_t>(weight.address()),
-          static_cast<int64_t>(op),
-          static_cast<int64_t>(conv2d_kernel(op, d, types, conv_device())),
-          d.stride,
-          d.groups,
-          d.pad_h,
-          numbers,
-          conv2d_workspace(op, d, types, conv_device())};
-}
-
-bool PackedWeights::settled(ConvOp op, const ConvDims& d, const ConvTypes& types,
-                            const Tensor& weight) const {
-  return !packed_just_now_ && packed_.contains(key(op, d, types, weight));
-}
-
-Tensor PackedWeights::operator()(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tensor& weight) {
-  packed_just_now_ = false;  // the kernel that takes this one waits for those that packed
-  const Key wanted = key(op, d, types, weight);
-  auto entry = packed_.find(wanted);
-  if (entry == packed_.end()) {
-    const UsePool outside(nullptr);  // it stays: a graph's pool would miss its block when it is recorded
-    auto made = std::make_shared<Entry>(Entry{{op, d, types}, weight, {}});
-    made->packed = pack(op, d, types, weight);
-    entry = packed_.emplace(wanted, made).first;
+Tensor finished(const Tensor& x, const Conv2dEnd& end) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const auto view_of = [&](const Tensor& t) {
+    if (t && t.dtype() != x.dtype())
+      throw Error(Error::Kind::usage, "add: one tensor is stored as ", x.dtype(), ", the other as ",
+                  t.dtype());
+    return t ? view(t) : ConstView{};
+  };
+  if (end.own) {
+    Tensor own = end.own;  // the same memory
+    convert(queue(), pixels, c, x.dtype(), view(x), own.dtype(), view(own));
   }
-  return entry->second->packed;
-}
-
-void PackedWeights::pack_again() {
-  packed_just_now_ = true;
-  std::vector<PackTask> tasks;
-  std::vector<Tensor> whole;  // until the kernels were asked for
-  for (const auto& [key, entry] : packed_) {
-    whole.push_back(contiguous(entry->weight));
-    PackTask task = entry->task;
-    task.weight = static_cast<const float*>(whole.back().address());
-    task.packed = Tensor(entry->packed).address();  // the same memory
-    tasks.push_back(task);
-  }
-  conv2d_pack(tasks, conv_device());
+  const bool concat = end.added.size() > 1;
+  const Tensor from = concat ? cuda::add_concat(x, end.added) : x;
+  const ConstView added = concat || end.added.empty() ? ConstView{} : view_of(end.added[0]);
+  Tensor y = end.into ? end.into : like(x, x.shape());
+  view_of(y);
+  telling(
+      [&] { finish(queue(), x.dtype(), pixels, c, view(from), added, view_of(end.mask), end.leak, view(y)); },
+      "add of ", x.shape());
+  return y;
 }
 
 DType conv2d_storage(const Tensor& x, int64_t channels) {
@@ -219,7 +151,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
                                conv2d_storage(x, weight.shape().n), Device::cuda);
   ConvDims d = dims_of(x.shape(), weight.shape(), y.shape(), options);
   d.x_pitch = x.pitch(), d.y_pitch = y.pitch();
-  if (takes(conv2d_kernel(ConvOp::conv2d, d, {x.dtype(), y.dtype(), math()}, conv_device()), end)) {
+  if (takes(ConvOp::conv2d, d, {x.dtype(), y.dtype(), math()}, end)) {
     conv2d_into(y, x, weight, bias, options, end);
     return y;
   }
@@ -229,7 +161,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
                      const std::vector<Tensor>& added, const Tensor& pointwise_weight) {
   const Both both(x, weight, options, pointwise_weight);
-  return added.size() == 2 && takes(ConvKernel::patches, {.added = added}) &&
+  return added.size() == 2 && lies_in_units({.added = added}) &&
          fuses_pointwise(both.first, added[0].shape().c, both.then, both.types, conv_device());
 }
 
@@ -262,7 +194,7 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
   ConvDims d = dims_of(x, weight.shape(), dy.shape(), options);
   d.x_pitch = dx.pitch(), d.y_pitch = dy.pitch();
   const ConvTypes types{dx.dtype(), dy.dtype(), math()};
-  if (!takes(conv2d_kernel(ConvOp::grad_input, d, types, conv_device()), end))
+  if (!takes(ConvOp::grad_input, d, types, end))
     return finished(conv2d_grad_input(dy, weight, bias, x, options, {}), end);
   const ConvEpilogue epilogue = epilogue_of(bias, 1, end, dx);
   telling(
@@ -284,7 +216,7 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   finish_if_waiting(x);
   finish_if_waiting(dy);
   const Tensor dw(weight, DType::f32, Device::cuda);
-  if (!gather({d, types, x, dy, dw})) compute_grad_weights({{d, types, x, dy, dw}});
+  compute({d, types, x, dy, dw});
   return dw;
 }
 

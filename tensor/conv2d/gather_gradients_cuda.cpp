@@ -1,10 +1,11 @@
+#include "tensor/conv2d/gather_gradients_cuda.h"
+
 #include <algorithm>
 #include <utility>
 
-#include "tensor/conv2d/gather_gradients_cuda.h"
-#include "tensor/cuda/device.h"
+#include "tensor/conv2d/choice_cuda.h"
+#include "tensor/conv2d/packed_weights_cuda.h"
 #include "tensor/cuda/telling.h"
-#include "tensor/ops/reduce_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 // 29 x 29 stays below in every precision.
 constexpr int64_t kMostBytesWaiting = int64_t{2} << 30;
 
-thread_local GatherGradients* gathering = nullptr;
+thread_local GatherGradWeights* gathering = nullptr;
 
 int64_t bytes_of(const Tensor& x) {
   return x.shape().pixels() * x.pitch() * sr::bytes_of(x.dtype());
@@ -32,63 +33,37 @@ void compute_together(const GradWeightWork* layers, size_t count) {
           "conv2d_grad_weight of ", x.shape(), " for weights ", dw.shape());
 }
 
-}  // namespace
-
 void compute_grad_weights(const std::vector<GradWeightWork>& layers) {
   for (size_t i = 0; i < layers.size(); i += kMostGradWeights)
     compute_together(&layers[i], std::min<size_t>(kMostGradWeights, layers.size() - i));
 }
 
-void add_sums(const std::vector<ChannelSumsWork>& channels) {
-  std::vector<ChannelPieces> pieces;
-  for (const ChannelSumsWork& w : channels)
-    pieces.push_back({static_cast<const double*>(w.sums.get()), w.pixels, w.y.shape().c,
-                      static_cast<float*>(Tensor(w.y).address())});
-  add_pieces(queue(), pieces);
+}  // namespace
+
+void compute(const GradWeightWork& work) {
+  if (gathering)
+    gathering->add(work);
+  else
+    compute_grad_weights({work});
 }
 
-bool gather(const ChannelSumsWork& work) {
-  if (gathering) gathering->add(work);
-  return gathering != nullptr;
-}
+GatherGradWeights::GatherGradWeights() : before_(std::exchange(gathering, this)) {}
 
-bool gather(const GradWeightWork& work) {
-  if (gathering) gathering->add(work);
-  return gathering != nullptr;
-}
-
-void finish_if_waiting(const Tensor& x) {
-  if (x && gathering && gathering->has(x)) gathering->finish();
-}
-
-GatherGradients::GatherGradients() : before_(std::exchange(gathering, this)) {}
-
-GatherGradients::~GatherGradients() {
+GatherGradWeights::~GatherGradWeights() {
   gathering = before_;
 }
 
-void GatherGradients::add(const GradWeightWork& work) {
+void GatherGradWeights::add(const GradWeightWork& work) {
   waiting_.push_back(work);
   bytes_ += bytes_of(work.x) + bytes_of(work.dy);
-  if (bytes_ > kMostBytesWaiting) finish();
+  if (bytes_ > kMostBytesWaiting) finish_all();
 }
 
-void GatherGradients::add(const ChannelSumsWork& work) {
-  sums_.push_back(work);
+bool GatherGradWeights::has(const Tensor& gradient) const {
+  return std::ranges::any_of(waiting_, [&](const GradWeightWork& w) { return lies_in(gradient, w.dw); });
 }
 
-bool GatherGradients::has(const Tensor& gradient) const {
-  const auto* const at = static_cast<const char*>(gradient.address());
-  const auto is = [&](const Tensor& x) {  // or a view of it
-    const auto* const begin = static_cast<const char*>(x.address());
-    return begin <= at && at < begin + 4 * x.shape().size();
-  };
-  return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& w) { return is(w.dw); }) ||
-         std::any_of(sums_.begin(), sums_.end(), [&](const auto& w) { return is(w.y); });
-}
-
-void GatherGradients::finish() {
-  add_sums(std::exchange(sums_, {}));
+void GatherGradWeights::finish() {
   std::vector<GradWeightWork> waiting = std::exchange(waiting_, {});
   bytes_ = 0;
   while (!waiting.empty()) {

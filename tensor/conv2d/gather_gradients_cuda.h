@@ -1,16 +1,13 @@
 // Gradients of parameters in a backward pass, put off until those of several layers can be computed together.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "tensor/conv2d/choice_cuda.h"
-#include "tensor/on_cuda.h"
+#include "tensor/cuda/deferred.h"
+#include "tensor/ops/reduce_cuda.h"
 
 namespace sr::cuda {
-
-/// The device that the calling thread's convolutions run on.
-ConvDevice conv_device();
 
 /// A weight gradient that is to be computed into dw.
 struct GradWeightWork {
@@ -19,20 +16,38 @@ struct GradWeightWork {
   Tensor x, dy, dw;
 };
 
-/// Sums of pieces of channels (ChannelPieces in tensor/ops/reduce_cuda.h) that are to be added up into y.
-struct ChannelSumsWork {
-  std::shared_ptr<void> sums;
-  int64_t pixels = 0;
-  Tensor y;
+/// Computes it, or puts it off if the calling thread has a GatherGradWeights. Errors: device, limit.
+void compute(const GradWeightWork& work);
+
+/// While one lives, what conv2d_grad_weight of the calling thread gives is filled later, that of layers of
+/// the same sizes with one launch. Until then x and dy stay in memory, at most 2 GiB of them. A gradient's
+/// bits depend on how many were computed together. What nobody finished is dropped.
+class GatherGradWeights final : public Deferred {
+ public:
+  GatherGradWeights();
+  ~GatherGradWeights() override;
+
+  void add(const GradWeightWork& work);
+  bool has(const Tensor& gradient) const override;
+  /// Errors: device, limit.
+  void finish() override;
+
+ private:
+  GatherGradWeights* before_;
+  std::vector<GradWeightWork> waiting_;
+  int64_t bytes_ = 0;  // that the tensors of waiting_ hold
 };
 
-/// Computes them in order, up to kMostGradWeights at once; all of the same sizes. Errors: device, limit.
-void compute_grad_weights(const std::vector<GradWeightWork>& layers);
-/// Errors: device.
-void add_sums(const std::vector<ChannelSumsWork>& channels);
+/// Both kinds, those of weights and those of biases: what sum_per_channel and leaky_relu_grads give.
+struct GatherGradients {
+  GatherGradWeights weights;
+  GatherSums sums;
 
-/// Puts the work off if a GatherGradients of the calling thread lives, else returns false.
-bool gather(const GradWeightWork& work);
-bool gather(const ChannelSumsWork& work);
+  /// Errors: device, limit.
+  void finish() {
+    sums.finish();
+    weights.finish();
+  }
+};
 
 }  // namespace sr::cuda

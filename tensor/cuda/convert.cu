@@ -1,6 +1,7 @@
 #include "tensor/cuda/convert.h"
 
 #include "tensor/cuda/runs.cuh"
+#include "tensor/cuda/tensors.h"
 
 namespace sr::cuda {
 namespace {
@@ -32,6 +33,20 @@ void convert(const Queue& queue, int64_t pixels, int64_t c, DType from, ConstVie
         launch_runs<1>(queue, convert_kernel<T, U, 1>, runs, 1, as<T>(x), x.pitch, as<U>(y), y.pitch);
     });
   });
+}
+
+Tensor clone(const Tensor& x) {
+  Tensor y = like(x, x.shape());
+  telling([&] { convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), x.dtype(), view(y)); },
+          "clone of ", x.shape());
+  return y;
+}
+
+Tensor convert(const Tensor& x, DType dtype) {
+  Tensor y(x.shape(), dtype, Device::cuda);
+  telling([&] { convert(queue(), x.shape().pixels(), x.shape().c, x.dtype(), view(x), dtype, view(y)); },
+          "convert of ", x.shape());
+  return y;
 }
 
 }  // namespace sr::cuda

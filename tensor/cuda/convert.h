@@ -1,4 +1,4 @@
-// Copies between storage types and layouts on a CUDA device: convert() and clone() of tensor.h.
+// Copies between storage types and layouts on a CUDA device, also for convert() and clone() of tensor.h.
 #pragma once
 
 #include "tensor/cuda/view.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tensor/cuda/view.h"
+#include "tensor/on_cuda.h"
 
 struct CUevent_st;
 
@@ -52,15 +53,6 @@ bool has_wgmma();
 
 /// Waits for everything that the calling thread has asked for. Errors: device (a kernel failed).
 void synchronize();
-
-/// Memory of the thread's device, in the order of its stream; freed memory stays with the process for the
-/// next tensors. Errors: limit (with what is free), device.
-std::shared_ptr<void> allocate(int64_t bytes);
-
-/// Copies to and from the device, in order with the thread's kernels. Both return when the host's memory may
-/// be changed or read. Errors: device.
-void copy_to_device(void* device, const void* host, int64_t bytes);
-void copy_to_host(void* host, const void* device, int64_t bytes);
 
 /// Memory of the host that copies to and from the device reach by themselves, while the processor does other
 /// things.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tensor/on_cuda.h"
+#include "tensor/ops/loss_cuda.h"
 #include "tensor/ops/pairs.h"
 
 namespace sr {

@@ -1,7 +1,9 @@
 #include "tensor/ops/loss_cuda.h"
 
 #include "tensor/cuda/runs.cuh"
+#include "tensor/cuda/tensors.h"
 #include "tensor/ops/channel_sums.cuh"
+#include "tensor/ops/reduce_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -123,6 +125,53 @@ void l2_loss_grad(const Queue& queue, DType dtype, int64_t pixels, int64_t c, Co
     launch_runs<width.value>(queue, l2_loss_grad_kernel<T, width.value>, runs, 1, as<T>(x), x.pitch,
                              as<T>(target), target.pitch, each, as<T>(dx), dx.pitch);
   });
+}
+
+namespace {
+
+using Loss = void (*)(const Queue&, DType, int64_t, int64_t, ConstView, ConstView, double*, double*);
+using Grad = void (*)(const Queue&, DType, int64_t, int64_t, ConstView, ConstView, View);
+
+Doubles loss_of(Loss loss, const char* name, const Tensor& x, const Tensor& target) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Doubles workspace(loss_workspace(pixels, c)), result(1);
+  telling(
+      [&] { loss(queue(), x.dtype(), pixels, c, view(x), view(target), result.data(), workspace.data()); },
+      name, " of ", x.shape());
+  return result;
+}
+
+Tensor grad_of(Grad grad, const char* name, const Tensor& x, const Tensor& target) {
+  Tensor dx = like(x, x.shape());
+  telling([&] { grad(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), view(target), view(dx)); },
+          name, " of ", x.shape());
+  return dx;
+}
+
+}  // namespace
+
+double l1_loss(const Tensor& x, const Tensor& target) {
+  return first(loss_of(l1_loss, "l1_loss", x, target));
+}
+
+Tensor l1_loss_value(const Tensor& x, const Tensor& target) {
+  return rounded(loss_of(l1_loss, "l1_loss", x, target));
+}
+
+Tensor l1_loss_grad(const Tensor& x, const Tensor& target) {
+  return grad_of(l1_loss_grad, "l1_loss_grad", x, target);
+}
+
+double l2_loss(const Tensor& x, const Tensor& target) {
+  return first(loss_of(l2_loss, "l2_loss", x, target));
+}
+
+Tensor l2_loss_value(const Tensor& x, const Tensor& target) {
+  return rounded(loss_of(l2_loss, "l2_loss", x, target));
+}
+
+Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
+  return grad_of(l2_loss_grad, "l2_loss_grad", x, target);
 }
 
 }  // namespace sr::cuda

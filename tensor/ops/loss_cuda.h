@@ -4,6 +4,7 @@
 #pragma once
 
 #include "tensor/cuda/view.h"
+#include "tensor/tensor.h"
 
 namespace sr::cuda {
 
@@ -21,5 +22,13 @@ void l2_loss(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, ConstV
              double* workspace);
 /// dx = 2 (x - target) / size.
 void l2_loss_grad(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, ConstView target, View dx);
+
+// Those of loss.h, their arguments checked; *_value gives the loss on the device. Errors: device, limit.
+double l1_loss(const Tensor& x, const Tensor& target);
+Tensor l1_loss_value(const Tensor& x, const Tensor& target);
+Tensor l1_loss_grad(const Tensor& x, const Tensor& target);
+double l2_loss(const Tensor& x, const Tensor& target);
+Tensor l2_loss_value(const Tensor& x, const Tensor& target);
+Tensor l2_loss_grad(const Tensor& x, const Tensor& target);
 
 }  // namespace sr::cuda

@@ -6,6 +6,7 @@
 #include "tensor/on_cuda.h"
 #include "tensor/ops/channel_sums.h"
 #include "tensor/ops/pairs.h"
+#include "tensor/ops/pointwise_cuda.h"
 
 namespace sr {
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 
 #include "tensor/cuda/runs.cuh"
+#include "tensor/cuda/tensors.h"
+#include "tensor/error.h"
 #include "tensor/ops/channel_sums.cuh"
+#include "tensor/ops/reduce_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -196,6 +199,56 @@ void channels_grad(const Queue& queue, DType dtype, int64_t pixels, ConstView dy
     else
       spread(gpu::Int<1>());
   });
+}
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype())
+    throw Error(Error::Kind::usage, "add: one tensor is stored as ", a.dtype(), ", the other as ", b.dtype());
+  const ConstView from = view(a), added = view(b);
+  Tensor y = like(a, a.shape());
+  telling([&] { finish(queue(), a.dtype(), a.shape().pixels(), a.shape().c, from, added, {}, 1, view(y)); },
+          "add of ", a.shape());
+  return y;
+}
+
+Tensor scale(const Tensor& x, float factor) {
+  Tensor y = like(x, x.shape());
+  telling([&] { scale(queue(), x.dtype(), x.shape().pixels(), x.shape().c, view(x), factor, view(y)); },
+          "scale of ", x.shape());
+  return y;
+}
+
+LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
+  const int64_t pixels = dy.shape().pixels(), c = dy.shape().c;
+  Tensor dz = like(dy, dy.shape()), dbias(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
+  const ChannelSumsWork work{allocate(8 * sum_workspace(pixels, c)), pixels, dbias};
+  telling(
+      [&] {
+        leaky_relu_grads(queue(), dy.dtype(), pixels, c, view(dy), view(y), leak, view(dz),
+                         static_cast<double*>(work.sums.get()));
+        add_up(work);
+      },
+      "leaky_relu_grads of ", dy.shape());
+  return {dz, dbias};
+}
+
+Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts) {
+  Tensor y = like(x, x.shape());
+  std::vector<ConcatPart> views;
+  for (const Tensor& part : parts) views.push_back({view(part), part.shape().c});
+  telling([&] { add_concat(queue(), x.dtype(), x.shape().pixels(), view(x), views, view(y)); },
+          "add_concat of ", x.shape());
+  return y;
+}
+
+Tensor channels_grad(const Tensor& dy, int64_t begin, int64_t c) {
+  Shape shape = dy.shape();
+  shape.c = c;
+  Tensor dx = like(dy, shape);
+  telling(
+      [&] { channels_grad(queue(), dy.dtype(), shape.pixels(), view(dy), dy.shape().c, begin, c, view(dx)); },
+      "channels_grad of ", dy.shape());
+  return dx;
 }
 
 }  // namespace sr::cuda

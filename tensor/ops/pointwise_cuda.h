@@ -5,6 +5,7 @@
 #include <span>
 
 #include "tensor/cuda/view.h"
+#include "tensor/ops/pointwise.h"
 
 namespace sr::cuda {
 
@@ -32,5 +33,13 @@ void add_concat(const Queue&, DType, int64_t pixels, ConstView x, std::span<cons
 /// dx, of c channels, is dy in channels begin .. begin + dy_c - 1 and 0 elsewhere.
 void channels_grad(const Queue&, DType, int64_t pixels, ConstView dy, int64_t dy_c, int64_t begin, int64_t c,
                    View dx);
+
+// Those of pointwise.h, their arguments checked. Errors: usage (add: the two are stored differently), device,
+// limit.
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor scale(const Tensor& x, float factor);
+LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak);
+Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts);
+Tensor channels_grad(const Tensor& dy, int64_t begin, int64_t c);
 
 }  // namespace sr::cuda

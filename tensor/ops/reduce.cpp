@@ -2,6 +2,7 @@
 
 #include "tensor/on_cuda.h"
 #include "tensor/ops/channel_sums.h"
+#include "tensor/ops/reduce_cuda.h"
 
 namespace sr {
 namespace {

@@ -1,6 +1,7 @@
 #include "tensor/ops/reduce_cuda.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tensor/cuda/block_sum.cuh"
 #include "tensor/ops/channel_sums.cuh"
@@ -71,6 +72,16 @@ __global__ void round_to_float_kernel(const double* from, float* to) {
   if (threadIdx.x == 0) *to = static_cast<float>(*from);
 }
 
+thread_local GatherSums* gathering = nullptr;
+
+void add_sums(const std::vector<ChannelSumsWork>& channels) {
+  std::vector<ChannelPieces> pieces;
+  for (const ChannelSumsWork& w : channels)
+    pieces.push_back({static_cast<const double*>(w.sums.get()), w.pixels, w.y.shape().c,
+                      static_cast<float*>(Tensor(w.y).address())});
+  add_pieces(queue(), pieces);
+}
+
 }  // namespace
 
 void sum_pieces_of(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, double* sums) {
@@ -118,6 +129,54 @@ void sum(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x
 
 void round_to_float(const Queue& queue, const double* from, float* to) {
   gpu::launch(round_to_float_kernel, dim3(1), dim3(32), 0, queue.stream, from, to);
+}
+
+GatherSums::GatherSums() : before_(std::exchange(gathering, this)) {}
+
+GatherSums::~GatherSums() {
+  gathering = before_;
+}
+
+bool GatherSums::has(const Tensor& sums) const {
+  return std::ranges::any_of(waiting_, [&](const ChannelSumsWork& w) { return lies_in(sums, w.y); });
+}
+
+void GatherSums::finish() {
+  add_sums(std::exchange(waiting_, {}));
+}
+
+void add_up(const ChannelSumsWork& work) {
+  if (gathering)
+    gathering->add(work);
+  else
+    add_sums({work});
+}
+
+Tensor sum_per_channel(const Tensor& x) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Tensor y(Shape{1, 1, 1, c}, DType::f32, Device::cuda);
+  const ChannelSumsWork work{allocate(8 * sum_workspace(pixels, c)), pixels, y};
+  telling(
+      [&] {
+        sum_pieces_of(queue(), x.dtype(), pixels, c, view(x), static_cast<double*>(work.sums.get()));
+        add_up(work);
+      },
+      "sum_per_channel of ", x.shape());
+  return y;
+}
+
+double sum(const Tensor& x) {
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  const Doubles workspace(sum_workspace(pixels, c)), result(1);
+  telling([&] { sum(queue(), x.dtype(), pixels, c, view(x), result.data(), workspace.data()); }, "sum of ",
+          x.shape());
+  return first(result);
+}
+
+Tensor rounded(const Doubles& x) {
+  Tensor y(Shape{1, 1, 1, 1}, DType::f32, Device::cuda);
+  round_to_float(queue(), x.data(), static_cast<float*>(y.address()));
+  return y;
 }
 
 }  // namespace sr::cuda

@@ -8,6 +8,7 @@
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 #include "tensor/ops/bicubic_phases.h"
+#include "tensor/ops/resize_cuda.h"
 
 namespace sr {
 namespace {

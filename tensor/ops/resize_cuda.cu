@@ -1,5 +1,7 @@
 #include "tensor/ops/resize_cuda.h"
 
+#include "tensor/cuda/tensors.h"
+#include "tensor/error.h"
 #include "tensor/ops/bicubic.cuh"
 
 namespace sr::cuda {
@@ -85,6 +87,42 @@ void bicubic_resize(const Queue& queue, Shape shape, ConstView x, int64_t h, int
   gpu::launch(resize_columns_kernel, picture_grid(queue, out_rows, length), kPictureBlock, 0, queue.stream,
               out_rows, static_cast<int>(shape.h), static_cast<int>(h), static_cast<int>(length), lines, down,
               y);
+}
+
+namespace {
+
+template <class T>
+std::shared_ptr<void> on_device(const std::vector<T>& values) {
+  const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
+  std::shared_ptr<void> memory = allocate(bytes);
+  copy_to_device(memory.get(), values.data(), bytes);
+  return memory;
+}
+
+}  // namespace
+
+Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w) {
+  if (x.dtype() != DType::f32)
+    throw Error(Error::Kind::usage, "bicubic resize: the tensor is stored as ", x.dtype(),
+                "; convert() it to f32");
+  const Shape& s = x.shape();
+  Tensor y(Shape{s.n, h, w, s.c}, DType::f32, Device::cuda),
+      lines(Shape{s.n, s.h, w, s.c}, DType::f32, Device::cuda);
+  const Phases across(s.w, w), down(s.h, h);
+  const std::shared_ptr<void> across_first = on_device(across.first),
+                              across_weight = on_device(across.weight), down_first = on_device(down.first),
+                              down_weight = on_device(down.weight);
+  telling(
+      [&] {
+        bicubic_resize(queue(), s, view(x), h, w,
+                       {across, static_cast<const int64_t*>(across_first.get()),
+                        static_cast<const float*>(across_weight.get())},
+                       {down, static_cast<const int64_t*>(down_first.get()),
+                        static_cast<const float*>(down_weight.get())},
+                       static_cast<float*>(lines.address()), static_cast<float*>(y.address()));
+      },
+      "bicubic_resize of ", s, " to ", h, " x ", w, " pixels");
+  return y;
 }
 
 }  // namespace sr::cuda

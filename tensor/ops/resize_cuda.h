@@ -5,6 +5,7 @@
 
 #include "tensor/cuda/view.h"
 #include "tensor/ops/bicubic_phases.h"
+#include "tensor/tensor.h"
 
 namespace sr::cuda {
 
@@ -33,5 +34,9 @@ struct DevicePhases {
 /// h. `lines` has room for n * shape.h * w * c floats.
 void bicubic_resize(const Queue&, Shape shape, ConstView x, int64_t h, int64_t w, const DevicePhases& across,
                     const DevicePhases& down, float* lines, float* y);
+
+/// That of resize.h, its arguments checked. Errors: usage (x is not stored as float32), device,
+/// limit.
+Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w);
 
 }  // namespace sr::cuda

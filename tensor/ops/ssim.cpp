@@ -6,6 +6,7 @@
 
 #include "tensor/on_cuda.h"
 #include "tensor/ops/pairs.h"
+#include "tensor/ops/ssim_cuda.h"
 #include "tensor/ops/ssim_window.h"
 
 namespace sr {

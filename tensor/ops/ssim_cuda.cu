@@ -2,7 +2,9 @@
 #include "tensor/ops/ssim_cuda.h"
 
 #include "tensor/cuda/block_sum.cuh"
+#include "tensor/cuda/tensors.h"
 #include "tensor/ops/channel_sums.cuh"
+#include "tensor/ops/reduce_cuda.h"
 #include "tensor/ops/ssim_window.h"
 
 namespace sr::cuda {
@@ -234,6 +236,37 @@ void ssim_grad(const Queue& queue, Shape shape, ConstView a, ConstView b, double
   add_all(queue, windows.count, workspace, static_cast<double>(count), result);
   gpu::launch(ssim_grad_kernel, grid_of(queue, samples), dim3(kThreads), 0, queue.stream, samples,
               images_of(shape, a, b), SsimWeights(peak), derivatives, count, dx);
+}
+
+namespace {
+
+Doubles ssim_of(const Tensor& a, const Tensor& b, double peak) {
+  const Doubles workspace(ssim_workspace(a.shape())), result(1);
+  telling([&] { ssim(queue(), a.shape(), view(a), view(b), peak, result.data(), workspace.data()); },
+          "ssim of ", a.shape());
+  return result;
+}
+
+}  // namespace
+
+double ssim(const Tensor& a, const Tensor& b, double peak) {
+  return first(ssim_of(a, b, peak));
+}
+
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak) {
+  return rounded(ssim_of(a, b, peak));
+}
+
+Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
+  Tensor dx = like(a, a.shape());
+  const Doubles workspace(ssim_grad_workspace(a.shape())), result(1);
+  telling(
+      [&] {
+        ssim_grad(queue(), a.shape(), view(a), view(b), peak, result.data(),
+                  static_cast<float*>(dx.address()), workspace.data());
+      },
+      "ssim_grad of ", a.shape());
+  return dx;
 }
 
 }  // namespace sr::cuda

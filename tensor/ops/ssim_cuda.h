@@ -8,6 +8,7 @@
 #pragma once
 
 #include "tensor/cuda/view.h"
+#include "tensor/tensor.h"
 
 namespace sr::cuda {
 
@@ -24,5 +25,10 @@ int64_t ssim_grad_workspace(Shape shape);
 /// dx, contiguous, is the mean similarity's gradient for a; result[0] the mean itself.
 void ssim_grad(const Queue&, Shape shape, ConstView a, ConstView b, double peak, double* result, float* dx,
                double* workspace);
+
+// Those of ssim.h, their arguments checked; ssim_value gives it on the device. Errors: device, limit.
+double ssim(const Tensor& a, const Tensor& b, double peak);
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak);
+Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak);
 
 }  // namespace sr::cuda

@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "tensor/conv2d/conv2d.h"
+#include "tensor/conv2d/gather_gradients_cuda.h"
 #include "tensor/cuda/device.h"
-#include "tensor/on_cuda.h"
 #include "tensor/ops/pointwise.h"
 #include "tensor/random.h"
 #include "tests/support/expect_error.h"

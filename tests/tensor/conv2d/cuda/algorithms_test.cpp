@@ -3,8 +3,8 @@
 // rounded truth.
 #include <gtest/gtest.h>
 
+#include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/cuda/device.h"
-#include "tensor/on_cuda.h"
 #include "tensor/ops/pointwise.h"
 #include "tests/tensor/conv2d/cases.h"
 #include "tests/tensor/conv2d/cuda/cases.h"

@@ -1,0 +1,37 @@
+// The functions of conv2d.h for tensors in the memory of a CUDA device, their arguments checked, and what a
+// GPU can do with a result before it is stored. Errors of all: device, limit; usage (what is added is
+// stored otherwise than the result).
+#pragma once
+
+#include <vector>
+
+#include "tensor/conv2d/conv2d.h"
+
+namespace sr::cuda {
+
+/// What the result of conv2d from x with `channels` outputs is stored as.
+DType conv2d_storage(const Tensor& x, int64_t channels);
+
+/// y has conv2d_shape() and may be a view; end.into is not looked at.
+void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Conv2dOptions& options, const Conv2dEnd& end);
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+              const Conv2dEnd& end);
+/// Whether the device has a kernel for conv2d_then_pointwise() of these.
+bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
+                     const std::vector<Tensor>& added, const Tensor& pointwise_weight);
+Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                             const Conv2dOptions& options, const std::vector<Tensor>& added,
+                             const Tensor& pointwise_weight, const Tensor& pointwise_bias,
+                             float pointwise_leak);
+/// A transposed convolution if there is a bias. The result is float32 where it has few channels (an image),
+/// else stored as dy is. Errors: usage (what the end names is stored otherwise).
+Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
+                         const Conv2dOptions& options, const Conv2dEnd& end);
+Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
+                          const Conv2dOptions& options);
+
+/// x brought to its end, by a pass of its own. Errors: usage (what the end names is stored otherwise).
+Tensor finished(const Tensor& x, const Conv2dEnd& end);
+
+}  // namespace sr::cuda
