@@ -221,8 +221,7 @@ void LayerRun::pack() {
 }
 
 const char* LayerRun::kernel() const {
-  constexpr const char* kNames[] = {"plain", "image", "tensor", "subpixel"};
-  return kNames[static_cast<int>(cuda::conv2d_kernel(layer_.op, layer_.dims, layer_.types, device()))];
+  return cuda::conv2d_algorithm(layer_.op, layer_.dims, layer_.types, device()).name;
 }
 
 CudnnProblem LayerRun::problem() const {

@@ -59,10 +59,9 @@ bool lies_in_units(const Conv2dEnd& end) {
          std::ranges::all_of(end.added, aligned);
 }
 
-// Whether the kernel that serves this can bring the result to its end.
+// Whether the algorithm that serves this can bring the result to its end.
 bool takes(ConvOp op, const ConvDims& d, const ConvTypes& types, const Conv2dEnd& end) {
-  const ConvKernel kernel = conv2d_kernel(op, d, types, conv_device());
-  return lies_in_units(end) && (!end.own || (kernel != ConvKernel::image && kernel != ConvKernel::strips));
+  return lies_in_units(end) && (!end.own || conv2d_algorithm(op, d, types, conv_device()).writes_own);
 }
 
 ConvEpilogue epilogue_of(const Tensor& bias, float leak, const Conv2dEnd& end, const Tensor& y) {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "tensor/conv2d/choice_cuda.h"
+#include "tensor/conv2d/cuda/problem.h"
 #include "tensor/cuda/deferred.h"
 #include "tensor/ops/reduce_cuda.h"
 

@@ -60,7 +60,7 @@ PackedWeights::Key PackedWeights::key(ConvOp op, const ConvDims& d, const ConvTy
                           static_cast<int64_t>(types.math);
   return {reinterpret_cast<int64_t>(weight.address()),
           static_cast<int64_t>(op),
-          static_cast<int64_t>(conv2d_kernel(op, d, types, conv_device())),
+          reinterpret_cast<int64_t>(&conv2d_algorithm(op, d, types, conv_device())),
           d.stride,
           d.groups,
           d.pad_h,

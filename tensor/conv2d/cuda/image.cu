@@ -169,48 +169,58 @@ int parts_of(const ConvRun& r) {
   return static_cast<int>(std::min<int64_t>((runs + kRunsPerBlock - 1) / kRunsPerBlock, 264));
 }
 
-}  // namespace
-
-bool takes_image_conv(const ConvRun& r) {
+bool serves(const ConvRun& r) {
   return r.c == 1 && r.o == kChannels && r.kh == 3 && r.kw == 3 && r.stride == 1 && r.groups == 1 &&
          r.shuffle == 1 && r.pad_h == 1 && r.pad_w == 1 && r.oh == r.h && r.ow == r.w;
 }
 
-void image_conv(const ConvRun& run, const ConvTypes& types, const void* x, const float* packed,
-                const ConvEpilogue& epilogue, void* y, const ConvDevice& device) {
-  const ImageArgs a = image_args(run, types.x, x);
+int64_t bytes(const ConvProblem& p, const ConvDevice&) {
+  if (p.op == ConvOp::grad_input || !serves(p.run) || !p.y_aligned()) return 0;
+  return p.op == ConvOp::grad_weight ? int64_t{parts_of(p.run)} * kTaps * kChannels * 4
+                                     : plain_packed_bytes(p.run);
+}
+
+void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+          const ConvDevice& device) {
+  const ImageArgs a = image_args(p.run, p.types.x, x);
   const dim3 blocks(static_cast<unsigned>(
       std::min<int64_t>((a.runs + kRunsPerBlock - 1) / kRunsPerBlock, 2 * device.multiprocessors)));
   const auto start = [&](auto kernel, auto* to) {
-    gpu::launch(kernel, blocks, dim3(kThreads), 0, device.stream, a, packed, epilogue, to);
+    gpu::launch(kernel, blocks, dim3(kThreads), 0, device.stream, a, static_cast<const float*>(packed),
+                epilogue, to);
   };
-  if (types.y == DType::f32)
+  if (p.types.y == DType::f32)
     start(conv2d_image_kernel<float>, static_cast<float*>(y));
-  else if (types.y == DType::bf16)
+  else if (p.types.y == DType::bf16)
     start(conv2d_image_kernel<__nv_bfloat16>, static_cast<__nv_bfloat16*>(y));
   else
     start(conv2d_image_kernel<__half>, static_cast<__half*>(y));
 }
 
-int64_t image_grad_weight_bytes(const ConvRun& run) {
-  return int64_t{parts_of(run)} * kTaps * kChannels * 4;
-}
-
-void image_grad_weight(const ConvRun& run, const ConvTypes& types, const void* x, const void* dy,
-                       float* partial, float* dw, cudaStream_t stream) {
-  const ImageArgs a = image_args(run, types.x, x);
-  const int parts = parts_of(run);
+void grad_weight(const ConvProblem& p, const GradWeightTask& layer, float* partial, cudaStream_t stream) {
+  const ImageArgs a = image_args(p.run, p.types.x, layer.x);
+  const int parts = parts_of(p.run);
   const auto start = [&](auto kernel, auto* from) {
     gpu::launch(kernel, dim3(static_cast<unsigned>(parts)), dim3(kThreads), 0, stream, a, from, partial);
   };
-  if (types.y == DType::f32)
-    start(conv2d_grad_weight_image_kernel<float>, static_cast<const float*>(dy));
-  else if (types.y == DType::bf16)
-    start(conv2d_grad_weight_image_kernel<__nv_bfloat16>, static_cast<const __nv_bfloat16*>(dy));
+  if (p.types.y == DType::f32)
+    start(conv2d_grad_weight_image_kernel<float>, static_cast<const float*>(layer.dy));
+  else if (p.types.y == DType::bf16)
+    start(conv2d_grad_weight_image_kernel<__nv_bfloat16>, static_cast<const __nv_bfloat16*>(layer.dy));
   else
-    start(conv2d_grad_weight_image_kernel<__half>, static_cast<const __half*>(dy));
+    start(conv2d_grad_weight_image_kernel<__half>, static_cast<const __half*>(layer.dy));
   gpu::launch(sum_image_kernel, dim3((kTaps * kChannels + kThreads - 1) / kThreads), dim3(kThreads), 0,
-              stream, partial, parts, dw);
+              stream, partial, parts, layer.dw);
 }
+
+void grad_weights(const ConvProblem& p, std::span<const GradWeightTask> layers, void* partial,
+                  const ConvDevice& device) {
+  for (const GradWeightTask& layer : layers)  // one after the other in the same memory
+    grad_weight(p, layer, static_cast<float*>(partial), device.stream);
+}
+
+}  // namespace
+
+const ConvAlgorithm kImage{"image", bytes, pack_plain, conv, grad_weights, false};
 
 }  // namespace sr::cuda

@@ -1,7 +1,7 @@
 // What the tensor-core convolutions share: operands of the three types, and the end of an output value.
 #pragma once
 
-#include "tensor/conv2d/choice_cuda.h"
+#include "tensor/conv2d/cuda/problem.h"
 #include "tensor/cuda/gpu.h"
 
 namespace sr::cuda {

@@ -212,7 +212,7 @@ __global__ void __launch_bounds__(kThreads, 2) conv2d_grad_weight_plain_kernel(P
 /// Pixels of a chunk: about 64 chunks, of whole depths. Depends on the sizes only.
 int64_t chunk_pixels(const ConvRun& r) {
   const int64_t pixels = int64_t{r.n} * r.oh * r.ow, chunks = std::clamp<int64_t>(pixels / 256, 1, 64);
-  return (pixels + chunks * kDepth - 1) / (chunks * kDepth) * kDepth;
+  return std::max<int64_t>(kDepth, (pixels + chunks * kDepth - 1) / (chunks * kDepth) * kDepth);
 }
 
 int64_t chunk_count(const ConvRun& r) {
@@ -223,31 +223,40 @@ int weight_elements(const ConvRun& r) {
   return r.o * r.kh * r.kw * (r.c / r.groups);
 }
 
+int64_t bytes(const ConvProblem& p, const ConvDevice&) {
+  return p.op == ConvOp::grad_weight ? chunk_count(p.run) * weight_elements(p.run) * 4
+                                     : plain_packed_bytes(p.run);
+}
+
+void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+          const ConvDevice& device) {
+  const PlainArgs a{x, static_cast<const float*>(packed), y, p.read(), p.written(), p.run, epilogue};
+  if (p.run.o / p.run.groups > 16)
+    launch_plain<16, 4>(a, device.stream);
+  else
+    launch_plain<16, 1>(a, device.stream);
+}
+
+void grad_weights(const ConvProblem& p, std::span<const GradWeightTask> layers, void* partial,
+                  const ConvDevice& device) {
+  const ConvRun& run = p.run;
+  const int og = run.o / run.groups, elements = weight_elements(run), terms = elements / run.o;
+  auto* const parts = static_cast<float*>(partial);
+  for (const GradWeightTask& layer : layers) {  // one after the other in the same memory
+    const PlainGradArgs a{layer.x, layer.dy, parts, p.types.x, p.types.y, run, chunk_pixels(run)};
+    const int64_t chunks = chunk_count(run);  // none of an empty batch, whose gradient is 0
+    if (chunks > 0)
+      gpu::launch(
+          conv2d_grad_weight_plain_kernel,
+          dim3(static_cast<unsigned>((terms + kTile - 1) / kTile),
+               static_cast<unsigned>((og + kTile - 1) / kTile * run.groups), static_cast<unsigned>(chunks)),
+          dim3(kThreads), 0, device.stream, a);
+    add_parts(parts, static_cast<int>(chunks), elements, layer.dw, device.stream);
+  }
+}
+
 }  // namespace
 
-void plain_conv(const ConvRun& run, DType from, DType to, const void* x, const float* packed,
-                const ConvEpilogue& epilogue, void* y, cudaStream_t stream) {
-  const PlainArgs a{x, packed, y, from, to, run, epilogue};
-  if (run.o / run.groups > 16)
-    launch_plain<16, 4>(a, stream);
-  else
-    launch_plain<16, 1>(a, stream);
-}
-
-int64_t plain_grad_weight_bytes(const ConvRun& run) {
-  return chunk_count(run) * weight_elements(run) * 4;
-}
-
-void plain_grad_weight(const ConvRun& run, const ConvTypes& types, const void* x, const void* dy,
-                       float* partial, float* dw, cudaStream_t stream) {
-  const int og = run.o / run.groups, elements = weight_elements(run), terms = elements / run.o;
-  const PlainGradArgs a{x, dy, partial, types.x, types.y, run, chunk_pixels(run)};
-  gpu::launch(conv2d_grad_weight_plain_kernel,
-              dim3(static_cast<unsigned>((terms + kTile - 1) / kTile),
-                   static_cast<unsigned>((og + kTile - 1) / kTile * run.groups),
-                   static_cast<unsigned>(chunk_count(run))),
-              dim3(kThreads), 0, stream, a);
-  add_parts(partial, static_cast<int>(chunk_count(run)), elements, dw, stream);
-}
+const ConvAlgorithm kPlain{"plain", bytes, pack_plain, conv, grad_weights};
 
 }  // namespace sr::cuda

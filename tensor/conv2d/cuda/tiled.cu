@@ -230,16 +230,21 @@ void launch_tiled_conv(TiledArgs a, cudaStream_t stream) {
               stream, a);
 }
 
-}  // namespace
-
-bool takes_tiled_conv(const ConvRun& run) {
-  return with_tiled_conv(run, [](auto) {});
+int64_t bytes(const ConvProblem& p, const ConvDevice&) {
+  if (p.types.x != DType::f32 || p.types.y != DType::f32 || !p.aligned()) return 0;
+  const ConvRun& run = p.run;
+  if (p.op == ConvOp::grad_weight)
+    return run.stride > 1 ? strided_tiled_grad_weight_bytes(run) : tiled_grad_weight_bytes(run);
+  return with_tiled_conv(run, [](auto) {}) || takes_strided_tiled_conv(run) ? plain_packed_bytes(run) : 0;
 }
 
-void tiled_conv(const ConvRun& run, const void* x, const float* packed, const ConvEpilogue& epilogue, void* y,
-                cudaStream_t stream) {
+void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+          const ConvDevice& device) {
+  const ConvRun& run = p.run;
+  const auto* const weights = static_cast<const float*>(packed);
+  if (run.stride > 1) return strided_tiled_conv(run, x, weights, epilogue, y, device.stream);
   const TiledArgs a{static_cast<const float*>(x),
-                    packed,
+                    weights,
                     static_cast<float*>(y),
                     run,
                     static_cast<int>(run.x_pitch),
@@ -247,7 +252,18 @@ void tiled_conv(const ConvRun& run, const void* x, const float* packed, const Co
                     0,
                     0,
                     epilogue};
-  with_tiled_conv(run, [&](auto c) { launch_tiled_conv<decltype(c)>(a, stream); });
+  with_tiled_conv(run, [&](auto c) { launch_tiled_conv<decltype(c)>(a, device.stream); });
 }
+
+void grad_weights(const ConvProblem& p, std::span<const GradWeightTask> layers, void* partial,
+                  const ConvDevice& device) {
+  const auto grad_weight = p.run.stride > 1 ? strided_tiled_grad_weight : tiled_grad_weight;
+  for (const GradWeightTask& l : layers)  // one after the other in the same memory
+    grad_weight(p.run, l.x, l.dy, static_cast<float*>(partial), l.dw, device.stream);
+}
+
+}  // namespace
+
+const ConvAlgorithm kTiled{"tiled", bytes, pack_plain, conv, grad_weights};
 
 }  // namespace sr::cuda

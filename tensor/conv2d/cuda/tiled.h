@@ -2,20 +2,17 @@
 // upsampler of one channel, and their gradients.
 #pragma once
 
+#include "tensor/conv2d/cuda/algorithm.h"
 #include "tensor/conv2d/cuda/weights.h"
 
 namespace sr::cuda {
 
-/// Whether there is a kernel for this shape with float32 tensors. It depends on the shape of the weights and
-/// the padding. Pitches, those of added tensors and masks too, must then be multiples of 4 where there is no
-/// shuffle.
-bool takes_tiled_conv(const ConvRun& run);
+/// Pitches, those of added tensors and masks too, must be multiples of 4 where there is no shuffle.
+extern const ConvAlgorithm kTiled;
 
-/// `packed` is pack_plain()'s.
-void tiled_conv(const ConvRun& run, const void* x, const float* packed, const ConvEpilogue& epilogue, void* y,
-                cudaStream_t stream);
+// Its parts beside the layers' own convolutions:
 
-/// Bytes of `partial`; 0 if there is no kernel for this shape. Pitches as above.
+/// Bytes of `partial`; 0 if there is no kernel for this shape.
 int64_t tiled_grad_weight_bytes(const ConvRun& run);
 void tiled_grad_weight(const ConvRun& run, const void* x, const void* dy, float* partial, float* dw,
                        cudaStream_t stream);

@@ -41,7 +41,7 @@ struct Copy {
 };
 
 void copy_rows(const Copy& c, const void* src) {
-  for (size_t y = 0; y < c.rows; ++y) {
+  for (size_t y = 0; y < c.rows && c.width != 0; ++y) {
     std::memmove(static_cast<char*>(c.dst) + y * c.dst_pitch, static_cast<const char*>(src) + y * c.src_pitch,
                  c.width);
   }
@@ -95,7 +95,7 @@ cudaError_t copy(const char* call, const Copy& c) {
 cudaError_t set(const char* call, void* p, int value, size_t bytes, cudaStream_t stream) {
   if (bytes != 0 && !fits(p, bytes, true)) return keep(cudaErrorInvalidValue);
   return start(call, stream, [=] {
-    std::memset(p, value, bytes);
+    if (bytes != 0) std::memset(p, value, bytes);
     return cudaSuccess;
   });
 }

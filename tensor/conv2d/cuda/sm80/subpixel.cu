@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "tensor/conv2d/cuda/operand_types.h"
 #include "tensor/conv2d/cuda/operands.h"
 #include "tensor/conv2d/cuda/values.h"
 
@@ -199,8 +200,8 @@ bool with_subpixel_conv(const ConvRun& r, F f) {
   return false;
 }
 
-}  // namespace
-
+/// Coarse pixels of 64 channels (T) -> image: a stride-1 convolution to the stride^2 phases of a fine pixel,
+/// stored shuffled. `order` of its weights; false if it does not serve this shape.
 template <class T>
 bool subpixel_conv_order(const ConvRun& run, FragmentOrder* order) {
   return with_subpixel_conv<T>(run, [order](auto c) { *order = decltype(c)::order(); });
@@ -230,14 +231,50 @@ void subpixel_conv(const ConvRun& run, DType to, const void* x, const void* pack
   });
 }
 
-template bool subpixel_conv_order<float>(const ConvRun&, FragmentOrder*);
-template bool subpixel_conv_order<__nv_bfloat16>(const ConvRun&, FragmentOrder*);
-template bool subpixel_conv_order<__half>(const ConvRun&, FragmentOrder*);
-template void subpixel_conv<float>(const ConvRun&, DType, const void*, const void*, const ConvEpilogue&,
-                                   void*, const ConvDevice&);
-template void subpixel_conv<__nv_bfloat16>(const ConvRun&, DType, const void*, const void*,
-                                           const ConvEpilogue&, void*, const ConvDevice&);
-template void subpixel_conv<__half>(const ConvRun&, DType, const void*, const void*, const ConvEpilogue&,
-                                    void*, const ConvDevice&);
+int64_t bytes(const ConvProblem& p, const ConvDevice& device) {
+  int64_t bytes = 0;
+  with_operand(p.types.math, [&](auto t) {
+    using T = decltype(t);
+    FragmentOrder order{};
+    if (p.op == ConvOp::grad_weight && p.aligned() && p.types.x == DType::f32 && p.types.y == kStorage<T>)
+      strided_grad_weight_bytes<T>(p.run, device.shared_bytes, &bytes);
+    else if (subpixel_order<T>(p, device, &order))
+      bytes = order.bytes();
+  });
+  return bytes;
+}
+
+void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+          const ConvDevice& device) {
+  with_operand(p.types.math, [&](auto t) {
+    if (p.op == ConvOp::conv2d)
+      strided_conv<decltype(t)>(p.run, x, packed, epilogue, y, device);
+    else
+      subpixel_conv<decltype(t)>(p.run, p.written(), x, packed, epilogue, y, device);
+  });
+}
+
+void grad_weights(const ConvProblem& p, std::span<const GradWeightTask> layers, void* partial,
+                  const ConvDevice& device) {
+  with_operand(p.types.math, [&](auto t) {
+    for (const GradWeightTask& l : layers)  // one after the other in the same memory
+      strided_grad_weight<decltype(t)>(p.run, l.x, l.dy, partial, l.dw, device.stream);
+  });
+}
+
+}  // namespace
+
+template <class T>
+bool subpixel_order(const ConvProblem& p, const ConvDevice& device, FragmentOrder* order) {
+  if (!p.aligned() || p.types.y != kStorage<T>) return false;
+  if (p.op == ConvOp::grad_input) return subpixel_conv_order<T>(p.run, order);
+  return p.op == ConvOp::conv2d && p.types.x == DType::f32 &&
+         strided_conv_order<T>(p.run, device.shared_bytes, order);
+}
+template bool subpixel_order<float>(const ConvProblem&, const ConvDevice&, FragmentOrder*);
+template bool subpixel_order<__nv_bfloat16>(const ConvProblem&, const ConvDevice&, FragmentOrder*);
+template bool subpixel_order<__half>(const ConvProblem&, const ConvDevice&, FragmentOrder*);
+
+const ConvAlgorithm kSubpixel{"subpixel", bytes, pack_as_fragments, conv, grad_weights};
 
 }  // namespace sr::cuda

@@ -2,9 +2,18 @@
 // (float: TF32).
 #pragma once
 
-#include "tensor/conv2d/cuda/weights.h"
+#include "tensor/conv2d/cuda/algorithm.h"
+#include "tensor/conv2d/cuda/sm80/fragments.h"
 
 namespace sr::cuda {
+
+extern const ConvAlgorithm kTensor;
+
+/// Whether it serves a convolution with operands T, and then the order of its weights.
+template <class T>
+bool tensor_order(const ConvProblem& p, const ConvDevice& device, FragmentOrder* order);
+
+// Its parts, each instantiated in files of its own:
 
 /// The order of the weights; false if there is no kernel of this shape.
 template <class T>

@@ -4,9 +4,14 @@
 
 #include <span>
 
+#include "tensor/conv2d/cuda/algorithm.h"
 #include "tensor/conv2d/cuda/weights.h"
 
 namespace sr::cuda {
+
+extern const ConvAlgorithm kPatches;
+
+// Its parts, each instantiated in a file of its own:
 
 /// Bytes of the packed weights; false if there is no kernel of this shape.
 template <class T>

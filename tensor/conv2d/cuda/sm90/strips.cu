@@ -1,4 +1,6 @@
+#include "tensor/conv2d/cuda/operand_types.h"
 #include "tensor/conv2d/cuda/sm90/strips_kernel.h"
+#include "tensor/conv2d/cuda/weights.h"
 
 namespace sr::cuda {
 namespace {
@@ -101,6 +103,73 @@ void launch_strips(const ConvRun& run, const StripPlan& plan, const void* x, con
                     dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);
 }
 
+// One image is a tile of a scene, and every tile takes the same kernel.
+int64_t bytes(const ConvProblem& p, const ConvDevice& device) {
+  if (p.op == ConvOp::pointwise) return pointwise_bytes();
+  int64_t bytes = 0;
+  if (device.wgmma && p.aligned() && p.run.n == 1 && p.op != ConvOp::grad_weight && p.types.x == p.types.y)
+    with_half_operand(p.types.math, [&](auto t) {
+      using T = decltype(t);
+      if (p.types.y == kStorage<T>)
+        with_strips<T>(p.run, [&](auto v, auto) { bytes = decltype(v)::kWeightBytes; });
+    });
+  return bytes;
+}
+
+template <class T>
+void pack_strips(const PackTask& task, cudaStream_t stream) {
+  const ConvRun run = conv_run(task.op, task.dims);
+  const int elements = 3 * kKyBlocks * run.c * run.o;
+  gpu::launch(pack_strips_kernel<T>, dim3(static_cast<unsigned>((elements + 255) / 256)), dim3(256), 0,
+              stream, weight_view(task.op, task.dims, task.weight), run.c, run.o,
+              static_cast<T*>(task.packed));
+}
+
+void pack(std::span<const PackTask> tasks, const ConvDevice& device) {
+  for (const PackTask& task : tasks)
+    with_half_operand(task.types.math, [&](auto t) {
+      using T = decltype(t);
+      if (task.op == ConvOp::pointwise)
+        pack_pointwise(task.weight, static_cast<T*>(task.packed), device.stream);
+      else
+        pack_strips<T>(task, device.stream);
+    });
+}
+
+template <class T>
+void conv_of(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+             const ConvDevice& device) {
+  with_strips<T>(run, [&](auto small, auto large) {
+    using Small = decltype(small);
+    using Large = decltype(large);
+    const StripPlan two(run.h, run.w, device.multiprocessors * Small::kGroups),
+        more(run.h, run.w, device.multiprocessors * Large::kGroups);
+    // More groups hide each other's waiting, which is worth a twentieth, but have shorter segments.
+    if (20 * more.most_rows * Large::kGroups <= 21 * two.most_rows * Small::kGroups)
+      launch_strips<Large>(run, more, x, packed, epilogue, y, device);
+    else
+      launch_strips<Small>(run, two, x, packed, epilogue, y, device);
+  });
+}
+
+void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+          const ConvDevice& device) {
+  with_half_operand(p.types.math,
+                    [&](auto t) { conv_of<decltype(t)>(p.run, x, packed, epilogue, y, device); });
+}
+
+bool fuses_pointwise(const ConvProblem& p, int64_t first_added, const ConvProblem& then) {
+  return then.y_aligned() && takes_pointwise(p.run, first_added, then.run);
+}
+
+void conv_then_pointwise(const ConvProblem& p, const void* x, const void* packed,
+                         const ConvEpilogue& epilogue, const Pointwise& then, void* y,
+                         const ConvDevice& device) {
+  with_half_operand(p.types.math, [&](auto t) {
+    pointwise_conv<decltype(t)>(p.run, x, packed, epilogue, then, y, device);
+  });
+}
+
 }  // namespace
 
 StripPlan::StripPlan(int image_h, int image_w, int groups)
@@ -116,38 +185,7 @@ StripPlan::StripPlan(int image_h, int image_w, int groups)
   per_strip = (h + length - 1) / length, segments = strips * per_strip;
 }
 
-bool strips_conv_bytes(const ConvRun& run, int64_t* bytes) {
-  return with_strips<__half>(run, [&](auto v, auto) { *bytes = decltype(v)::kWeightBytes; });
-}
-
-template <class T>
-void pack_strips(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream) {
-  const int elements = 3 * kKyBlocks * run.c * run.o;
-  gpu::launch(pack_strips_kernel<T>, dim3(static_cast<unsigned>((elements + 255) / 256)), dim3(256), 0,
-              stream, view, run.c, run.o, packed);
-}
-
-template <class T>
-void strips_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
-                 const ConvDevice& device) {
-  with_strips<T>(run, [&](auto small, auto large) {
-    using Small = decltype(small);
-    using Large = decltype(large);
-    const StripPlan two(run.h, run.w, device.multiprocessors * Small::kGroups),
-        more(run.h, run.w, device.multiprocessors * Large::kGroups);
-    // More groups hide each other's waiting, which is worth a twentieth, but have shorter segments.
-    if (20 * more.most_rows * Large::kGroups <= 21 * two.most_rows * Small::kGroups)
-      launch_strips<Large>(run, more, x, packed, epilogue, y, device);
-    else
-      launch_strips<Small>(run, two, x, packed, epilogue, y, device);
-  });
-}
-
-template void pack_strips(const WeightView&, const ConvRun&, __nv_bfloat16*, cudaStream_t);
-template void pack_strips(const WeightView&, const ConvRun&, __half*, cudaStream_t);
-template void strips_conv<__nv_bfloat16>(const ConvRun&, const void*, const void*, const ConvEpilogue&, void*,
-                                         const ConvDevice&);
-template void strips_conv<__half>(const ConvRun&, const void*, const void*, const ConvEpilogue&, void*,
-                                  const ConvDevice&);
+const ConvAlgorithm kStrips{"strips",           bytes, pack, conv, nullptr, false, fuses_pointwise,
+                            conv_then_pointwise};
 
 }  // namespace sr::cuda

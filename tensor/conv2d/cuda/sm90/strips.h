@@ -2,19 +2,14 @@
 // whose rows roll by. T is the storage and the operands' type, __half or __nv_bfloat16.
 #pragma once
 
-#include "tensor/conv2d/cuda/weights.h"
+#include "tensor/conv2d/cuda/algorithm.h"
+#include "tensor/cuda/gpu.h"
 
 namespace sr::cuda {
 
-/// Bytes of the packed weights; false if there is no kernel of this shape.
-bool strips_conv_bytes(const ConvRun& run, int64_t* bytes);
+extern const ConvAlgorithm kStrips;
 
-template <class T>
-void pack_strips(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream);
-
-template <class T>
-void strips_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
-                 const ConvDevice& device);
+// Its part that has a 1x1 convolution follow (pointwise.cu):
 
 /// Whether the 1x1 convolution `then` can follow on `first` in one kernel. first_added: channels of the first
 /// tensor that is added between them.

@@ -1,5 +1,5 @@
-// 3x3 convolutions of one image on Hopper's warpgroup matrix products, in strips whose rows roll by: what the
-// kernels of sm90/*.cu share.
+// 3x3 convolutions of one image on Hopper's warpgroup matrix products, in strips whose rows roll by: what
+// strips.cu and pointwise.cu share.
 //
 // A group (a warpgroup, 128 threads) goes down a strip of 64 pixels. Rows of 66 pixels arrive one by one, by
 // the copy engine, in a ring of slots; one thread of the group asks for them. An input row is multiplied with

@@ -3,10 +3,13 @@
 // move on by a row of taps, from register to register: columns of the product are ordered so that a lane has
 // all rows of taps of its phases. A group of four warps has its strip and its ring of rows for itself; while
 // one writes, another multiplies. A value's terms come in the order of its taps, whatever the strip.
+#include "tensor/conv2d/cuda/sm90/subpixel.h"
+
 #include <algorithm>
 
-#include "tensor/conv2d/cuda/sm80/subpixel.h"
+#include "tensor/conv2d/cuda/operand_types.h"
 #include "tensor/conv2d/cuda/values.h"
+#include "tensor/conv2d/cuda/weights.h"
 #include "tensor/cuda/hopper.h"
 
 namespace sr::cuda {
@@ -198,44 +201,57 @@ bool with_strips(const ConvRun& r, F f) {
   return false;
 }
 
+// One image is a tile of a scene, and every tile takes the same kernel.
+int64_t bytes(const ConvProblem& p, const ConvDevice& device) {
+  int64_t bytes = 0;
+  if (device.wgmma && p.aligned() && p.run.n == 1 && p.op == ConvOp::grad_input)
+    with_half_operand(p.types.math, [&](auto t) {
+      if (p.types.y == kStorage<decltype(t)>)
+        with_strips(p.run, [&](auto c) { bytes = decltype(c)::kWeightBytes; });
+    });
+  return bytes;
+}
+
+void pack(std::span<const PackTask> tasks, const ConvDevice& device) {
+  for (const PackTask& task : tasks) {
+    const WeightView view = weight_view(task.op, task.dims, task.weight);
+    with_half_operand(task.types.math, [&](auto t) {
+      using T = decltype(t);
+      with_strips(conv_run(task.op, task.dims), [&](auto c) {
+        using C = decltype(c);
+        constexpr unsigned kBlocks = (C::kWeightBytes / 2 + kPackThreads - 1) / kPackThreads;
+        gpu::launch(pack_subpixel_strips_kernel<T, C>, dim3(kBlocks), dim3(kPackThreads), 0, device.stream,
+                    view, static_cast<T*>(task.packed));
+      });
+    });
+  }
+}
+
+template <class T, class C>
+void launch_strips(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                   void* y, const ConvDevice& device) {
+  const ConvRun& r = p.run;
+  const gpu::TensorMap map =
+      gpu::image_map(x, 2, r.n, r.h, r.w, C::kInputs, r.x_pitch, C::kRead, 1, gpu::Swizzle::bytes128);
+  const int columns = (r.ow + C::kWidth - 1) / C::kWidth,
+            rows = rows_of_strip<C>(r.oh, columns * r.n, device.multiprocessors),
+            segments = (r.oh + rows - 1) / rows, strips = r.n * columns * segments;
+  const StripsArgs a{packed, y, p.written(), r, epilogue, columns, segments, rows};
+  gpu::launch_early(subpixel_strips_kernel<T, C>,
+                    dim3(static_cast<unsigned>(std::min(strips, device.multiprocessors))), dim3(C::kThreads),
+                    C::kSharedBytes, device.stream, map, a);
+}
+
+void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue, void* y,
+          const ConvDevice& device) {
+  with_half_operand(p.types.math, [&](auto t) {
+    with_strips(p.run,
+                [&](auto c) { launch_strips<decltype(t), decltype(c)>(p, x, packed, epilogue, y, device); });
+  });
+}
+
 }  // namespace
 
-bool subpixel_strips_bytes(const ConvRun& run, int64_t* bytes) {
-  return with_strips(run, [bytes](auto c) { *bytes = decltype(c)::kWeightBytes; });
-}
-
-template <class T>
-void pack_subpixel_strips(const WeightView& view, const ConvRun& run, T* packed, cudaStream_t stream) {
-  with_strips(run, [&](auto c) {
-    using C = decltype(c);
-    constexpr unsigned kBlocks = (C::kWeightBytes / 2 + kPackThreads - 1) / kPackThreads;
-    gpu::launch(pack_subpixel_strips_kernel<T, C>, dim3(kBlocks), dim3(kPackThreads), 0, stream, view,
-                packed);
-  });
-}
-
-template <class T>
-void subpixel_strips(const ConvRun& r, DType to, const void* x, const void* packed,
-                     const ConvEpilogue& epilogue, void* y, const ConvDevice& device) {
-  with_strips(r, [&](auto c) {
-    using C = decltype(c);
-    const gpu::TensorMap map =
-        gpu::image_map(x, 2, r.n, r.h, r.w, C::kInputs, r.x_pitch, C::kRead, 1, gpu::Swizzle::bytes128);
-    const int columns = (r.ow + C::kWidth - 1) / C::kWidth,
-              rows = rows_of_strip<C>(r.oh, columns * r.n, device.multiprocessors),
-              segments = (r.oh + rows - 1) / rows, strips = r.n * columns * segments;
-    const StripsArgs a{packed, y, to, r, epilogue, columns, segments, rows};
-    gpu::launch_early(subpixel_strips_kernel<T, C>,
-                      dim3(static_cast<unsigned>(std::min(strips, device.multiprocessors))),
-                      dim3(C::kThreads), C::kSharedBytes, device.stream, map, a);
-  });
-}
-
-template void pack_subpixel_strips(const WeightView&, const ConvRun&, __nv_bfloat16*, cudaStream_t);
-template void pack_subpixel_strips(const WeightView&, const ConvRun&, __half*, cudaStream_t);
-template void subpixel_strips<__nv_bfloat16>(const ConvRun&, DType, const void*, const void*,
-                                             const ConvEpilogue&, void*, const ConvDevice&);
-template void subpixel_strips<__half>(const ConvRun&, DType, const void*, const void*, const ConvEpilogue&,
-                                      void*, const ConvDevice&);
+const ConvAlgorithm kSubpixelStrips{"subpixel_strips", bytes, pack, conv, nullptr};
 
 }  // namespace sr::cuda

@@ -12,7 +12,6 @@
 namespace sr {
 namespace {
 
-using cuda::ConvKernel;
 using cuda::ConvOp;
 using cuda::Math;
 
@@ -59,7 +58,7 @@ TEST(CudaConv2d, TensorCoresGiveEveryLayerAndGradientExactly) {
     for (const CudaLayer& layer : kTensorLayers) {
       for (const ConvOp op : kOps) {
         const CudaConv conv = layer_conv(layer, 1, 9, 37, types);
-        ASSERT_EQ(kernel_of(op, conv), ConvKernel::tensor) << describe(op, conv);
+        ASSERT_EQ(kernel_of(op, conv), "tensor") << describe(op, conv);
         expect_exact(op, conv);
       }
     }
@@ -82,12 +81,11 @@ TEST(CudaConv2d, AGpuWithLittleSharedMemoryGivesEveryLayerAndGradientExactly) {
   const cuda::ConvTypes bf16 = kTensorTypes[0], fp16 = kTensorTypes[1], tf32 = kTensorTypes[2];
   for (const ConvOp op : kOps) {
     for (const CudaLayer& layer : kTensorLayers)
-      EXPECT_EQ(kernel_of(op, layer_conv(layer, 1, 9, 37, bf16), device), ConvKernel::tensor) << layer.name;
+      EXPECT_EQ(kernel_of(op, layer_conv(layer, 1, 9, 37, bf16), device), "tensor") << layer.name;
     expect_exact(op, layer_conv(kTensorLayers[0], 1, 9, 37, fp16), device);
     expect_exact(op, layer_conv(kTensorLayers[7], 1, 9, 37, bf16), device);
     const CudaConv wide = layer_conv(kTensorLayers[0], 1, 9, 37, tf32);
-    EXPECT_EQ(kernel_of(op, wide, device),
-              op == ConvOp::grad_weight ? ConvKernel::tensor : ConvKernel::tiled);
+    EXPECT_EQ(kernel_of(op, wide, device), op == ConvOp::grad_weight ? "tensor" : "tiled");
     expect_exact(op, wide, device);
     for (const cuda::ConvTypes& types : {cuda::ConvTypes{DType::f32, DType::bf16, Math::bf16},
                                          cuda::ConvTypes{DType::f32, DType::f32, Math::tf32}})
@@ -102,7 +100,7 @@ TEST(CudaConv2d, StripsGiveEveryLayerOfOneImageExactly) {
     for (const CudaLayer& layer : kTensorLayers) {
       const CudaConv conv = layer_conv(layer, 1, 9, 70, types);
       if (layer.kernel != 3) continue;
-      ASSERT_EQ(kernel_of(ConvOp::conv2d, conv, kHopper), ConvKernel::strips) << layer.name;
+      ASSERT_EQ(kernel_of(ConvOp::conv2d, conv, kHopper), "strips") << layer.name;
       expect_exact(ConvOp::conv2d, conv, kHopper);
     }
   }
@@ -122,7 +120,7 @@ TEST(CudaConv2d, PatchesGiveEveryLayerAndGradientExactly) {
     for (const CudaLayer& layer : kTensorLayers) {
       for (const ConvOp op : {ConvOp::conv2d, ConvOp::grad_input}) {
         const CudaConv conv = layer_conv(layer, 2, 5, 33, types);
-        ASSERT_EQ(kernel_of(op, conv, kHopper), ConvKernel::patches) << describe(op, conv);
+        ASSERT_EQ(kernel_of(op, conv, kHopper), "patches") << describe(op, conv);
         expect_exact(op, conv, kHopper);
       }
     }
@@ -176,7 +174,7 @@ TEST(CudaConv2d, Float32UnitsGiveEveryLayerAndGradientExactly) {
   for (const ConvOp op : kOps) {
     for (const CudaLayer& layer : kTensorLayers) {
       const CudaConv conv = layer_conv(layer, 1, 9, 37, {});
-      ASSERT_EQ(kernel_of(op, conv, device), ConvKernel::tiled) << describe(op, conv);
+      ASSERT_EQ(kernel_of(op, conv, device), "tiled") << describe(op, conv);
       expect_exact(op, conv, device);
     }
     expect_exact(op, layer_conv(kTensorLayers[2], 3, 9, 33, {}), device);
@@ -189,7 +187,7 @@ TEST(CudaConv2d, Float32UnitsGiveEveryLayerAndGradientExactly) {
       const CudaConv conv = factor == 2   ? upsampler(2, 2, 9, 18, 1, {})
                             : factor == 3 ? upsampler(3, 1, 17, 5, 1, {})
                                           : upsampler(4, 1, 3, 33, 1, {});
-      ASSERT_EQ(kernel_of(op, conv, device), ConvKernel::tiled) << describe(op, conv);
+      ASSERT_EQ(kernel_of(op, conv, device), "tiled") << describe(op, conv);
       expect_exact(op, conv, device);
     }
   }
@@ -200,7 +198,7 @@ TEST(CudaConv2d, ImageLayerIsExactInEveryStorage) {
     for (const ConvOp op : kOps) {
       const CudaConv conv =
           first_layer(2, 13, 21, {DType::f32, y, y == DType::f16 ? Math::fp16 : Math::bf16});
-      ASSERT_EQ(kernel_of(op, conv), op == ConvOp::grad_input ? ConvKernel::plain : ConvKernel::image);
+      ASSERT_EQ(kernel_of(op, conv), op == ConvOp::grad_input ? "plain" : "image");
       expect_exact(op, conv);
     }
   }
@@ -215,7 +213,7 @@ TEST(CudaConv2d, UpsamplerAndItsGradientsAreExactForEveryFactor) {
         // One tile and a bit to the right or, once, below.
         const bool low = factor == 2 && types.math == Math::bf16;
         const CudaConv conv = upsampler(factor, 1, low ? 17 : 5, low ? 9 : 33, 1, types);
-        ASSERT_EQ(kernel_of(op, conv), ConvKernel::subpixel) << describe(op, conv);
+        ASSERT_EQ(kernel_of(op, conv), "subpixel") << describe(op, conv);
         expect_exact(op, conv);
       }
     }
@@ -229,7 +227,7 @@ TEST(CudaConv2d, UpsamplerOfOneImageOnHopperIsExactForEveryFactor) {
       // A strip and a bit in one piece, and a narrow one in several; the last fine pixels are not wanted.
       const bool low = (factor + static_cast<int>(types.math)) % 2 == 0;
       const CudaConv conv = upsampler(factor, 1, low ? 23 : 3, low ? 9 : 67, 1, types);
-      ASSERT_EQ(kernel_of(ConvOp::grad_input, conv, kHopper), ConvKernel::subpixel_strips);
+      ASSERT_EQ(kernel_of(ConvOp::grad_input, conv, kHopper), "subpixel_strips");
       expect_exact(ConvOp::grad_input, conv, kHopper);
     }
   }
@@ -252,30 +250,37 @@ TEST(CudaConv2d, PlainKernelsServeEveryShapeAndStorage) {
                                      {DType::f16, DType::bf16, Math::fp32}};
     for (const ConvOp op : kOps) {
       const CudaConv conv{c.name, c.x, c.weight, c.options, types[i++ % 4]};
-      if (kernel_of(op, conv) == ConvKernel::image || kernel_of(op, conv) == ConvKernel::tiled) continue;
-      ASSERT_EQ(kernel_of(op, conv), ConvKernel::plain) << describe(op, conv);
+      if (kernel_of(op, conv) == "image" || kernel_of(op, conv) == "tiled") continue;
+      ASSERT_EQ(kernel_of(op, conv), "plain") << describe(op, conv);
       expect_exact(op, conv);
     }
   }
 }
 
+TEST(CudaConv2d, TheWeightsGradientOfNoImagesIsZero) {
+  for (const cuda::ConvTypes& types : {cuda::ConvTypes{}, kTensorTypes[0]})
+    for (const CudaLayer& layer : {CudaLayer{"an image", 1, 64, 1, 3}, kTensorLayers[0]}) {
+      const CudaConv conv = layer_conv(layer, 0, 9, 9, types);
+      for (const float v : run_cuda_grad_weight(conv, {}, {}).values) ASSERT_EQ(v, 0.0f) << layer.name;
+    }
+}
+
 TEST(CudaConv2d, ShapesWithoutAKernelOfTheirOwnTakeThePlainOne) {
   const cuda::ConvTypes bf16 = kTensorTypes[0];
   const auto kernel = [](const CudaConv& conv) { return kernel_of(ConvOp::conv2d, conv); };
-  EXPECT_EQ(kernel(layer_conv({"", 64, 56, 1, 3}, 1, 9, 9, bf16)), ConvKernel::plain);
-  EXPECT_EQ(kernel(layer_conv({"", 64, 64, 2, 3}, 1, 9, 9, bf16)), ConvKernel::plain);
-  EXPECT_EQ(kernel(layer_conv(kTensorLayers[0], 1, 9, 9, {DType::bf16, DType::f32, Math::bf16})),
-            ConvKernel::plain);
+  EXPECT_EQ(kernel(layer_conv({"", 64, 56, 1, 3}, 1, 9, 9, bf16)), "plain");
+  EXPECT_EQ(kernel(layer_conv({"", 64, 64, 2, 3}, 1, 9, 9, bf16)), "plain");
+  EXPECT_EQ(kernel(layer_conv(kTensorLayers[0], 1, 9, 9, {DType::bf16, DType::f32, Math::bf16})), "plain");
   CudaConv unpadded = layer_conv(kTensorLayers[0], 1, 9, 9, bf16);
   unpadded.options.pad_begin = unpadded.options.pad_end = 0;
-  EXPECT_EQ(kernel(unpadded), ConvKernel::plain);
+  EXPECT_EQ(kernel(unpadded), "plain");
   const CudaConv conv = layer_conv(kTensorLayers[0], 1, 9, 9, bf16);
-  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 68, 64), bf16, kSmallDevice),
-            ConvKernel::plain);
-  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 72, 64), bf16, kSmallDevice),
-            ConvKernel::tensor);
-  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 66, 64), {}, kSmallDevice), ConvKernel::plain);
-  EXPECT_EQ(cuda::conv2d_kernel(ConvOp::conv2d, dims_of(conv, 68, 64), {}, kSmallDevice), ConvKernel::tiled);
+  EXPECT_STREQ(cuda::conv2d_algorithm(ConvOp::conv2d, dims_of(conv, 68, 64), bf16, kSmallDevice).name,
+               "plain");
+  EXPECT_STREQ(cuda::conv2d_algorithm(ConvOp::conv2d, dims_of(conv, 72, 64), bf16, kSmallDevice).name,
+               "tensor");
+  EXPECT_STREQ(cuda::conv2d_algorithm(ConvOp::conv2d, dims_of(conv, 66, 64), {}, kSmallDevice).name, "plain");
+  EXPECT_STREQ(cuda::conv2d_algorithm(ConvOp::conv2d, dims_of(conv, 68, 64), {}, kSmallDevice).name, "tiled");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <functional>
+#include <string>
 
 #include "tensor/cuda/device.h"
 #include "tests/support/cuda_schedules.h"
@@ -12,7 +13,6 @@
 namespace sr {
 namespace {
 
-using cuda::ConvKernel;
 using cuda::ConvOp;
 using cuda::Math;
 
@@ -27,14 +27,14 @@ std::vector<float> normal_values(int64_t n, uint64_t seed, double deviation = 1)
 struct Sized {
   const char* name;
   ConvOp op;
-  ConvKernel kernel;
+  std::string kernel;
   int input_scale, output_scale;
   std::function<CudaConv(int64_t n, int64_t h, int64_t w)> conv;
   bool wgmma = false;
 
   /// Kernels for compute capability 9.0 depend on whether there is one image or several.
-  int64_t fewest_images() const { return kernel == ConvKernel::patches ? 2 : 1; }
-  int64_t images() const { return kernel == ConvKernel::strips ? 1 : 2; }
+  int64_t fewest_images() const { return kernel == "patches" ? 2 : 1; }
+  int64_t images() const { return kernel == "strips" ? 1 : 2; }
   cuda::ConvDevice device(int multiprocessors = 2) const {
     cuda::ConvDevice d = wgmma ? kHopper : kSmallDevice;
     d.multiprocessors = multiprocessors;
@@ -55,28 +55,27 @@ std::vector<Sized> every_kernel() {
   };
   const cuda::ConvTypes fp32{};
   std::vector<Sized> all{
-      {"64 to 64, bf16", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(0, 0)},
-      {"48 to 80, gradient, fp16", ConvOp::grad_input, ConvKernel::tensor, 1, 1, layer(6, 1)},
-      {"64 to 48 in 4 groups, tf32", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(5, 2)},
-      {"80 to 64, 1x1, bf16", ConvOp::conv2d, ConvKernel::tensor, 1, 1, layer(7, 0)},
-      {"1 to 64", ConvOp::conv2d, ConvKernel::image, 1, 1,
+      {"64 to 64, bf16", ConvOp::conv2d, "tensor", 1, 1, layer(0, 0)},
+      {"48 to 80, gradient, fp16", ConvOp::grad_input, "tensor", 1, 1, layer(6, 1)},
+      {"64 to 48 in 4 groups, tf32", ConvOp::conv2d, "tensor", 1, 1, layer(5, 2)},
+      {"80 to 64, 1x1, bf16", ConvOp::conv2d, "tensor", 1, 1, layer(7, 0)},
+      {"1 to 64", ConvOp::conv2d, "image", 1, 1,
        [](int64_t n, int64_t h, int64_t w) { return first_layer(n, h, w, kFromImage); }},
-      {"upsampler by 2, bf16", ConvOp::grad_input, ConvKernel::subpixel, 1, 2, upsample(2, kFromImage)},
-      {"upsampler by 3, tf32", ConvOp::grad_input, ConvKernel::subpixel, 1, 3,
+      {"upsampler by 2, bf16", ConvOp::grad_input, "subpixel", 1, 2, upsample(2, kFromImage)},
+      {"upsampler by 3, tf32", ConvOp::grad_input, "subpixel", 1, 3,
        upsample(3, {DType::f32, DType::f32, Math::tf32})},
-      {"gradient of the upsampler by 4, bf16", ConvOp::conv2d, ConvKernel::subpixel, 4, 1,
-       upsample(4, kFromImage)},
-      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, ConvKernel::tiled, 1, 1,
+      {"gradient of the upsampler by 4, bf16", ConvOp::conv2d, "subpixel", 4, 1, upsample(4, kFromImage)},
+      {"48 to 32 in 4 groups, fp32", ConvOp::conv2d, "tiled", 1, 1,
        [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[2], n, h, w, fp32); }},
-      {"48 to 80, fp32", ConvOp::conv2d, ConvKernel::tiled, 1, 1,
+      {"48 to 80, fp32", ConvOp::conv2d, "tiled", 1, 1,
        [=](int64_t n, int64_t h, int64_t w) { return layer_conv(kTensorLayers[6], n, h, w, fp32); }},
-      {"48 to 32 in 4 groups, 16 bits in float32", ConvOp::conv2d, ConvKernel::plain, 1, 1,
+      {"48 to 32 in 4 groups, 16 bits in float32", ConvOp::conv2d, "plain", 1, 1,
        [=](int64_t n, int64_t h, int64_t w) {
          return layer_conv(kTensorLayers[2], n, h, w, {DType::bf16, DType::f32, Math::fp32});
        }},
-      {"gradient of the upsampler by 3, fp32", ConvOp::conv2d, ConvKernel::tiled, 3, 1, upsample(3, fp32)},
-      {"upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::tiled, 1, 2, upsample(2, fp32)},
-      {"small upsampler by 2, fp32", ConvOp::grad_input, ConvKernel::plain, 1, 2,
+      {"gradient of the upsampler by 3, fp32", ConvOp::conv2d, "tiled", 3, 1, upsample(3, fp32)},
+      {"upsampler by 2, fp32", ConvOp::grad_input, "tiled", 1, 2, upsample(2, fp32)},
+      {"small upsampler by 2, fp32", ConvOp::grad_input, "plain", 1, 2,
        [=](int64_t n, int64_t h, int64_t w) {
          return CudaConv{"small upsampler",
                          {n, 2 * h, 2 * w, 1},
@@ -86,19 +85,16 @@ std::vector<Sized> every_kernel() {
        }},
   };
   if (cuda::has_wgmma()) {
-    all.push_back({"64 to 64 in strips, bf16", ConvOp::conv2d, ConvKernel::strips, 1, 1, layer(0, 0), true});
-    all.push_back({"48 to 32 in 4 groups in strips, fp16", ConvOp::conv2d, ConvKernel::strips, 1, 1,
-                   layer(2, 1), true});
-    all.push_back({"64 to 48 in strips, gradient, fp16", ConvOp::grad_input, ConvKernel::strips, 1, 1,
-                   layer(1, 1), true});
+    all.push_back({"64 to 64 in strips, bf16", ConvOp::conv2d, "strips", 1, 1, layer(0, 0), true});
     all.push_back(
-        {"64 to 64 in patches, bf16", ConvOp::conv2d, ConvKernel::patches, 1, 1, layer(0, 0), true});
+        {"48 to 32 in 4 groups in strips, fp16", ConvOp::conv2d, "strips", 1, 1, layer(2, 1), true});
     all.push_back(
-        {"48 to 80 in patches, fp16", ConvOp::conv2d, ConvKernel::patches, 1, 1, layer(6, 1), true});
-    all.push_back({"48 to 80 in patches, gradient, tf32", ConvOp::grad_input, ConvKernel::patches, 1, 1,
-                   layer(6, 2), true});
+        {"64 to 48 in strips, gradient, fp16", ConvOp::grad_input, "strips", 1, 1, layer(1, 1), true});
+    all.push_back({"64 to 64 in patches, bf16", ConvOp::conv2d, "patches", 1, 1, layer(0, 0), true});
+    all.push_back({"48 to 80 in patches, fp16", ConvOp::conv2d, "patches", 1, 1, layer(6, 1), true});
     all.push_back(
-        {"80 to 64, 1x1, in patches, tf32", ConvOp::conv2d, ConvKernel::patches, 1, 1, layer(7, 2), true});
+        {"48 to 80 in patches, gradient, tf32", ConvOp::grad_input, "patches", 1, 1, layer(6, 2), true});
+    all.push_back({"80 to 64, 1x1, in patches, tf32", ConvOp::conv2d, "patches", 1, 1, layer(7, 2), true});
   }
   return all;
 }
@@ -249,7 +245,7 @@ TEST(CudaConv2d, EpilogueHasTheBitsOfSeparatePasses) {
     const std::vector<double> sums = reference_of(s.op, conv, input, weight).values;
     CudaEpilogue e;
     e.bias = exact_values(c, 127, 3), e.leak = 0.05f, e.mask_leak = 0.05f;
-    e.own = s.kernel != ConvKernel::image && s.kernel != ConvKernel::strips;
+    e.own = algorithm_of(s.op, conv, s.device()).writes_own;
     const int64_t first = c > 16 ? c - 16 : c;
     for (const int part : {0, 1, 2}) {  // nothing added; one tensor; two, where there are channels for two
       e.added.clear(), e.added_c.clear(), e.mask.clear();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "tensor/conv2d/choice_cuda.h"
@@ -69,9 +70,14 @@ inline Margins margins_for(int64_t channels) {
 inline const cuda::ConvDevice kSmallDevice{nullptr, 2};
 inline const cuda::ConvDevice kHopper{nullptr, 2, 227 * 1024, true};
 
-inline cuda::ConvKernel kernel_of(cuda::ConvOp op, const CudaConv& conv,
-                                  const cuda::ConvDevice& device = kSmallDevice) {
-  return cuda::conv2d_kernel(op, dims_of(conv, conv.x.c, conv.weight.n), conv.types, device);
+inline const cuda::ConvAlgorithm& algorithm_of(cuda::ConvOp op, const CudaConv& conv,
+                                               const cuda::ConvDevice& device = kSmallDevice) {
+  return cuda::conv2d_algorithm(op, dims_of(conv, conv.x.c, conv.weight.n), conv.types, device);
+}
+
+inline std::string kernel_of(cuda::ConvOp op, const CudaConv& conv,
+                             const cuda::ConvDevice& device = kSmallDevice) {
+  return algorithm_of(op, conv, device).name;
 }
 
 /// conv2d or grad_input of `input`, all tensors as channel views with NaN beside them.
