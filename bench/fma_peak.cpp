@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <barrier>
 #include <cstdint>
 #include <thread>
@@ -39,14 +40,14 @@ struct Span {
 };
 
 Span timed(int64_t rounds) {
-  constexpr decltype(&avx512::fma_rounds) kKernels[] = {baseline::fma_rounds, avx2::fma_rounds,
-                                                        avx512::fma_rounds};
+  constexpr std::array kKernels = {baseline::fma_rounds, avx2::fma_rounds, avx512::fma_rounds};
+  static_assert(kKernels.size() == kSimdSets);
   float start[64];
   for (int i = 0; i < 64; ++i) start[i] = 0.5f + 0.001f * static_cast<float>(i);
   volatile float sink = 0;
   float result[16];
   const double begin = thread_seconds();
-  const double operations = kKernels[static_cast<int>(best_simd())](rounds, start, result);
+  const double operations = kKernels[static_cast<size_t>(best_simd())](rounds, start, result);
   const double seconds = thread_seconds() - begin;
   sink = result[0];
   static_cast<void>(sink);

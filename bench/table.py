@@ -5,7 +5,6 @@ table.py COMMIT JSON_OUT TABLE_OUT BENCHMARK_OUTPUT...
 import json
 import sys
 
-SETS = ["avx512", "avx2", "baseline"]
 THREADS = [1, 2]
 
 
@@ -31,7 +30,8 @@ def medians(benchmarks):
 
 
 def table(works, prefix, cell):
-    columns = [(s, t) for s in SETS for t in THREADS
+    sets = dict.fromkeys(s for entries in works.values() for s, _ in entries)  # in the order of the runs
+    columns = [(s, t) for s in sets for t in THREADS
                if any((s, t) in e for n, e in works.items() if n.startswith(prefix))]
     lines = ["| | " + " | ".join(f"{s}, {t} thread{'s' * (t > 1)}" for s, t in columns) + " |",
              "|---" * (1 + len(columns)) + "|"]
@@ -47,15 +47,24 @@ def main():
     joined = {"context": {}, "benchmarks": []}
     for path in inputs:
         with open(path) as f:
-            part = json.load(f)
+            text = f.read()
+        if not text:
+            continue  # the filter met none of this program's
+        part = json.loads(text)
         joined["context"] = part["context"]
         joined["benchmarks"] += part["benchmarks"]
+    if not joined["benchmarks"]:
+        sys.exit("table.py: error: the filter meets no benchmark; PROGRAM --benchmark_list_tests names them")
     for key in ("host_name", "executable"):
         joined["context"].pop(key, None)
     context = joined["context"]
     context["commit"], context["processor"] = commit, cpu_name()
     works = medians(joined["benchmarks"])
-    peaks = {t: max(e["peak_gflops"] for w in works.values() for k, e in w.items() if k[1] == t) for t in THREADS}
+    peaks = {}
+    for entries in works.values():
+        for (_, threads), entry in entries.items():
+            peaks[threads] = max(entry["peak_gflops"], peaks.get(threads, 0))
+    most = " and ".join(f"{peaks[t]:.0f}" for t in sorted(peaks))
     with open(json_out, "w") as f:
         json.dump(joined, f, indent=1)
         f.write("\n")
@@ -67,7 +76,7 @@ Written by `tools/bench.sh`; the numbers behind it are in `{json_out.rsplit('/',
 
 Processor: {context['processor']}, {context['num_cpus']} logical cores; commit {commit}; {context['date'][:10]}.
 Ratios are to the float32 multiply-add peak of the processor's best instruction set with as many threads, measured just
-before and after each result ({peaks[1]:.0f} and {peaks[2]:.0f} GFLOP/s at most); a multiply-add is two operations, and every
+before and after each result ({most} GFLOP/s at most); a multiply-add is two operations, and every
 result was compared with double-precision loops first. By CPU time, median of three; sizes are those of the input.
 
 ## The whole network: ratio to the peak (by wall clock), 10^6 input pixels a second

@@ -281,15 +281,4 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
   return grad_input_subpixel(x, contiguous(weight), contiguous(bias), y, options);
 }
 
-const cpu::ConvKernels& cpu::conv_kernels() {
-  switch (active_simd()) {
-    case Simd::avx512:
-      return avx512::kConvKernels;
-    case Simd::avx2:
-      return avx2::kConvKernels;
-    default:
-      return baseline::kConvKernels;
-  }
-}
-
 }  // namespace sr

@@ -1,5 +1,6 @@
 #include "tensor/simd/instruction_set.h"
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <string>
@@ -9,8 +10,24 @@
 namespace sr {
 namespace {
 
+struct InstructionSet {
+  const char* name;
+  bool (*here)();  // whether this processor has it
+};
+// In the order of Simd.
+constexpr std::array kSets = {
+    InstructionSet{"baseline", [] { return true; }},
+    InstructionSet{"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
+    InstructionSet{"avx512",
+                   [] {
+                     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+                   }},
+};
+static_assert(kSets.size() == kSimdSets);
+
 Simd checked(Simd simd) {
-  if (static_cast<int>(simd) > static_cast<int>(best_simd()))
+  if (simd > best_simd())
     throw Error(Error::Kind::usage, "instruction set ", name_of(simd), ": this processor has at most ",
                 name_of(best_simd()));
   return simd;
@@ -19,10 +36,13 @@ Simd checked(Simd simd) {
 Simd initial_simd() {
   const char* asked = std::getenv("SR_SIMD");
   if (!asked) return best_simd();
-  for (const Simd simd : {Simd::baseline, Simd::avx2, Simd::avx512})
+  std::string names;
+  for (const Simd simd : all_simd()) {
     if (asked == std::string(name_of(simd))) return checked(simd);
-  throw Error(Error::Kind::usage, "SR_SIMD=", asked,
-              ": not an instruction set; use baseline, avx2 or avx512");
+    names += names.empty() ? "" : static_cast<size_t>(simd) + 1 < kSets.size() ? ", " : " or ";
+    names += name_of(simd);
+  }
+  throw Error(Error::Kind::usage, "SR_SIMD=", asked, ": not an instruction set; use ", names);
 }
 
 std::atomic<Simd>& active() {
@@ -32,17 +52,20 @@ std::atomic<Simd>& active() {
 
 }  // namespace
 
+std::vector<Simd> all_simd() {
+  std::vector<Simd> all;
+  for (size_t i = 0; i < kSets.size(); ++i) all.push_back(static_cast<Simd>(i));
+  return all;
+}
+
 const char* name_of(Simd simd) {
-  constexpr const char* kNames[] = {"baseline", "avx2", "avx512"};
-  return kNames[static_cast<int>(simd)];
+  return kSets[static_cast<size_t>(simd)].name;
 }
 
 Simd best_simd() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    return Simd::avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Simd::avx2;
-  return Simd::baseline;
+  size_t best = 0;
+  while (best + 1 < kSets.size() && kSets[best + 1].here()) ++best;
+  return static_cast<Simd>(best);
 }
 
 Simd active_simd() {

@@ -96,7 +96,7 @@ TEST_F(Tiling, RandomTilesGiveTheBitsOfTheWholeScene) {
 }
 
 TEST_F(Tiling, TheFullNetworkIsExactWithEveryInstructionSetAndFactor) {
-  for (const Simd simd : {Simd::baseline, Simd::avx2, Simd::avx512}) {
+  for (const Simd simd : all_simd()) {
     if (simd > best_simd() || (kInstrumented && simd != best_simd())) continue;  // the release build has all
     set_simd(simd);
     for (const int factor : {2, 3, 4}) {

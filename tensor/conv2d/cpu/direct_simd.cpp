@@ -1,5 +1,5 @@
-// The convolution kernels, compiled once for each instruction set (CMakeLists.txt defines SR_SIMD as
-// baseline, avx2 or avx512).
+// The convolution kernels, compiled once for each instruction set, whose name CMakeLists.txt defines SR_SIMD
+// as.
 //
 // Direct convolution: the input rows that one output row needs are copied into a ring of zero-padded rows, so
 // that borders need no cases; then blocks of P pixels x V vectors of output channels stay in registers while

@@ -1,9 +1,7 @@
-// What the checks of conv2d.cpp hand to the kernels: raw pointers and sizes.
+// What the checks of conv2d.cpp hand to the CPU kernels: raw pointers and sizes.
 #pragma once
 
 #include <cstdint>
-
-#include "tensor/simd/instruction_set.h"
 
 namespace sr::cpu {
 
@@ -50,27 +48,17 @@ struct ConvKernels {
   void (*grad_weight_winograd)(const ConvDims&, const float* x, const float* dy, float* dw);
 };
 
-namespace baseline {
-extern const ConvKernels kConvKernels;
+#ifdef SR_SIMD
+/// Those of the set that a *_simd.cpp is being compiled for; direct_simd.cpp has the table and what is not
+/// here.
+namespace SR_SIMD {
 void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
 void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
                      float* y);
 void conv2d_grad_weight_winograd(const ConvDims&, const float* x, const float* dy, float* dw);
-}  // namespace baseline
-namespace avx2 {
 extern const ConvKernels kConvKernels;
-void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
-void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
-                     float* y);
-void conv2d_grad_weight_winograd(const ConvDims&, const float* x, const float* dy, float* dw);
-}  // namespace avx2
-namespace avx512 {
-extern const ConvKernels kConvKernels;
-void conv2d_grad_weight(const ConvDims&, const float* x, const float* dy, float* dw);
-void conv2d_winograd(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
-                     float* y);
-void conv2d_grad_weight_winograd(const ConvDims&, const float* x, const float* dy, float* dw);
-}  // namespace avx512
+}  // namespace SR_SIMD
+#endif
 
 /// Those of active_simd().
 const ConvKernels& conv_kernels();

@@ -47,7 +47,7 @@ std::vector<Case> cases() {
 
 std::vector<Simd> sets() {
   std::vector<Simd> result;
-  for (const Simd simd : {Simd::baseline, Simd::avx2, Simd::avx512})
+  for (const Simd simd : all_simd())
     if (simd <= best_simd()) result.push_back(simd);
   return result;
 }
