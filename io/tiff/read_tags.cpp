@@ -170,15 +170,7 @@ SceneTags read_scene_tags(TiffFile& file) {
   tags.y_resolution = resolution_tag(file, TIFFTAG_YRESOLUTION);
   tags.resolution_unit = short_tag(file, TIFFTAG_RESOLUTIONUNIT);
   tags.orientation = short_tag(file, TIFFTAG_ORIENTATION);
-  tags.description = text_tag(file, TIFFTAG_IMAGEDESCRIPTION);
-  tags.software = text_tag(file, TIFFTAG_SOFTWARE);
-  tags.date_time = text_tag(file, TIFFTAG_DATETIME);
-  tags.artist = text_tag(file, TIFFTAG_ARTIST);
-  tags.copyright = text_tag(file, TIFFTAG_COPYRIGHT);
-  tags.document_name = text_tag(file, TIFFTAG_DOCUMENTNAME);
-  tags.make = text_tag(file, TIFFTAG_MAKE);
-  tags.model = text_tag(file, TIFFTAG_MODEL);
-  tags.host_computer = text_tag(file, TIFFTAG_HOSTCOMPUTER);
+  for (const TextTag& tag : kTextTags) tags.*tag.text = text_tag(file, tag.number);
   if (tags.pixel_scale.empty() && tags.tiepoints.empty() && tags.transformation.empty()) {
     read_world_file(file.path(), tags);
   }

@@ -32,6 +32,18 @@ struct SceneTags {
   std::string description, software, date_time, artist, copyright, document_name, make, model, host_computer;
 };
 
+/// Texts that are carried over as they are: read, kept and written by this list alone.
+struct TextTag {
+  uint32_t number;
+  using Text = std::string SceneTags::*;
+  Text text;
+};
+inline constexpr TextTag kTextTags[] = {
+    {270, &SceneTags::description}, {305, &SceneTags::software},    {306, &SceneTags::date_time},
+    {315, &SceneTags::artist},      {33432, &SceneTags::copyright}, {269, &SceneTags::document_name},
+    {271, &SceneTags::make},        {272, &SceneTags::model},       {316, &SceneTags::host_computer},
+};
+
 /// The tags of the same scene on a grid `factor` times as fine, whose upper left corner is the same point.
 /// A raster coordinate r becomes r*factor where it names pixel corners (PixelIsArea) and
 /// (r + 1/2)*factor - 1/2 where it names pixel centres (PixelIsPoint, RPC offsets). GDAL's statistics of the

@@ -124,15 +124,7 @@ class PageTags {
     set_bytes(TIFFTAG_XMLPACKET, tags.xmp);
     set_floats(TIFFTAG_WHITEPOINT, tags.white_point, 2);
     set_floats(TIFFTAG_PRIMARYCHROMATICITIES, tags.primaries, 6);
-    set_text(TIFFTAG_IMAGEDESCRIPTION, tags.description);
-    set_text(TIFFTAG_SOFTWARE, tags.software);
-    set_text(TIFFTAG_DATETIME, tags.date_time);
-    set_text(TIFFTAG_ARTIST, tags.artist);
-    set_text(TIFFTAG_COPYRIGHT, tags.copyright);
-    set_text(TIFFTAG_DOCUMENTNAME, tags.document_name);
-    set_text(TIFFTAG_MAKE, tags.make);
-    set_text(TIFFTAG_MODEL, tags.model);
-    set_text(TIFFTAG_HOSTCOMPUTER, tags.host_computer);
+    for (const TextTag& tag : kTextTags) set_text(tag.number, tags.*tag.text);
   }
 
  private:
