@@ -19,7 +19,7 @@ namespace sr::gpu {
 // d (64 x N) += a (64 x K) b (K x N), K = 16 with 16-bit operands, 8 with TF32. With warp w of the group, g =
 // lane / 4 and t = lane % 4:
 //   d[4j + 2r + e] is row 16w + 8r + g, column 8j + 2t + e;
-//   a in registers: as gpu.h's A of rows 16w to 16w + 15.
+//   a in registers: as tensor_core.h's A of rows 16w to 16w + 15.
 // In shared memory an operand is named by a descriptor. In it, a unit is 16 bytes; a K-major matrix (the
 // default) has K together, two units to a row (of A) or column (of B), and
 //   without swizzle, eight rows' units of one half of K lie together in 128 bytes; lbo bytes on follows the

@@ -1,4 +1,4 @@
-// CUDA kernels on the host: what a test sees of it. README.md beside this file tells how it works.
+// CUDA kernels on the host: what a test sees of it. docs/cuda_emulation.md tells how it works.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "tensor/cuda/gpu.h"
+#include "tensor/cuda/tensor_core.h"
 
 namespace sr::faulty_conv3x3 {
 

@@ -1,4 +1,4 @@
-// ldmatrix and mma.sync for a whole warp; the lane layouts are those of tensor/cuda/gpu.h.
+// ldmatrix and mma.sync for a whole warp; the lane layouts are those of tensor/cuda/tensor_core.h.
 #pragma once
 
 #include "tests/cuda_emulation/device.h"

@@ -1,7 +1,7 @@
 // What the emulation says of matrices' rows in shared memory.
 #include <gtest/gtest.h>
 
-#include "tensor/cuda/gpu.h"
+#include "tensor/cuda/tensor_core.h"
 #include "tensor/error.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/support/device_array.h"

@@ -28,15 +28,16 @@ Raster picture_of(const Tensor& x) {
 
 }  // namespace
 
-ReportPictures pictures_of(const ValidatedTile& tile) {
-  const Tensor bicubic_error = difference(tile.bicubic, tile.gt);
+ReportPictures pictures_of(const std::string& name, const Tensor& gt, const Tensor& bicubic,
+                           const Tensor& result) {
+  const Tensor bicubic_error = difference(bicubic, gt);
   const double scale = residual_scale(bicubic_error);
-  return {.name = "validation tile " + std::to_string(tile.index),
-          .gt = picture_of(tile.gt),
-          .bicubic = picture_of(tile.bicubic),
-          .result = picture_of(tile.result),
+  return {.name = name,
+          .gt = picture_of(gt),
+          .bicubic = picture_of(bicubic),
+          .result = picture_of(result),
           .bicubic_residual = false_colour(bicubic_error, scale),
-          .result_residual = false_colour(difference(tile.result, tile.gt), scale),
+          .result_residual = false_colour(difference(result, gt), scale),
           .residual_scale = scale};
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tensor/conv2d/cuda/problem.h"
-#include "tensor/cuda/gpu.h"
+#include "tensor/cuda/tensor_core.h"
 
 namespace sr::cuda {
 

@@ -1,6 +1,6 @@
-// gpu.h's instructions of the tensor cores against loops, emulated and on a GPU (tensor_core_device.cu).
-// The layouts are written here once more, as the PTX ISA gives them (matrix fragments for mma.m16n8k16 and
-// mma.m16n8k8).
+// tensor_core.h's instructions against loops, emulated and on a GPU
+// (tensor_core_device.cu). The layouts are written here once more, as the PTX ISA gives them
+// (matrix fragments for mma.m16n8k16 and mma.m16n8k8).
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "tensor/cuda/gpu.h"
+#include "tensor/cuda/tensor_core.h"
 #include "tensor/random.h"
 #include "tests/support/cuda_schedules.h"
 #include "tests/support/device_array.h"

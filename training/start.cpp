@@ -1,0 +1,143 @@
+#include "training/start.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "idn/checkpoint_files.h"
+#include "tensor/error.h"
+
+namespace sr {
+namespace {
+
+std::string text_of(LumaConvention luma) {
+  return luma == LumaConvention::full ? "full range" : "studio range";
+}
+
+// A network from another data set would see other numbers than it was trained for.
+void check_against_data(const Model& model, const DatasetInfo& data, const std::string& name) {
+  const auto differ = [&](const char* what, const auto& of_network, const auto& of_data) {
+    if (of_network == of_data) return;
+    std::ostringstream text;
+    text << name << ": the network's " << what << " is " << of_network << ", the data set's " << of_data
+         << "; restore a network that was trained on such data, or train anew";
+    throw Error(Error::Kind::usage, text.str());
+  };
+  differ("factor", model.factor(), data.factor);
+  differ("number of channels", model.nchan(), data.nchan);
+  if (data.mode == ColourMode::luma) differ("luma", text_of(model.luma), text_of(data.luma));
+  const ValueRange range = model.range.value_or(ValueRange{});
+  differ("lower end of the value range", range.low, data.range.low);
+  differ("upper end of the value range", range.high, data.range.high);
+}
+
+void scale_upsampler(Model& model, double deviation) {
+  for (Parameter& p : model.params->list()) {
+    if (p.name != "upsample.weight") continue;
+    Tensor values = p.var.value();  // the same memory
+    double squares = 0;
+    for (const float v : values.to_vector()) squares += double{v} * double{v};
+    const double factor = deviation / std::sqrt(squares / static_cast<double>(values.shape().size()));
+    for (int64_t i = 0; i < values.shape().size(); ++i)
+      values.data()[i] = static_cast<float>(factor * double{values.data()[i]});
+  }
+}
+
+Model new_model(const TrainingOptions& o, const DatasetInfo& data, const Say& say) {
+  NetworkOptions network;
+  network.factor = o.factor;
+  network.nchan = data.nchan;
+  network.num_FB_layers = o.num_FB_layers;
+  network.num_Dist_blocks = o.num_Dist_blocks;
+  network.compression_activation = o.compression_activation;
+  network.crop_begin = 9 - o.factor;
+  Model model(network, o.seed);
+  model.luma = data.luma;
+  model.means = data.means;
+  if (data.type != SampleType::u8) model.range = data.range;
+  model.origin = "trained by train_superres_net";
+  if (o.upsampler_deviation > 0) scale_upsampler(model, o.upsampler_deviation);
+  if (o.start_path.empty()) return model;
+  std::string path;
+  for (int factor = 4; factor >= 2; --factor)
+    if (has_checkpoint(o.start_path, factor)) path = find_checkpoint(o.start_path, factor);
+  if (path.empty() || has_checkpoint(o.start_path, o.factor)) path = find_checkpoint(o.start_path, o.factor);
+  const Model start = Model::load(path);
+  const int64_t taken = take_weights(model, start);
+  if (taken == 0)
+    throw Error(Error::Kind::usage, path, ": none of its parameters fits the network; train anew");
+  say("starting from " + std::to_string(taken) + " of " + std::to_string(model.params->list().size()) +
+      " parameters of " + path + " (x" + std::to_string(start.factor()) + ")");
+  return model;
+}
+
+// A restored training's own value holds; one that was given must be the same.
+template <class T>
+void settle(TrainingOptions& o, const char* name, T& option, const T& restored, const std::string& path) {
+  if (option != restored && std::ranges::find(o.given, name) != o.given.end())
+    throw Error(Error::Kind::usage, path, ": was trained with ", name, " ", restored, ", not with ", name,
+                " ", option, "; leave the option away, or train anew from these weights with --start_from");
+  option = restored;
+  for (auto& [told_name, value] : o.told)
+    if (told_name == name) value = std::to_string(restored);
+}
+
+void settle_network(TrainingOptions& o, const NetworkOptions& restored, const std::string& path) {
+  settle(o, "--num_FB_layers", o.num_FB_layers, restored.num_FB_layers, path);
+  settle(o, "--num_Dist_blocks", o.num_Dist_blocks, restored.num_Dist_blocks, path);
+  settle(o, "--compression_activation", o.compression_activation, restored.compression_activation, path);
+}
+
+// Another size of batches or patches would make other epochs, and the place in the data a wrong one.
+void settle_sizes(TrainingOptions& o, const TrainingNotes& restored, const std::string& path) {
+  if (restored.batch_size > 0) settle(o, "--batch_size", o.batch_size, restored.batch_size, path);
+  if (restored.patch_size > 0) settle(o, "--patch_size", o.patch_size, restored.patch_size, path);
+}
+
+void check_options(const TrainingOptions& o) {
+  if (o.nepochs < 1 || o.batch_size < 1 || o.num_validation_tiles < 1)
+    throw Error(Error::Kind::usage, "training: nepochs ", o.nepochs, ", batch_size ", o.batch_size,
+                ", num_validation_tiles ", o.num_validation_tiles, "; want at least 1 of each");
+  if (o.trainer.loss == Loss::ssim && o.patch_size * o.factor < 11)
+    throw Error(Error::Kind::usage, "training: patches of ", o.patch_size, " x ", o.factor,
+                " pixels are smaller than SSIM's window of 11; use a larger --patch_size");
+}
+
+void check_tiles(const TrainingOptions& o, const DatasetInfo& data) {
+  const auto check = [&](const char* name, int64_t option, int64_t of_data) {
+    // create_training_dataset took a multiple of the factor.
+    if (option > 0 && option / o.factor * o.factor != of_data)
+      throw Error(Error::Kind::usage, o.data_path, ": was made with ", name, ' ', of_data, ", not ", option,
+                  "; leave the option away to take its tiles as they are");
+  };
+  check("--tile_size_w", o.tile_size_w, data.tile_w);
+  check("--tile_size_h", o.tile_size_h, data.tile_h);
+}
+
+}  // namespace
+
+Trainer start_training(TrainingOptions& o, const DatasetInfo& data, double& best_psnr, const Say& say) {
+  if (o.restore_path.empty()) {
+    if (has_checkpoint(o.out_path, o.factor))
+      throw Error(Error::Kind::usage, factor_folder(o.out_path, o.factor),
+                  ": holds a training already; --restore goes on with it, or choose another --out_path");
+    return Trainer(new_model(o, data, say), o.trainer);
+  }
+  const std::string path = find_checkpoint(o.restore_path, o.factor);
+  std::string notes;
+  Trainer trainer = Trainer::restore(path, o.trainer, notes);
+  check_against_data(trainer.model(), data, path);
+  settle_network(o, trainer.model().options(), path);
+  const TrainingNotes restored = notes_in(notes);
+  settle_sizes(o, restored, path);
+  best_psnr = restored.best_psnr;
+  say("restored " + path + ", " + std::to_string(trainer.steps()) + " steps");
+  return trainer;
+}
+
+void check(const TrainingOptions& options, const DatasetInfo& data) {
+  check_options(options);
+  check_tiles(options, data);
+}
+
+}  // namespace sr
