@@ -179,7 +179,7 @@ TEST(SuperResolveLuma, NetworkForSeveralChannelsIsAnError) {
   });
 }
 
-// SPEC's table: PSNR and SSIM of bicubic and IDN with the authors' weights, computed by others from the same
+// PSNR and SSIM of bicubic and IDN with the authors' weights, computed by others from the same
 // files.
 struct TableRow {
   const char* set;
