@@ -6,13 +6,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <latch>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "scene/bounded_queue.h"
 #include "scene/spare_samples.h"
 #include "scene/tile_computer.h"
+#include "tensor/error.h"
 
 namespace sr {
 namespace {
@@ -73,17 +76,17 @@ class GpuThreads {
   GpuThreads(const Model* model, const SceneSettings& settings, bool with_bicubic,
              const std::vector<int>& gpus, BoundedQueue<ReadTile>& from, SpareSamples& spare,
              Failure& failure)
-      : computed_(1), turns_(computed_) {
-    const int count = running_ = kThreadsPerGpu * static_cast<int>(gpus.size());
+      : computed_(1), turns_(computed_), attempts_(kThreadsPerGpu * std::ssize(gpus)) {
+    const int count = running_ = able_ = kThreadsPerGpu * static_cast<int>(gpus.size());
     const int share = std::max(1, omp_get_max_threads() / std::max(1, count));
     for (int i = 0; i < count; ++i)
       threads_.emplace_back(
           [&, gpu = gpus[static_cast<size_t>(i) % gpus.size()], share, with_bicubic, model] {
             try {
               omp_set_num_threads(share);  // holes are found and filled by the processor
-              TileComputer compute(model, settings, with_bicubic, gpu, &spare);
-              while (std::optional<ReadTile> next = from.pop())
-                if (!turns_.push(next->index, compute(next->window, next->tile))) break;
+              std::optional<TileComputer> compute = computer(model, settings, with_bicubic, gpu, spare);
+              while (std::optional<ReadTile> next = compute ? from.pop() : std::nullopt)
+                if (!turns_.push(next->index, (*compute)(next->window, next->tile))) break;
             } catch (...) {
               failure.capture();
               from.close();
@@ -107,8 +110,32 @@ class GpuThreads {
   }
 
  private:
+  // A thread's own; nothing where the GPU's memory holds no more of them and other threads compute. One is
+  // made at a time, and none computes before all were tried: two do not fail of what one of them would have.
+  std::optional<TileComputer> computer(const Model* model, const SceneSettings& settings, bool with_bicubic,
+                                       int gpu, SpareSamples& spare) {
+    std::optional<TileComputer> made;
+    std::exception_ptr failure;
+    {
+      const std::lock_guard lock(making_);
+      try {
+        made.emplace(model, settings, with_bicubic, gpu, &spare);
+      } catch (const Error& e) {
+        if (e.kind() != Error::Kind::limit || --able_ == 0) failure = std::current_exception();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    }
+    attempts_.arrive_and_wait();
+    if (failure) std::rethrow_exception(failure);
+    return made;
+  }
+
   BoundedQueue<FineTile> computed_;
   Turns turns_;
+  std::mutex making_;
+  int able_ = 0;  // threads that have not given up; of making_
+  std::latch attempts_;
   std::atomic<int> running_ = 0;
   std::vector<std::thread> threads_;
 };

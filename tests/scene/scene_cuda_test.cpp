@@ -256,6 +256,25 @@ TEST_F(SceneOnGpu, WithoutMemoryForTheSmallestTileThatIsSaid) {
   expect_error(Error::Kind::limit, "not even a tile of", [&] { run(model, scene, 40, 40, {0}); });
 }
 
+TEST_F(SceneOnGpu, AsMemoryGrowsItIsSaidThatThereIsTooLittleUntilTilesFit) {
+  const Scene scene = random_scene(40, 40, 1, SampleType::u16);
+  const Model model = small_model(2);
+  const Results whole = run(model, scene, 16, 16, {0});
+  int computed = 0;
+  for (size_t kib = 200; kib <= 700; kib += 80) {
+    const MemoryLeft left(kib << 10);
+    try {
+      EXPECT_EQ(run(model, scene, 16, 16, {0}).result.samples, whole.result.samples) << kib << " KiB";
+      ++computed;
+    } catch (const Error& e) {
+      EXPECT_EQ(computed, 0) << kib << " KiB are too few, fewer were not: " << e.what();
+      EXPECT_NE(std::string(e.what()).find("not even a tile of"), std::string::npos)
+          << kib << " KiB: " << e.what();
+    }
+  }
+  EXPECT_GT(computed, 0);
+}
+
 TEST_F(SceneOnGpu, AKernelsFailureEndsTheScene) {
   const Scene scene = random_scene(40, 40, 1, SampleType::u16);
   const Model model = small_model(2);
