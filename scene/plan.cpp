@@ -17,7 +17,6 @@ namespace {
 constexpr int64_t kLargestCore = 2048, kSmallestCore = 16;
 constexpr double kGoodEnough = 1.02;  // margins that cost less are not worth more memory
 constexpr int64_t kCacheShare = 8;    // the cache takes such a part of what the computing takes
-constexpr int64_t kWriterBlocks = 3;  // of the result: assembled, predicted, compressed
 constexpr int64_t kFillingBytes =
     4 + 4 + 1 + 8;                   // per sample: its value, twice; whether it is a hole; the fill's list
 constexpr int64_t kIndexBytes = 48;  // per block of the result: libtiff's lists, and once more when it ends
@@ -88,8 +87,8 @@ int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
   const bool whole = (w % unit_ == 0 || w == info_.width) && (h % unit_ == 0 || h == info_.height);
   const int64_t waiting = whole ? 0 : (across + 1) * block * (sample_bytes() + 1);
   const int64_t bytes = block * sample_bytes(), threads = options_.writer_threads;
-  const int64_t encoding = threads > 1 ? threads * (bytes + BlockEncoder::working_bytes(bytes)) : 0;
-  return options_.results * (kWriterBlocks * bytes + encoding + waiting + kIndexBytes * across * down);
+  const int64_t encoding = threads * (bytes + BlockEncoder::working_bytes(bytes));
+  return options_.results * (encoding + waiting + kIndexBytes * across * down);
 }
 
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {

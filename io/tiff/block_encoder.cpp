@@ -10,21 +10,26 @@ namespace {
 // Of the file in memory: each is written once, for libtiff would read what it writes a second time.
 constexpr uint32_t kBlocks = 1024;
 
-}  // namespace
-
-void repeat_edges(std::vector<std::byte>& samples, const Window& block, int64_t side, int64_t pixel_bytes) {
-  const auto pixel = static_cast<size_t>(pixel_bytes);
-  const auto row = static_cast<size_t>(side) * pixel, used = static_cast<size_t>(block.w) * pixel;
-  std::byte* first = samples.data();
-  for (int64_t y = 0; y < block.h && block.w < side; ++y) {
-    std::byte* start = first + static_cast<size_t>(y) * row;
-    for (size_t i = used; i < row; ++i) start[i] = start[i - pixel];
+// The samples of side x side pixels: what lacks to the right and below repeats the edge.
+std::vector<std::byte> whole_block(Raster block, int64_t side) {
+  const auto [x, y, w, h] = block.window;
+  if (w == side && h == side) return std::move(block.samples);
+  const auto pixel = static_cast<size_t>(block.bands * bytes_of(block.type));
+  const auto row = static_cast<size_t>(side) * pixel, used = static_cast<size_t>(w) * pixel;
+  std::vector<std::byte> samples(static_cast<size_t>(side) * row);
+  std::byte* to = samples.data();
+  for (int64_t i = 0; i < side; ++i, to += row) {
+    if (i >= h) {
+      std::memcpy(to, to - row, row);
+      continue;
+    }
+    std::memcpy(to, block.samples.data() + static_cast<size_t>(i) * used, used);
+    for (size_t k = used; k < row; ++k) to[k] = to[k - pixel];
   }
-  for (int64_t y = block.h; y < side; ++y) {
-    std::memcpy(first + static_cast<size_t>(y) * row, first + static_cast<size_t>(block.h - 1) * row, row);
-  }
+  return samples;
 }
 
+// A bit for each byte, 1 where it is not zero, the first in the highest.
 std::vector<std::byte> packed_bits(const std::vector<std::byte>& bytes) {
   std::vector<std::byte> bits(bytes.size() / 8);
   for (size_t i = 0; i < bytes.size(); ++i) {
@@ -33,8 +38,11 @@ std::vector<std::byte> packed_bits(const std::vector<std::byte>& bytes) {
   return bits;
 }
 
-BlockEncoder::BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options)
-    : path_(path), info_(info), options_(options) {
+}  // namespace
+
+BlockEncoder::BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options,
+                           Page page)
+    : path_(path), info_(info), options_(options), page_(page) {
   info_.width = options.block;
   info_.height = int64_t{kBlocks} * options.block;
   info_.tags = {};
@@ -43,15 +51,17 @@ BlockEncoder::BlockEncoder(const std::string& path, const TiffInfo& info, const 
 
 void BlockEncoder::open() {
   file_.emplace(path_, TiffFile::Mode::memory);
-  set_picture_tags(*file_, path_, info_, options_);
+  (page_ == Page::mask ? set_mask_tags : set_picture_tags)(*file_, path_, info_, options_);
   next_ = 0;
 }
 
-std::vector<std::byte> BlockEncoder::encode(std::vector<std::byte>& samples) {
+std::vector<std::byte> BlockEncoder::encode(Raster block) {
   if (next_ == kBlocks) open();
   file_->take_written();  // the header of a new file
-  const auto size = static_cast<tmsize_t>(samples.size());
-  const tmsize_t written = TIFFWriteEncodedTile(file_->get(), next_++, samples.data(), size);
+  std::vector<std::byte> data = whole_block(std::move(block), options_.block);
+  if (page_ == Page::mask) data = packed_bits(data);
+  const auto size = static_cast<tmsize_t>(data.size());
+  const tmsize_t written = TIFFWriteEncodedTile(file_->get(), next_++, data.data(), size);
   check_written(*file_, path_, written == size, "compressing a block");
   return file_->take_written();
 }

@@ -6,26 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "io/raster.h"
 #include "io/tiff/file.h"
 #include "io/tiff/writer.h"
 
 namespace sr {
 
-/// Makes what of a block lies beyond the picture repeat its edge. `samples` are side x side pixels, of which
-/// `block` is in the picture.
-void repeat_edges(std::vector<std::byte>& samples, const Window& block, int64_t side, int64_t pixel_bytes);
-
-/// A bit for each byte, 1 where it is not zero, the first in the highest.
-std::vector<std::byte> packed_bits(const std::vector<std::byte>& bytes);
-
-/// Makes of a block's samples the bytes that libtiff would store in the file. For one thread.
+/// Makes of a block's pixels the bytes that libtiff would store in the file. For one thread.
 class BlockEncoder {
  public:
-  /// For the picture that `info` describes; `path` is the name that errors show. Errors: io, unsupported.
-  BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options);
+  enum class Page { picture, mask };
 
-  /// options.block x options.block pixels; the compressor may change them. Errors: io.
-  std::vector<std::byte> encode(std::vector<std::byte>& samples);
+  /// For the picture that `info` describes, or for its mask page; `path` is the name that errors show.
+  /// Errors: io, unsupported.
+  BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options, Page page);
+
+  /// At most options.block x options.block pixels; what lacks to a whole block repeats the edge. Of a mask
+  /// page: a byte a pixel, nonzero = valid. Errors: io.
+  std::vector<std::byte> encode(Raster block);
 
   /// Memory that one takes, beside the samples, for blocks of so many bytes.
   static int64_t working_bytes(int64_t block_bytes) { return 3 * block_bytes + (int64_t{2} << 20); }
@@ -36,6 +34,7 @@ class BlockEncoder {
   std::string path_;
   TiffInfo info_;
   TiffWriterOptions options_;
+  Page page_;
   std::optional<TiffFile> file_;  // nobody's: what is written to it is taken out at once
   uint32_t next_ = 0;
 };

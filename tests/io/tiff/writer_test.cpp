@@ -62,8 +62,8 @@ TEST_F(TiffWriterTest, TheFileIsTheSameForAnyNumberOfThreads) {
       std::ifstream file(path_, std::ios::binary);
       files.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
     }
-    EXPECT_TRUE(files[1] == files[2]) << static_cast<int>(compression);
-    EXPECT_EQ(files[0].size(), files[1].size()) << "the same blocks; those of two windows may lie elsewhere";
+    EXPECT_TRUE(files[0] == files[1]) << static_cast<int>(compression);
+    EXPECT_TRUE(files[0] == files[2]) << static_cast<int>(compression);
   }
 }
 
