@@ -4,6 +4,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "tensor/stop.h"
+
 namespace sr {
 namespace {
 
@@ -80,6 +82,7 @@ void fill_invalid(Tensor& values, const Invalid& invalid, float beyond) {
   constexpr uint8_t kFilled = 2;
   Invalid unknown = invalid;
   for (int64_t pass = 0; pass < kFillRadius && !open.empty(); ++pass) {
+    throw_if_stopping();
     for (const int64_t at : open) {
       const Neighbours found = known_neighbours(values, unknown, at / c / w, at / c % w, at % c);
       if (found.count == 0) continue;

@@ -19,7 +19,8 @@ class Error : public std::runtime_error {
     io,           ///< the operating system refused: missing, unwritable, full
     format,       ///< a file is not what it claims to be: truncated, corrupted, foreign
     unsupported,  ///< a valid file of a kind that is not handled
-    limit         ///< more memory or more elements than allowed
+    limit,        ///< more memory or more elements than allowed
+    stopped       ///< nothing is wrong: the program is to stop (stop.h)
   };
 
   /// The parts are streamed one after the other into the text.

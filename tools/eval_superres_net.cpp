@@ -17,6 +17,7 @@
 #include "scene/plan.h"
 #include "scene/preview.h"
 #include "scene/scene.h"
+#include "tensor/stop.h"
 #include "tools/images.h"
 #include "tools/program.h"
 
@@ -215,6 +216,7 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
 }
 
 int run(Options& o) {
+  stop_when(&interrupted);
   settle(o);
   o.common.apply();
   o.scene.gpus = o.common.gpus();

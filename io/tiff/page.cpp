@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tensor/error.h"
+#include "tensor/stop.h"
 
 namespace sr {
 namespace {
@@ -136,6 +137,7 @@ uint64_t TiffPage::key_of(const Block& block) const {
 const TiffPage::Samples& TiffPage::samples_of(const Block& block) {
   const uint64_t key = key_of(block);
   if (const Samples* kept = cache_.find(key)) return *kept;
+  throw_if_stopping();
   if (!layout_.banded()) return cache_.insert(key, decode_one(file(), block));
   if (is_sparse(file(), block.index)) return cache_.insert(key, filled(block));
   file().take_messages();  // of blocks before
@@ -145,6 +147,7 @@ const TiffPage::Samples& TiffPage::samples_of(const Block& block) {
 
 // A tile or strip that is decoded as a whole.
 TiffPage::Samples TiffPage::decode_one(TiffFile& file, const Block& block) {
+  throw_if_stopping();
   if (is_sparse(file, block.index)) return filled(block);
   file.take_messages();  // of blocks before
   return decode_whole(file, block);
@@ -184,6 +187,7 @@ const TiffPage::Samples& TiffPage::decode_up_to(const Block& wanted) {
     cursor = {false, wanted.index, wanted.area.y - wanted.area.y % layout_.block_h};
   }
   while (true) {
+    throw_if_stopping();
     const Block block = block_at(wanted.plane, 0, cursor.next_row);
     cursor.valid = false;  // until the band is complete
     Samples samples = decode_rows(file, block);

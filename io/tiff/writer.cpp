@@ -12,6 +12,7 @@
 #include "io/tiff/block_encoder.h"
 #include "io/tiff/file.h"
 #include "io/tiff/set_tags.h"
+#include "tensor/stop.h"
 
 namespace sr {
 namespace {
@@ -113,6 +114,7 @@ void TiffWriter::Impl::encode(std::vector<CompleteBlock> blocks, const Raster& w
     std::vector<std::byte> bytes;
     std::exception_ptr failed;  // it must not leave the loop
     try {
+      throw_if_stopping();
       bytes = encoders[static_cast<size_t>(omp_get_thread_num())].encode(std::move(blocks[i]).take(window));
     } catch (...) {
       failed = std::current_exception();

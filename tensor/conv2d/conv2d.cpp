@@ -4,6 +4,7 @@
 #include "tensor/conv2d/cpu/kernels.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
+#include "tensor/stop.h"
 
 namespace sr {
 namespace {
@@ -142,6 +143,7 @@ Tensor grad_input_subpixel(const Tensor& dy, const Tensor& weight, const Tensor&
   d.x_pitch = dy.pitch();
   Tensor y(Shape{x.n, d.oh * s, d.ow * s, x.c});
   cpu::conv_kernels().conv2d_shuffled(d, dy.data(), taps.data(), bias ? bias.data() : nullptr, s, y.data());
+  throw_if_stopping();  // with rows left out
   if (y.shape() == x) return y;
   Tensor cropped(x);  // x ends inside the last coarse pixel
   for (int64_t n = 0; n < x.n; ++n)
@@ -185,6 +187,7 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
     cpu::conv_kernels().conv2d_winograd(d, x.data(), packed_weight.data(), false, epilogue, y.data());
   else
     cpu::conv_kernels().conv2d(d, x.data(), packed_weight.data(), epilogue, y.data());
+  throw_if_stopping();  // with rows left out
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
@@ -238,6 +241,7 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,
     cpu::conv_kernels().conv2d_winograd(d, dy.data(), packed.data(), true, {}, dx.data());
   else
     cpu::conv_kernels().conv2d(d, dy.data(), flipped(packed, options.groups).data(), {}, dx.data());
+  throw_if_stopping();
   return dx;
 }
 

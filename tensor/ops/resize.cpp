@@ -9,6 +9,7 @@
 #include "tensor/on_cuda.h"
 #include "tensor/ops/bicubic_phases.h"
 #include "tensor/ops/resize_cuda.h"
+#include "tensor/stop.h"
 
 namespace sr {
 namespace {
@@ -96,7 +97,7 @@ class Share {
   // Writes rows begin to end of `y`, the rows of all images counted through.
   void run(float* y, int64_t begin, int64_t end) {
     int64_t image = -1;
-    for (int64_t r = begin; r < end; ++r) {
+    for (int64_t r = begin; r < end && !stopping(); ++r) {
       if (r / out_h_ != image) {
         image = r / out_h_;
         std::fill(held_.begin(), held_.end(), kNone);
@@ -155,6 +156,7 @@ Tensor bicubic_resize(const Tensor& x, int64_t h, int64_t w) {
 #pragma omp parallel for schedule(static, 1)
   for (int64_t i = 0; i < threads; ++i)
     shares[static_cast<size_t>(i)].run(to, rows * i / threads, rows * (i + 1) / threads);
+  throw_if_stopping();  // with rows left out
   return y;
 }
 

@@ -12,6 +12,7 @@
 #include "tensor/conv2d/cpu/output_blocks.h"
 #include "tensor/conv2d/cpu/row_ring.h"
 #include "tensor/simd/lanes.h"
+#include "tensor/stop.h"
 
 namespace {
 
@@ -135,6 +136,7 @@ void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEp
     RowRing ring(d, d.c, width, rings.data() + ring_floats * omp_get_thread_num());
 #pragma omp for schedule(dynamic, chunk)
     for (int64_t r = 0; r < d.n * d.oh; ++r) {
+      if (sr::stopping()) continue;  // the caller throws
       const int64_t n = r / d.oh, i = r % d.oh;
       const float* rows[kLargestKernel];
       for (int64_t u = 0; u < d.kh; ++u) rows[u] = ring.row(x, n, i * d.stride - d.pad_h + u);
@@ -243,6 +245,7 @@ void conv2d_shuffled(const ConvDims& d, const float* x, const float* weight, con
     float* values = mine + ring_floats;
 #pragma omp for schedule(dynamic, chunk)
     for (int64_t r = 0; r < d.n * d.oh; ++r) {
+      if (sr::stopping()) continue;  // the caller throws
       const int64_t n = r / d.oh, i = r % d.oh;
       const float* rows[kLargestKernel];
       for (int64_t u = 0; u < d.kh; ++u) rows[u] = ring.row(x, n, i - d.pad_h + u);
