@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config libtiff-dev libgeotiff-dev libjpeg-dev libcli11-dev
-          nlohmann-json3-dev libprotobuf-dev protobuf-compiler libstb-dev)
+          nlohmann-json3-dev libprotobuf-dev protobuf-compiler libpugixml-dev libstb-dev)
 case "${1:-}" in
   "") ;;
   --tests) packages+=(libgtest-dev libbenchmark-dev gdal-bin python3-gdal python3-numpy) ;;

@@ -6,33 +6,13 @@
 #include <functional>
 #include <string_view>
 
+#include "io/tiff/georeference.h"
+
 namespace sr {
 namespace {
 
-double scaled_corner(double coordinate, int factor) {
-  return coordinate * factor;
-}
 double scaled_centre(double coordinate, int factor) {
   return (coordinate + 0.5) * factor - 0.5;
-}
-
-/// The matrix times the affine map from fine to coarse raster coordinates: columns i and j shrink, and what
-/// half a pixel is worth moves into the last column if coordinates name centres. All rows alike; k stays.
-void scale_matrix(std::vector<double>& matrix, int factor, bool pixel_is_point) {
-  if (matrix.size() != 16) return;
-  const double shift = pixel_is_point ? 0.5 / factor - 0.5 : 0.0;
-  for (size_t row = 0; row < 16; row += 4) {
-    matrix[row + 3] += (matrix[row] + matrix[row + 1]) * shift;
-    matrix[row] /= factor;
-    matrix[row + 1] /= factor;
-  }
-}
-
-void scale_rpc(std::vector<double>& rpc, int factor) {
-  constexpr size_t kLineOffset = 2, kSampleOffset = 3, kLineScale = 7, kSampleScale = 8;
-  if (rpc.size() <= kSampleScale) return;
-  for (const size_t i : {kLineOffset, kSampleOffset}) rpc[i] = scaled_centre(rpc[i], factor);
-  for (const size_t i : {kLineScale, kSampleScale}) rpc[i] *= factor;
 }
 
 /// The number that the text begins with, changed; the text as it is if it begins with none.
@@ -90,15 +70,8 @@ std::string scaled_metadata(const std::string& xml, int factor) {
 }  // namespace
 
 SceneTags scaled(const SceneTags& tags, int factor) {
-  const auto raster = tags.pixel_is_point ? scaled_centre : scaled_corner;
   SceneTags fine = tags;
-  for (size_t i = 0; i < std::min<size_t>(2, fine.pixel_scale.size()); ++i) fine.pixel_scale[i] /= factor;
-  for (size_t i = 0; i + 5 < fine.tiepoints.size(); i += 6) {
-    fine.tiepoints[i] = raster(fine.tiepoints[i], factor);
-    fine.tiepoints[i + 1] = raster(fine.tiepoints[i + 1], factor);
-  }
-  scale_matrix(fine.transformation, factor, tags.pixel_is_point);
-  scale_rpc(fine.rpc, factor);
+  scale_georeference(fine, factor);
   fine.gdal_metadata = scaled_metadata(tags.gdal_metadata, factor);
   fine.x_resolution *= factor;
   fine.y_resolution *= factor;

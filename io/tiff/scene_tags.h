@@ -44,10 +44,9 @@ inline constexpr TextTag kTextTags[] = {
     {271, &SceneTags::make},        {272, &SceneTags::model},       {316, &SceneTags::host_computer},
 };
 
-/// The tags of the same scene on a grid `factor` times as fine, whose upper left corner is the same point.
-/// A raster coordinate r becomes r*factor where it names pixel corners (PixelIsArea) and
-/// (r + 1/2)*factor - 1/2 where it names pixel centres (PixelIsPoint, RPC offsets). GDAL's statistics of the
-/// samples (STATISTICS_... in GDAL_METADATA) are left out: those of the finer samples are others.
+/// The tags of the same scene on a grid `factor` times as fine (scale_georeference() of georeference.h).
+/// GDAL's statistics of the samples (STATISTICS_... in GDAL_METADATA) are left out: those of the finer
+/// samples are others.
 SceneTags scaled(const SceneTags& tags, int factor);
 
 }  // namespace sr
