@@ -5,9 +5,10 @@
 namespace sr {
 
 Tile TileGrid::operator[](int64_t index) const {
+  const Window all = covered();
   const int64_t x = index % columns() * tile_width, y = index / columns() * tile_height;
-  return tile_around({x, y, std::min(tile_width, width - x), std::min(tile_height, height - y)}, width,
-                     height, margin);
+  const int64_t w = std::min(tile_width, all.w - x), h = std::min(tile_height, all.h - y);
+  return tile_around({all.x + x, all.y + y, w, h}, width, height, margin);
 }
 
 Tile tile_around(const Window& core, int64_t width, int64_t height, const Reach& margin) {

@@ -14,16 +14,18 @@ struct Tile {
   Window read;  ///< core and its margin, cut where the scene ends
 };
 
-/// Rows of equal tiles from the upper left corner; the last of a row or column may be smaller.
+/// Rows of equal tiles from the region's upper left corner; the last of a row or column may be smaller.
 /// A tile is exact because every value of its core sees the same input as in the whole scene: within the
 /// margin the scene's own pixels, beyond the scene's border the network's zero padding.
 struct TileGrid {
   int64_t width = 0, height = 0;            ///< of the scene
   int64_t tile_width = 0, tile_height = 0;  ///< of a core
   Reach margin;
+  Window region{};  ///< what the cores cover; empty: the whole scene
 
-  int64_t columns() const { return (width + tile_width - 1) / tile_width; }
-  int64_t rows() const { return (height + tile_height - 1) / tile_height; }
+  Window covered() const { return region.pixels() > 0 ? region : Window{0, 0, width, height}; }
+  int64_t columns() const { return (covered().w + tile_width - 1) / tile_width; }
+  int64_t rows() const { return (covered().h + tile_height - 1) / tile_height; }
   int64_t size() const { return columns() * rows(); }
   /// Row by row.
   Tile operator[](int64_t index) const;

@@ -13,7 +13,7 @@ namespace sr {
 /// caller's thread; it may throw to stop the run.
 struct UpscaleStreams {
   std::function<Raster(const Window&)> read;
-  std::function<void(const FineTile&)> write;
+  std::function<void(FineTile&)> write;
   std::function<void(int64_t pixels_done)> progress = [](int64_t) {};
 };
 

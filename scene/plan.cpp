@@ -36,9 +36,11 @@ class Planner {
         model_(model),
         settings_(settings),
         options_(options),
+        region_(TileGrid{info_.width, info_.height, 1, 1, {}, options.region}.covered()),
         margin_(margin_for(model, settings)),
         unit_(kResultBlock / std::gcd(kResultBlock, settings.factor)) {}
 
+  const Window& region() const { return region_; }
   ScenePlan with_tiles(int64_t w, int64_t h) const;
   double cost(int64_t w, int64_t h) const;
   std::vector<int64_t> sides(int64_t longest) const;
@@ -56,6 +58,7 @@ class Planner {
   const Model* model_;
   const SceneSettings& settings_;
   const PlanOptions& options_;
+  Window region_;
   Reach margin_;
   int64_t unit_;  // coarse pixels: cores of whole units are whole blocks of the result
 };
@@ -82,9 +85,9 @@ int64_t Planner::tile_bytes(const Tile& tile) const {
 // Blocks that a tile covers in part wait for its neighbours: at most a row of them through the whole result.
 int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
   const int64_t block = int64_t{kResultBlock} * kResultBlock;
-  const int64_t across = (info_.width * settings_.factor + kResultBlock - 1) / kResultBlock;
-  const int64_t down = (info_.height * settings_.factor + kResultBlock - 1) / kResultBlock;
-  const bool whole = (w % unit_ == 0 || w == info_.width) && (h % unit_ == 0 || h == info_.height);
+  const int64_t across = (region_.w * settings_.factor + kResultBlock - 1) / kResultBlock;
+  const int64_t down = (region_.h * settings_.factor + kResultBlock - 1) / kResultBlock;
+  const bool whole = (w % unit_ == 0 || w == region_.w) && (h % unit_ == 0 || h == region_.h);
   const int64_t waiting = whole ? 0 : (across + 1) * block * (sample_bytes() + 1);
   const int64_t bytes = block * sample_bytes(), threads = options_.writer_threads;
   const int64_t encoding = threads * (bytes + BlockEncoder::working_bytes(bytes));
@@ -93,9 +96,9 @@ int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
 
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
   const Tile tile = largest_tile(w, h, 1);
-  const Tile again = largest_tile(std::min(kVerifySide, info_.width), std::min(kVerifySide, info_.height), 2);
+  const Tile again = largest_tile(std::min(kVerifySide, region_.w), std::min(kVerifySide, region_.h), 2);
   const int64_t tiles = std::max(tile_bytes(tile), options_.verify ? tile_bytes(again) : 0);
-  ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_}};
+  ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_, options_.region}};
   const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tiles;
   plan.cache_bytes = computing / kCacheShare;
   if constexpr (cuda::kBuilt) {
@@ -155,8 +158,8 @@ ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSe
   const auto side_asked_for = [](int64_t length, int tiles) {
     return tiles > 0 ? (length + tiles - 1) / tiles : length;
   };
-  const int64_t w = side_asked_for(reader.info().width, options.num_tiles_w);
-  const int64_t h = side_asked_for(reader.info().height, options.num_tiles_h);
+  const int64_t w = side_asked_for(planner.region().w, options.num_tiles_w);
+  const int64_t h = side_asked_for(planner.region().h, options.num_tiles_h);
   const std::vector<int64_t> widths = planner.sides(w), heights = planner.sides(h);
   const std::vector<int64_t> just_w{w}, just_h{h};
   std::optional<ScenePlan> plan =

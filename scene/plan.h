@@ -14,6 +14,7 @@ constexpr int64_t kProgramBytes = int64_t{32} << 20;  ///< code, libraries, what
 constexpr int64_t kVerifySide = 48;  ///< of the windows that are computed anew, with twice the margin
 
 struct PlanOptions {
+  Window region{};  ///< of the scene; empty: all of it
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   size_t gpus = 0;                       ///< that compute; 0 = the processor

@@ -53,16 +53,19 @@ void paint(Raster& canvas, int64_t left, const Tensor& t, const Stretch& s) {
 
 }  // namespace
 
-Raster side_by_side(const std::string& coarse_path, const std::string& fine_path, int factor, int64_t side) {
+Raster side_by_side(const std::string& coarse_path, const std::string& fine_path, int factor, int64_t side,
+                    const Region& region) {
   constexpr int64_t kBicubicReach = 2;
   constexpr TiffLimits kReadOnce{.cache_bytes = 0};
   TiffReader coarse(coarse_path, kReadOnce), fine(fine_path, kReadOnce);
   const TiffInfo& info = coarse.info();
-  const int64_t w = std::min(info.width, side / factor), h = std::min(info.height, side / factor);
-  const Window core{(info.width - w) / 2, (info.height - h) / 2, w, h};
+  const Window all = window_of(region, info);
+  const int64_t w = std::min(all.w, side / factor), h = std::min(all.h, side / factor);
+  const Window core{all.x + (all.w - w) / 2, all.y + (all.h - h) / 2, w, h};
   const Tile tile = tile_around(core, info.width, info.height, {kBicubicReach, kBicubicReach});
   const Tensor enlarged = bicubic_enlarge(shown_bands(coarse.read(tile.read)), factor);
-  const Tensor result = shown_bands(fine.read({core.x * factor, core.y * factor, w * factor, h * factor}));
+  const Tensor result =
+      shown_bands(fine.read({(core.x - all.x) * factor, (core.y - all.y) * factor, w * factor, h * factor}));
   const auto [n, fh, fw, c] = result.shape();
   Tensor left(result.shape());
   const int64_t dx = (core.x - tile.read.x) * factor, dy = (core.y - tile.read.y) * factor;

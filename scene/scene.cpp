@@ -12,6 +12,7 @@
 
 #include "io/counted.h"
 #include "io/tiff/block_encoder.h"
+#include "io/tiff/georeference.h"
 #include "scene/plan.h"
 #include "scene/tile_computer.h"
 #include "scene/value_range.h"
@@ -36,9 +37,10 @@ std::string text_of(double value) {
 }
 
 // The range that the net sees as 0..1, and where it comes from.
-ValueRange choose_range(TiffReader& reader, const Model* model, const SceneOptions& options,
-                        const TileGrid& pieces, const SceneEvents& events) {
+ValueRange choose_range(TiffReader& reader, const Model* model, const SceneOptions& options, TileGrid pieces,
+                        const SceneEvents& events) {
   const TiffInfo& info = reader.info();
+  pieces.region = {};  // a part of the scene has the whole scene's range
   const auto told = [&](const ValueRange& range, const char* source) {
     events.say("value range " + text_of(range.low) + ".." + text_of(range.high) + " (" + source + ")");
     return range;
@@ -101,12 +103,18 @@ ScenePlan plan_with_threads(TiffReader& reader, const Model* model, const SceneS
   return plan_scene(reader, model, settings, options);
 }
 
-TiffInfo fine_info(const TiffInfo& info, int factor) {
+TiffInfo fine_info(const TiffInfo& info, const Window& region, int factor) {
   TiffInfo fine = info;
-  fine.width *= factor;
-  fine.height *= factor;
-  fine.tags = scaled(info.tags, factor);
+  fine.width = region.w * factor;
+  fine.height = region.h * factor;
+  fine.tags = scaled(cropped(info.tags, region.x, region.y), factor);
   return fine;
+}
+
+// From the scene's fine pixels to the result's, which begin at the region.
+Window in_result(const Window& fine, const TileGrid& grid, int factor) {
+  const Window region = grid.covered();
+  return {fine.x - region.x * factor, fine.y - region.y * factor, fine.w, fine.h};
 }
 
 // The mask page: each coarse pixel's mask on the fine pixels that it covers.
@@ -114,7 +122,7 @@ void write_mask(TiffWriter& writer, TiffReader& reader, const TileGrid& grid, in
                 const SceneEvents& events) {
   writer.begin_mask();
   for (int64_t i = 0; i < grid.size(); ++i) {
-    events.progress(0, grid.width * grid.height);  // it may want to stop
+    events.progress(0, grid.covered().pixels());  // it may want to stop
     const Window core = grid[i].core;
     const Raster coarse = reader.read(core);
     Raster fine({core.x * factor, core.y * factor, core.w * factor, core.h * factor}, 1, SampleType::u8);
@@ -122,28 +130,31 @@ void write_mask(TiffWriter& writer, TiffReader& reader, const TileGrid& grid, in
       for (int64_t x = 0; x < fine.window.w; ++x)
         fine.data<uint8_t>()[y * fine.window.w + x] =
             coarse.mask[static_cast<size_t>(y / factor * core.w + x / factor)];
+    fine.window = in_result(fine.window, grid, factor);
     writer.write(fine);
   }
 }
 
 // Random windows computed anew with twice the margin and compared with the file.
 void verify(const std::string& path, TiffReader& reader, const Model& model, const SceneSettings& s,
-            int windows, std::optional<int> gpu, const SceneEvents& events) {
+            const TileGrid& grid, int windows, std::optional<int> gpu, const SceneEvents& events) {
   const TiffInfo& info = reader.info();
+  const Window region = grid.covered();
   const Reach margin = margin_for(&model, s) + margin_for(&model, s);
   TiffReader written(path, {.cache_bytes = 0});
   TileComputer compute(&model, s, false, gpu);
   Random random{static_cast<uint64_t>(info.width * 31 + info.height)};
   for (int i = 0; i < windows; ++i) {
-    events.progress(0, info.width * info.height);  // it may want to stop
-    const int64_t w = std::min(kVerifySide, info.width), h = std::min(kVerifySide, info.height);
-    const Window core{random.integer(info.width - w + 1), random.integer(info.height - h + 1), w, h};
+    events.progress(0, region.pixels());  // it may want to stop
+    const int64_t w = std::min(kVerifySide, region.w), h = std::min(kVerifySide, region.h);
+    const int64_t x = region.x + random.integer(region.w - w + 1);
+    const Window core{x, region.y + random.integer(region.h - h + 1), w, h};
     const Tile tile = tile_around(core, info.width, info.height, margin);
     const Raster again = compute(reader.read(tile.read), tile).result;
-    const Raster stored = written.read(again.window);
+    const Raster stored = written.read(in_result(again.window, grid, s.factor));
     if (std::memcmp(again.samples.data(), stored.samples.data(), again.samples.size()) != 0)
-      throw Error(Error::Kind::format, path, ": the window at ", again.window.x, ", ", again.window.y, " of ",
-                  again.window.w, " x ", again.window.h,
+      throw Error(Error::Kind::format, path, ": the window at ", stored.window.x, ", ", stored.window.y,
+                  " of ", stored.window.w, " x ", stored.window.h,
                   " pixels differs from the same pixels computed without tiles; the result was removed");
   }
   events.say("verified: " + counted(windows, "window") + " computed again without tiles, every bit the same");
@@ -154,8 +165,11 @@ void describe(const TiffInfo& info, const SceneSettings& s, const ScenePlan& pla
   constexpr const char* kModes[] = {"luma through the network", "each band through the network",
                                     "all bands together through the network"};
   std::ostringstream text;
-  text << info.width << " x " << info.height << " x " << info.bands << ' ' << name_of(info.type) << " -> "
-       << info.width * s.factor << " x " << info.height * s.factor << ", "
+  const Window region = plan.grid.covered();
+  text << info.width << " x " << info.height << " x " << info.bands << ' ' << name_of(info.type);
+  if (plan.grid.region == region)
+    text << ", of which " << region.w << " x " << region.h << " pixels at " << region.x << ", " << region.y;
+  text << " -> " << region.w * s.factor << " x " << region.h * s.factor << ", "
        << (model ? kModes[static_cast<int>(s.mode)] : "bicubic") << ", " << counted(plan.grid.size(), "tile")
        << " of " << plan.grid.tile_width << " x " << plan.grid.tile_height << ", margin "
        << plan.grid.margin.before << '/' << plan.grid.margin.after << ", at most " << (plan.peak_bytes >> 20)
@@ -182,8 +196,11 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   NetworkOptions network;
   network.factor = factor;
   SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
+  const Window region = window_of(options.region, info);
+  const bool whole = region == Window{0, 0, info.width, info.height};
   const std::vector<int> gpus = used ? options.gpus : std::vector<int>();
-  PlanOptions planning{.max_memory_bytes = options.max_memory_bytes,
+  PlanOptions planning{.region = whole ? Window() : region,
+                       .max_memory_bytes = options.max_memory_bytes,
                        .num_tiles_w = options.num_tiles_w,
                        .num_tiles_h = options.num_tiles_h,
                        .gpus = gpus.size(),
@@ -196,21 +213,24 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   describe(info, settings, plan, used, events);
   settings.range = choose_range(reader, used, options, grid, events);
 
-  const TiffInfo fine = fine_info(info, factor);
+  const TiffInfo fine = fine_info(info, region, factor);
   const TiffWriterOptions writing{
       .compression = options.compression, .block = kResultBlock, .threads = planning.writer_threads};
   std::unique_ptr<TiffWriter> upscaled, bicubic;
   if (used) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, writing);
   if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, writing);
-  const int64_t all = info.width * info.height;
   upscale(used, settings, grid, with_bicubic,
           {.read = [&](const Window& window) { return reader.read(window); },
            .write =
-               [&](const FineTile& tile) {
-                 if (upscaled) upscaled->write(tile.result);
-                 if (bicubic) bicubic->write(*tile.bicubic);
+               [&](FineTile& tile) {
+                 const auto write = [&](TiffWriter& writer, Raster& samples) {
+                   samples.window = in_result(samples.window, grid, factor);
+                   writer.write(samples);
+                 };
+                 if (upscaled) write(*upscaled, tile.result);
+                 if (bicubic) write(*bicubic, *tile.bicubic);
                },
-           .progress = [&](int64_t done) { events.progress(done, all); }},
+           .progress = [&](int64_t done) { events.progress(done, region.pixels()); }},
           gpus);
   for (TiffWriter* writer : {upscaled.get(), bicubic.get()}) {
     if (!writer) continue;
@@ -221,7 +241,7 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   if (!used || options.verify_windows == 0) return;
   try {
     const auto gpu = gpus.empty() ? std::nullopt : std::optional(gpus[0]);
-    verify(results.upscaled, reader, *used, settings, options.verify_windows, gpu, events);
+    verify(results.upscaled, reader, *used, settings, grid, options.verify_windows, gpu, events);
   } catch (...) {
     std::filesystem::remove(results.upscaled);
     throw;

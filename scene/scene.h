@@ -8,6 +8,7 @@
 
 #include "io/tiff/writer.h"
 #include "scene/pipeline.h"
+#include "scene/region.h"
 
 namespace sr {
 
@@ -19,6 +20,7 @@ struct SceneOptions {
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
+  Region region;                         ///< of the scene that is enlarged
   int verify_windows = 0;                ///< recompute so many windows afterwards and compare with the file
 };
 

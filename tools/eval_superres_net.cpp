@@ -32,7 +32,8 @@ constexpr int64_t kPreviewSide = 640;
 struct Options {
   std::string data_path, pretrained_path, mean_values_path, out_path, img_ext = ".tif";
   int factor = 2;
-  std::vector<double> value_range;
+  std::vector<double> value_range, roi_geo;
+  std::vector<int64_t> roi;
   std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate";
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false;
@@ -61,6 +62,14 @@ void add_options(CLI::App& app, Options& o) {
                  "recorded with the weights, else measured over the scene)")
       ->delimiter(',')
       ->expected(2);
+  app.add_option("--roi", o.roi, "X,Y,W,H: these pixels of the scene alone, as they are in the whole result")
+      ->delimiter(',')
+      ->expected(4);
+  app.add_option("--roi_geo", o.roi_geo,
+                 "MINX,MINY,MAXX,MAXY: the pixels of this ground alone, in the scene's coordinate system")
+      ->delimiter(',')
+      ->expected(4)
+      ->excludes("--roi");
   app.add_option("--colour_mode", o.colour_mode, "auto, luma, per_band or joint")
       ->check(CLI::IsMember({"auto", "luma", "per_band", "joint"}))
       ->capture_default_str();
@@ -126,6 +135,12 @@ void settle(Options& o) {
     if (!(o.scene.value_range->low < o.scene.value_range->high))
       throw Error(Error::Kind::usage, "--value_range ", o.value_range[0], ",", o.value_range[1],
                   ": the first number must be the smaller one");
+  }
+  if (const auto& r = o.roi; !r.empty()) o.scene.region.pixels = Window{r[0], r[1], r[2], r[3]};
+  if (const auto& r = o.roi_geo; !r.empty()) {
+    o.scene.region.ground = GroundBox{r[0], r[1], r[2], r[3]};
+    if (!(r[0] < r[2] && r[1] < r[3]))
+      throw Error(Error::Kind::usage, "--roi_geo wants MINX,MINY,MAXX,MAXY, the smaller of both first");
   }
   while (o.data_path.size() > 1 && o.data_path.back() == '/') o.data_path.pop_back();
   o.img_ext = extension_of_option(o.img_ext);
@@ -210,7 +225,8 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   o.common.say("  wrote " + main_result + seconds);
   if (model && !outputs.bicubic.empty()) o.common.say("  wrote " + outputs.bicubic);
   if (!outputs.preview.empty()) {
-    write_png(outputs.preview, side_by_side(image.string(), main_result, o.factor, kPreviewSide));
+    write_png(outputs.preview,
+              side_by_side(image.string(), main_result, o.factor, kPreviewSide, o.scene.region));
     o.common.say("  wrote " + outputs.preview + " (left: input enlarged by bicubic, right: result)");
   }
 }
