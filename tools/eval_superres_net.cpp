@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -14,10 +15,12 @@
 
 #include "idn/checkpoint_files.h"
 #include "io/formats/picture.h"
+#include "io/output_file.h"
 #include "scene/plan.h"
 #include "scene/preview.h"
 #include "scene/scene.h"
 #include "tensor/stop.h"
+#include "tools/dry_run.h"
 #include "tools/images.h"
 #include "tools/program.h"
 
@@ -36,7 +39,8 @@ struct Options {
   std::vector<int64_t> roi;
   std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate";
   SceneOptions scene;
-  bool bicubic = false, bicubic_only = false, preview = false;
+  bool bicubic = false, bicubic_only = false, preview = false, dry_run = false;
+  std::string json;
   CommonOptions common;
 };
 
@@ -82,6 +86,10 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--verify", o.scene.verify_windows,
                  "compute N random windows again without tiles and compare them with the file bit for bit")
       ->check(CLI::Range(0, 1000000));
+  app.add_flag("--dry_run", o.dry_run,
+               "tell what would be done and refused, with memory, size and time; write no results");
+  app.add_option("--json", o.json, "write what --dry_run tells to this file; - is the standard output")
+      ->needs("--dry_run");
   o.common.add_to(app, "fp16", std::numeric_limits<size_t>::max());
 }
 
@@ -167,6 +175,13 @@ void create_folder(const std::string& folder) {
 // What is written for an image; an empty name = not wanted.
 struct Outputs {
   std::string upscaled, bicubic, preview;
+
+  std::vector<std::string> files() const {
+    std::vector<std::string> list;
+    for (const std::string& file : {upscaled, bicubic, preview})
+      if (!file.empty()) list.push_back(file);
+    return list;
+  }
 };
 
 Outputs outputs_of(const fs::path& image, const fs::path& folder, const Options& o) {
@@ -193,9 +208,8 @@ void check_outputs(const std::vector<fs::path>& images, const fs::path& folder, 
   for (const fs::path& image : images) inputs.insert(identity_of(image));
   std::map<std::string, fs::path> made_of;
   for (const fs::path& image : images) {
-    const Outputs outputs = outputs_of(image, folder, o);
-    for (const std::string& output : {outputs.upscaled, outputs.bicubic, outputs.preview}) {
-      if (output.empty()) continue;
+    for (const std::string& output : outputs_of(image, folder, o).files()) {
+      if (std::error_code none; fs::is_directory(output, none)) throw cannot_write(output, EISDIR);
       if (const Identity there = identity_of(output); there && inputs.contains(there))
         throw Error(Error::Kind::usage, image.string(), ": ", output,
                     ", its result, would replace the input; choose another --out_path");
@@ -231,6 +245,34 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   }
 }
 
+std::optional<Model> load_model(const Options& o) {
+  if (o.bicubic_only) return {};
+  const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
+  Model model = Model::load(checkpoint, o.factor);
+  if (!o.mean_values_path.empty())
+    model.means = load_mean_values(
+        (fs::path(o.mean_values_path) / ("x" + std::to_string(o.factor)) / "mean_values.json").string(),
+        model.nchan());
+  if (o.json != "-") o.common.say("weights " + checkpoint + " (" + model.origin + ")");
+  return model;
+}
+
+// Nothing is written but what --json asks for.
+int run_dry(const Options& o, const std::vector<fs::path>& images, const std::string& folder) {
+  DryRun dry(o.common, o.json);
+  dry.passes([&] { check_outputs(images, folder, o); });
+  dry.passes([&] { existing_folder(folder); });
+  std::optional<Model> model;
+  const bool loaded = dry.passes([&] { model = load_model(o); });
+  for (const fs::path& image : images) {
+    const Outputs outputs = outputs_of(image, folder, o);
+    if (loaded)
+      dry.add(image.string(), {outputs.upscaled, outputs.bicubic}, outputs.files(), model ? &*model : nullptr,
+              o.factor, o.scene);
+  }
+  return dry.finish(folder);
+}
+
 int run(Options& o) {
   stop_when(&interrupted);
   settle(o);
@@ -238,17 +280,9 @@ int run(Options& o) {
   o.scene.gpus = o.common.gpus();
   const std::vector<fs::path> images = find_images(o.data_path, {o.img_ext});
   const std::string folder = result_folder(o);
+  if (o.dry_run) return run_dry(o, images, folder);
   check_outputs(images, folder, o);
-  std::optional<Model> model;
-  if (!o.bicubic_only) {
-    const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
-    model = Model::load(checkpoint, o.factor);
-    if (!o.mean_values_path.empty())
-      model->means = load_mean_values(
-          (fs::path(o.mean_values_path) / ("x" + std::to_string(o.factor)) / "mean_values.json").string(),
-          model->nchan());
-    o.common.say("weights " + checkpoint + " (" + model->origin + ")");
-  }
+  const std::optional<Model> model = load_model(o);
   create_folder(folder);
   o.common.say(o.common.description());
   std::vector<std::string> failures;

@@ -1,0 +1,140 @@
+#include "scene/prepare.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <limits>
+#include <sstream>
+#include <utility>
+
+#include "io/counted.h"
+#include "io/tiff/block_encoder.h"
+#include "io/tiff/georeference.h"
+#include "scene/value_range.h"
+#include "tensor/cuda/device.h"
+#include "tensor/error.h"
+#include "tensor/on_cuda.h"
+
+namespace sr {
+namespace {
+
+// What a file may make the reader allocate before it is known what it is needed for.
+TiffLimits limits_for(const SceneOptions& options) {
+  return {.block_bytes = options.max_memory_bytes / 4, .cache_bytes = options.max_memory_bytes / 8};
+}
+
+// What each thread that computes on a GPU may take of its memory: all of them get as much as the fullest one
+// has.
+int64_t bytes_per_tile(const std::vector<int>& gpus) {
+  constexpr double kShare =
+      0.8;  // of what is free: the rest is for what the runtime loads and holes between blocks
+  int64_t least = std::numeric_limits<int64_t>::max();
+  if constexpr (cuda::kBuilt) {
+    for (const int gpu : gpus) least = std::min(least, cuda::free_bytes(gpu));
+  }
+  return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
+}
+
+// More gain nothing, and each has a handle of the file, or a codec, and a stack.
+constexpr int kMostFileThreads = 32;
+
+// The plan with as many threads that decode the scene and compress the result as an eighth of the memory
+// serves; with one of each if there is then too little for the rest, or if the processor is busy with the
+// network.
+ScenePlan plan_with_threads(TiffReader& reader, const Model* model, const SceneSettings& settings,
+                            PlanOptions& options) {
+  const auto threads = [&](int64_t bytes_each) {
+    const int64_t fit = options.max_memory_bytes / 8 / std::max<int64_t>(bytes_each, 1);
+    return static_cast<int>(std::clamp<int64_t>(fit, 1, std::min(omp_get_max_threads(), kMostFileThreads)));
+  };
+  if (!model || options.gpus > 0) {
+    const TiffInfo& info = reader.info();
+    const int64_t block = int64_t{kResultBlock} * kResultBlock * info.bands * bytes_of(info.type);
+    options.writer_threads = threads(block + BlockEncoder::working_bytes(block));
+    reader.set_threads(threads(reader.decoding_bytes() + (1 << 20)));
+    try {
+      return plan_scene(reader, model, settings, options);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::limit) throw;
+    }
+    options.writer_threads = 1;
+    reader.set_threads(1);
+  }
+  return plan_scene(reader, model, settings, options);
+}
+
+constexpr const char* kModes[] = {"luma through the network", "each band through the network",
+                                  "all bands together through the network"};
+
+}  // namespace
+
+PreparedScene prepare_scene(const std::string& path, const SceneResults& results, const Model* model,
+                            int factor, const SceneOptions& options) {
+  const Model* used = results.upscaled.empty() ? nullptr : model;
+  if (used && used->factor() != factor)
+    throw Error(Error::Kind::usage, "the weights are for factor ", used->factor(), ", factor ", factor,
+                " was asked for");
+  TiffReader reader(path, limits_for(options));
+  const TiffInfo& info = reader.info();
+  NetworkOptions network;
+  network.factor = factor;
+  const SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
+  const Window region = window_of(options.region, info);
+  const bool whole = region == Window{0, 0, info.width, info.height};
+  const std::vector<int> gpus = used ? options.gpus : std::vector<int>();
+  PlanOptions planning{.region = whole ? Window() : region,
+                       .max_memory_bytes = options.max_memory_bytes,
+                       .num_tiles_w = options.num_tiles_w,
+                       .num_tiles_h = options.num_tiles_h,
+                       .gpus = gpus.size(),
+                       .gpu_bytes = bytes_per_tile(gpus),
+                       .results = (used ? 1 : 0) + (results.bicubic.empty() ? 0 : 1),
+                       .verify = used && options.verify_windows > 0};
+  const ScenePlan plan = plan_with_threads(reader, used, settings, planning);
+  reader.set_cache_limit(plan.cache_bytes);
+  return {std::move(reader), used, settings, region, gpus, planning, plan};
+}
+
+std::optional<KnownRange> known_range(const TiffInfo& info, const Model* model, const SceneOptions& options) {
+  if (options.value_range) return KnownRange{*options.value_range, "as given"};
+  if (const auto range = range_of_type(info)) return KnownRange{*range, ""};
+  if (model && model->range) return KnownRange{*model->range, "recorded with the weights"};
+  // The bicubic part alone does not depend on it where float32 holds every sample.
+  const bool wide =
+      info.type == SampleType::i32 || info.type == SampleType::u32 || info.type == SampleType::f64;
+  if (!model && !wide) return KnownRange{{0, 1}, ""};
+  return {};
+}
+
+std::string description(const PreparedScene& scene) {
+  const TiffInfo& info = scene.reader.info();
+  const Window& region = scene.region;
+  const TileGrid& grid = scene.plan.grid;
+  const int factor = scene.settings.factor;
+  std::ostringstream text;
+  text << info.width << " x " << info.height << " x " << info.bands << ' ' << name_of(info.type);
+  if (grid.region == region)
+    text << ", of which " << region.w << " x " << region.h << " pixels at " << region.x << ", " << region.y;
+  text << " -> " << region.w * factor << " x " << region.h * factor << ", "
+       << (scene.model ? kModes[static_cast<int>(scene.settings.mode)] : "bicubic") << ", "
+       << counted(grid.size(), "tile") << " of " << grid.tile_width << " x " << grid.tile_height
+       << ", margin " << grid.margin.before << '/' << grid.margin.after << ", at most "
+       << (scene.plan.peak_bytes >> 20) << " MB";
+  return text.str();
+}
+
+TiffInfo fine_info(const PreparedScene& scene) {
+  const int factor = scene.settings.factor;
+  TiffInfo fine = scene.reader.info();
+  fine.width = scene.region.w * factor;
+  fine.height = scene.region.h * factor;
+  fine.tags = scaled(cropped(fine.tags, scene.region.x, scene.region.y), factor);
+  return fine;
+}
+
+TiffWriterOptions writer_options(const PreparedScene& scene, const SceneOptions& options) {
+  return {
+      .compression = options.compression, .block = kResultBlock, .threads = scene.planning.writer_threads};
+}
+
+}  // namespace sr

@@ -1,0 +1,43 @@
+// A scene that is open, and all that is settled before the first tile.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scene/plan.h"
+#include "scene/scene.h"
+
+namespace sr {
+
+struct PreparedScene {
+  TiffReader reader;
+  const Model* model;      ///< nullptr: bicubic alone
+  SceneSettings settings;  ///< but for the range
+  Window region;
+  std::vector<int> gpus;  ///< that compute
+  PlanOptions planning;
+  ScenePlan plan;
+};
+
+/// Opens the scene and plans its tiles; writes and computes nothing. Errors: as upscale_scene's before it
+/// computes.
+PreparedScene prepare_scene(const std::string& path, const SceneResults& results, const Model* model,
+                            int factor, const SceneOptions& options);
+
+struct KnownRange {
+  ValueRange range;
+  std::string source;  ///< for people; empty: the sample type's own
+};
+
+/// The range that the net sees as 0..1 where it need not be measured over the scene.
+std::optional<KnownRange> known_range(const TiffInfo& info, const Model* model, const SceneOptions& options);
+
+/// "1200 x 800 x 3 u8 -> 2400 x 1600, luma through the network, 4 tiles of ..."
+std::string description(const PreparedScene& scene);
+
+/// What the result's file says of itself: the region's pixels on the finer grid.
+TiffInfo fine_info(const PreparedScene& scene);
+TiffWriterOptions writer_options(const PreparedScene& scene, const SceneOptions& options);
+
+}  // namespace sr
