@@ -71,15 +71,16 @@ double pixels_to_compute(const TileGrid& grid) {
 }
 
 // Seconds a pixel of compressing the whole blocks of a piece of a result; 0 if it has none.
-double compressing(const Raster& fine, const TiffInfo& info, const TiffWriterOptions& options) {
+double compressing(const Raster& fine, const TiffInfo& info, TiffWriterOptions options) {
+  options.by_band = false;  // it takes as long
   const int64_t side = options.block;
-  BlockEncoder encoder("the result", info, options);
+  BlockEncoder encoder("the result", info, options, PageKind{});
   double seconds = 0;
   int64_t blocks = 0;
   for (int64_t y = 0; y + side <= fine.window.h; y += side)
     for (int64_t x = 0; x + side <= fine.window.w; x += side) {
       Raster block = cut(fine, {fine.window.x + x, fine.window.y + y, side, side});
-      seconds += seconds_of([&] { encoder.encode(block.samples); });
+      seconds += seconds_of([&] { encoder.encode(std::move(block)); });
       ++blocks;
     }
   return blocks == 0 ? 0 : seconds / static_cast<double>(blocks * side * side);
@@ -106,13 +107,13 @@ Forecast forecast(PreparedScene& scene, const SceneOptions& options, bool with_b
   const Raster& result = scene.model ? fine.result : *fine.bicubic;
   const int64_t pixels = info.width * info.height;
   // Compressing shares the processor with a network that computes there.
-  const int threads = scene.model && !on_gpu ? omp_get_max_threads() : scene.planning.writer_threads;
+  const int threads = scene.model && !on_gpu ? omp_get_max_threads() : scene.planning.writing.threads;
   Forecast found;
   found.measured = tile;
   found.result_bytes = pixels * info.bands * bytes_of(info.type) + (info.has_mask ? pixels / 8 : 0);
   found.seconds = computing * pixels_to_compute(scene.plan.grid) / static_cast<double>(tile.read.pixels()) /
                   static_cast<double>(std::max<size_t>(1, scene.gpus.size()));
-  found.seconds += compressing(result, info, writer_options(scene, options)) * static_cast<double>(pixels) *
+  found.seconds += compressing(result, info, scene.planning.writing) * static_cast<double>(pixels) *
                    scene.planning.results / threads;
   return found;
 }

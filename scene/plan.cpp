@@ -5,7 +5,6 @@
 #include <optional>
 #include <vector>
 
-#include "io/tiff/block_encoder.h"
 #include "scene/pipeline.h"
 #include "scene/tile_on_cuda.h"
 #include "tensor/error.h"
@@ -18,8 +17,7 @@ constexpr int64_t kLargestCore = 2048, kSmallestCore = 16;
 constexpr double kGoodEnough = 1.02;  // margins that cost less are not worth more memory
 constexpr int64_t kCacheShare = 8;    // the cache takes such a part of what the computing takes
 constexpr int64_t kFillingBytes =
-    4 + 4 + 1 + 8;                   // per sample: its value, twice; whether it is a hole; the fill's list
-constexpr int64_t kIndexBytes = 48;  // per block of the result: libtiff's lists, and once more when it ends
+    4 + 4 + 1 + 8;  // per sample: its value, twice; whether it is a hole; the fill's list
 
 int64_t bytes_of(const Model& model) {
   int64_t values = 0;
@@ -38,7 +36,7 @@ class Planner {
         options_(options),
         region_(TileGrid{info_.width, info_.height, 1, 1, {}, options.region}.covered()),
         margin_(margin_for(model, settings)),
-        unit_(kResultBlock / std::gcd(kResultBlock, settings.factor)) {}
+        unit_(options.writing.block / std::gcd(options.writing.block, settings.factor)) {}
 
   const Window& region() const { return region_; }
   ScenePlan with_tiles(int64_t w, int64_t h) const;
@@ -72,8 +70,8 @@ Tile Planner::largest_tile(int64_t w, int64_t h, int margins) const {
 // What is computed, and the windows on their way in and out.
 int64_t Planner::tile_bytes(const Tile& tile) const {
   const int64_t f2 = int64_t{settings_.factor} * settings_.factor;
-  const int64_t coarse = tile.read.pixels() * (sample_bytes() + (info_.has_mask ? 1 : 0));
-  const int64_t fine = tile.core.pixels() * f2 * sample_bytes() * options_.results;
+  const int64_t mask = info_.has_mask ? 1 : 0, coarse = tile.read.pixels() * (sample_bytes() + mask);
+  const int64_t fine = tile.core.pixels() * f2 * (sample_bytes() + mask) * options_.results;
   const TilesInFlight tiles = tiles_in_flight(options_.gpus);
   const int64_t in_and_out = tiles.windows * coarse + tiles.fine * fine;
   if (options_.gpus == 0) return in_and_out + working_bytes(model_, settings_, tile);
@@ -82,16 +80,11 @@ int64_t Planner::tile_bytes(const Tile& tile) const {
   return in_and_out + kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling);
 }
 
-// Blocks that a tile covers in part wait for its neighbours: at most a row of them through the whole result.
 int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
-  const int64_t block = int64_t{kResultBlock} * kResultBlock;
-  const int64_t across = (region_.w * settings_.factor + kResultBlock - 1) / kResultBlock;
-  const int64_t down = (region_.h * settings_.factor + kResultBlock - 1) / kResultBlock;
-  const bool whole = (w % unit_ == 0 || w == region_.w) && (h % unit_ == 0 || h == region_.h);
-  const int64_t waiting = whole ? 0 : (across + 1) * block * (sample_bytes() + 1);
-  const int64_t bytes = block * sample_bytes(), threads = options_.writer_threads;
-  const int64_t encoding = threads * (bytes + BlockEncoder::working_bytes(bytes));
-  return options_.results * (encoding + waiting + kIndexBytes * across * down);
+  const int64_t f = settings_.factor;
+  TiffInfo fine = info_;
+  fine.width = region_.w * f, fine.height = region_.h * f;
+  return options_.results * TiffWriter::working_bytes(fine, options_.writing, w * f, h * f);
 }
 
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {

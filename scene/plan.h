@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <limits>
 
+#include "io/tiff/writer.h"
 #include "scene/tile.h"
 
 namespace sr {
 
 constexpr int kResultBlock = 256;                     ///< side of a block of the result
+constexpr int kCogBlock = 512;                        ///< of a Cloud Optimized GeoTIFF, as GDAL's
 constexpr int64_t kProgramBytes = int64_t{32} << 20;  ///< code, libraries, what the allocator keeps
 constexpr int64_t kVerifySide = 48;  ///< of the windows that are computed anew, with twice the margin
 
@@ -20,7 +22,7 @@ struct PlanOptions {
   size_t gpus = 0;                       ///< that compute; 0 = the processor
   int64_t gpu_bytes = std::numeric_limits<int64_t>::max();  ///< of a GPU's memory, for one tile
   int results = 1;                                          ///< files that are written
-  int writer_threads = 1;                                   ///< that compress each of them
+  TiffWriterOptions writing = {};                           ///< of each of them
   bool verify = false;                                      ///< windows are computed anew in the end
 };
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "io/counted.h"
-#include "io/tiff/block_encoder.h"
 #include "io/tiff/georeference.h"
 #include "scene/value_range.h"
 #include "tensor/cuda/device.h"
@@ -48,16 +47,19 @@ ScenePlan plan_with_threads(TiffReader& reader, const Model* model, const SceneS
     return static_cast<int>(std::clamp<int64_t>(fit, 1, std::min(omp_get_max_threads(), kMostFileThreads)));
   };
   if (!model || options.gpus > 0) {
-    const TiffInfo& info = reader.info();
-    const int64_t block = int64_t{kResultBlock} * kResultBlock * info.bands * bytes_of(info.type);
-    options.writer_threads = threads(block + BlockEncoder::working_bytes(block));
+    TiffWriterOptions& writing = options.writing;
+    writing.threads = 2;
+    const int64_t two = TiffWriter::working_bytes(reader.info(), writing, writing.block, writing.block);
+    writing.threads = 1;
+    writing.threads =
+        threads(two - TiffWriter::working_bytes(reader.info(), writing, writing.block, writing.block));
     reader.set_threads(threads(reader.decoding_bytes() + (1 << 20)));
     try {
       return plan_scene(reader, model, settings, options);
     } catch (const Error& e) {
       if (e.kind() != Error::Kind::limit) throw;
     }
-    options.writer_threads = 1;
+    options.writing.threads = 1;
     reader.set_threads(1);
   }
   return plan_scene(reader, model, settings, options);
@@ -89,7 +91,9 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
                        .gpus = gpus.size(),
                        .gpu_bytes = bytes_per_tile(gpus),
                        .results = (used ? 1 : 0) + (results.bicubic.empty() ? 0 : 1),
+                       .writing = options.writing,
                        .verify = used && options.verify_windows > 0};
+  planning.writing.block = options.writing.cog ? kCogBlock : kResultBlock;
   const ScenePlan plan = plan_with_threads(reader, used, settings, planning);
   reader.set_cache_limit(plan.cache_bytes);
   return {std::move(reader), used, settings, region, gpus, planning, plan};
@@ -130,11 +134,6 @@ TiffInfo fine_info(const PreparedScene& scene) {
   fine.height = scene.region.h * factor;
   fine.tags = scaled(cropped(fine.tags, scene.region.x, scene.region.y), factor);
   return fine;
-}
-
-TiffWriterOptions writer_options(const PreparedScene& scene, const SceneOptions& options) {
-  return {
-      .compression = options.compression, .block = kResultBlock, .threads = scene.planning.writer_threads};
 }
 
 }  // namespace sr

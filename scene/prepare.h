@@ -38,6 +38,5 @@ std::string description(const PreparedScene& scene);
 
 /// What the result's file says of itself: the region's pixels on the finer grid.
 TiffInfo fine_info(const PreparedScene& scene);
-TiffWriterOptions writer_options(const PreparedScene& scene, const SceneOptions& options);
 
 }  // namespace sr

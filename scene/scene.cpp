@@ -50,24 +50,6 @@ Window in_result(const Window& fine, const TileGrid& grid, int factor) {
   return {fine.x - region.x * factor, fine.y - region.y * factor, fine.w, fine.h};
 }
 
-// The mask page: each coarse pixel's mask on the fine pixels that it covers.
-void write_mask(TiffWriter& writer, TiffReader& reader, const TileGrid& grid, int factor,
-                const SceneEvents& events) {
-  writer.begin_mask();
-  for (int64_t i = 0; i < grid.size(); ++i) {
-    events.progress(0, grid.covered().pixels());  // it may want to stop
-    const Window core = grid[i].core;
-    const Raster coarse = reader.read(core);
-    Raster fine({core.x * factor, core.y * factor, core.w * factor, core.h * factor}, 1, SampleType::u8);
-    for (int64_t y = 0; y < fine.window.h; ++y)
-      for (int64_t x = 0; x < fine.window.w; ++x)
-        fine.data<uint8_t>()[y * fine.window.w + x] =
-            coarse.mask[static_cast<size_t>(y / factor * core.w + x / factor)];
-    fine.window = in_result(fine.window, grid, factor);
-    writer.write(fine);
-  }
-}
-
 // Random windows computed anew with twice the margin and compared with the file.
 void verify(const std::string& path, TiffReader& reader, const Model& model, const SceneSettings& s,
             const TileGrid& grid, int windows, std::optional<int> gpu, const SceneEvents& events) {
@@ -109,17 +91,15 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   reset_pool_peak();  // what other scenes needed is not this one's
   PreparedScene scene = prepare_scene(path, results, model, factor, options);
   TiffReader& reader = scene.reader;
-  const TiffInfo& info = reader.info();
   const TileGrid& grid = scene.plan.grid;
   tell(scene, events);
   scene.settings.range = choose_range(reader, scene.model, options, grid, events);
 
   const TiffInfo fine = fine_info(scene);
-  const TiffWriterOptions writing = writer_options(scene, options);
   const bool with_bicubic = !results.bicubic.empty();
   std::unique_ptr<TiffWriter> upscaled, bicubic;
-  if (scene.model) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, writing);
-  if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, writing);
+  if (scene.model) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, scene.planning.writing);
+  if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, scene.planning.writing);
   upscale(scene.model, scene.settings, grid, with_bicubic,
           {.read = [&](const Window& window) { return reader.read(window); },
            .write =
@@ -133,11 +113,8 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
                },
            .progress = [&](int64_t done) { events.progress(done, scene.region.pixels()); }},
           scene.gpus);
-  for (TiffWriter* writer : {upscaled.get(), bicubic.get()}) {
-    if (!writer) continue;
-    if (info.has_mask) write_mask(*writer, reader, grid, factor, events);
-    writer->finish();
-  }
+  for (TiffWriter* writer : {upscaled.get(), bicubic.get()})
+    if (writer) writer->finish();
   reset_pool_peak();  // what the tiles needed is not for what comes after them
   if (!scene.model || options.verify_windows == 0) return;
   try {

@@ -16,7 +16,7 @@ struct SceneOptions {
   std::optional<ValueRange>
       value_range;  ///< else from the sample type, the model, or measured over the scene
   std::optional<ColourMode> mode;
-  Compression compression = Compression::deflate;
+  TiffWriterOptions writing = {};  ///< of the results; block and threads are chosen for the scene
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor

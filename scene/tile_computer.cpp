@@ -16,6 +16,18 @@ bool repeats(const void* bytes, size_t size, size_t period) {
   return size <= period || std::memcmp(first, first + period, size - period) == 0;
 }
 
+// Each coarse pixel's mask on the fine pixels of the core that it covers.
+std::vector<uint8_t> enlarged_mask(const Raster& window, const Window& core, int64_t factor) {
+  std::vector<uint8_t> mask(static_cast<size_t>(core.pixels() * factor * factor));
+  uint8_t* to = mask.data();
+  for (int64_t y = 0; y < core.h * factor; ++y) {
+    const int64_t row = core.y - window.window.y + y / factor;
+    const uint8_t* from = window.mask.data() + row * window.window.w + core.x - window.window.x;
+    for (int64_t x = 0; x < core.w; ++x, to += factor) std::fill_n(to, factor, from[x]);
+  }
+  return mask;
+}
+
 }  // namespace
 
 TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
@@ -38,14 +50,14 @@ TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bo
 
 FineTile TileComputer::operator()(const Raster& window, const Tile& tile) {
   std::optional<Key> key = key_of_uniform(window, tile);
-  if (!key) return compute_(window, tile);
+  if (!key) return computed(window, tile);
   const auto kept = std::find_if(kept_.begin(), kept_.end(), [&](const auto& k) { return k.first == *key; });
   if (kept != kept_.end()) {
     kept_.splice(kept_.begin(), kept_, kept);
     return moved_to(tile.core, kept_.front().second);
   }
   if (kept_.size() == kUniformTiles) kept_.pop_back();
-  kept_.emplace_front(std::move(*key), compute_(window, tile));
+  kept_.emplace_front(std::move(*key), computed(window, tile));
   return kept_.front().second;
 }
 
@@ -58,6 +70,15 @@ std::optional<TileComputer::Key> TileComputer::key_of_uniform(const Raster& rast
   if (!mask.empty()) pixel.push_back(std::byte{mask[0]});
   const auto& [core, read] = tile;
   return Key{std::move(pixel), {core.x - read.x, core.y - read.y, core.w, core.h, read.w, read.h}};
+}
+
+FineTile TileComputer::computed(const Raster& window, const Tile& tile) const {
+  FineTile fine = compute_(window, tile);
+  if (window.mask.empty()) return fine;
+  std::vector<uint8_t> mask = enlarged_mask(window, tile.core, factor_);
+  if (fine.bicubic) fine.bicubic->mask = mask;
+  fine.result.mask = std::move(mask);
+  return fine;
 }
 
 FineTile TileComputer::moved_to(const Window& core, FineTile fine) const {

@@ -23,7 +23,8 @@ class TileComputer {
   TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
                std::optional<int> gpu = {}, SpareSamples* spare = nullptr);
 
-  /// What upscale_tile gives. Errors: device, limit.
+  /// What upscale_tile gives, with the window's mask on the finer grid if there is one. Errors: device,
+  /// limit.
   FineTile operator()(const Raster& window, const Tile& tile);
 
  private:
@@ -31,6 +32,7 @@ class TileComputer {
   using Key = std::pair<std::vector<std::byte>, std::array<int64_t, 6>>;
 
   static std::optional<Key> key_of_uniform(const Raster& window, const Tile& tile);
+  FineTile computed(const Raster& window, const Tile& tile) const;
   FineTile moved_to(const Window& core, FineTile fine) const;
 
   int factor_;

@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 
 constexpr const char* kName = "eval_superres_net";
 constexpr const char* kModeNames[] = {"luma", "per_band", "joint"};
-constexpr const char* kCompressions[] = {"none", "lzw", "deflate", "zstd"};
+constexpr const char* kCompressions[] = {"none", "lzw", "deflate", "zstd", "jpeg", "lerc"};
 
 std::string megabytes(int64_t bytes) {
   char text[32];
@@ -58,7 +58,7 @@ ordered_json to_json(const PreparedScene& scene, const Forecast& found, const Sc
   j["peak_memory_bytes"] = scene.plan.peak_bytes;
   const auto range = known_range(info, scene.model, options);
   j["value_range"] = range ? ordered_json{range->range.low, range->range.high} : ordered_json(nullptr);
-  j["compression"] = kCompressions[static_cast<int>(options.compression)];
+  j["compression"] = kCompressions[static_cast<int>(options.writing.compression)];
   j["result_width"] = scene.region.w * scene.settings.factor;
   j["result_height"] = scene.region.h * scene.settings.factor;
   j["result_bytes_uncompressed"] = found.result_bytes;
@@ -126,7 +126,7 @@ void DryRun::add(const std::string& image, const SceneResults& results, const st
     bytes_ += found.result_bytes * scene.planning.results;
     seconds_ += found.seconds;
     say("  " + megabytes(found.result_bytes * scene.planning.results) + " before compression (" +
-        kCompressions[static_cast<int>(options.compression)] + "), about " + time_text(found.seconds));
+        kCompressions[static_cast<int>(options.writing.compression)] + "), about " + time_text(found.seconds));
   } catch (const Error& e) {
     if (e.kind() == Error::Kind::stopped) throw;
     const std::string text = e.what();

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -37,12 +38,35 @@ struct Options {
   int factor = 2;
   std::vector<double> value_range, roi_geo;
   std::vector<int64_t> roi;
-  std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate";
+  std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate", interleave = "pixel";
+  const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false, dry_run = false;
   std::string json;
   CommonOptions common;
 };
+
+// How the results are stored.
+void add_file_options(CLI::App& app, Options& o) {
+  TiffWriterOptions& writing = o.scene.writing;
+  app.add_option("--compress", o.compress, "none, lzw, deflate, zstd, jpeg or lerc")
+      ->check(CLI::IsMember({"none", "lzw", "deflate", "zstd", "jpeg", "lerc"}))
+      ->capture_default_str();
+  app.add_option("--level", writing.level, "of deflate, 1 to 9 (default 6), or zstd, 1 to 19 (9)")
+      ->check(CLI::Range(1, 19));
+  o.quality = app.add_option("--quality", writing.quality, "of JPEG")
+                  ->check(CLI::Range(1, 100))
+                  ->capture_default_str();
+  o.max_z_error = app.add_option("--max_z_error", writing.max_z_error,
+                                 "by which LERC may change a sample; 0 = not at all")
+                      ->check(CLI::Range(0.0, std::numeric_limits<double>::max()))
+                      ->capture_default_str();
+  app.add_option("--interleave", o.interleave, "pixel: all bands in one block; band: each in its own")
+      ->check(CLI::IsMember({"pixel", "band"}))
+      ->capture_default_str();
+  app.add_flag("--cog", writing.cog,
+               "write Cloud Optimized GeoTIFFs: with overviews, laid out for reading in parts");
+}
 
 void add_options(CLI::App& app, Options& o) {
   app.add_option("--data_path", o.data_path, "folder with the images, or one image")->required();
@@ -77,9 +101,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--colour_mode", o.colour_mode, "auto, luma, per_band or joint")
       ->check(CLI::IsMember({"auto", "luma", "per_band", "joint"}))
       ->capture_default_str();
-  app.add_option("--compress", o.compress, "none, lzw, deflate or zstd")
-      ->check(CLI::IsMember({"none", "lzw", "deflate", "zstd"}))
-      ->capture_default_str();
+  add_file_options(app, o);
   app.add_flag("--bicubic", o.bicubic, "also write NAME_bic_up, enlarged without the network");
   app.add_flag("--bicubic_only", o.bicubic_only, "write NAME_bic_up alone; needs no weights");
   app.add_flag("--preview", o.preview, "also write NAME_preview.png: the input enlarged beside the result");
@@ -120,6 +142,32 @@ int64_t memory_of_option(const std::string& text) {
   return static_cast<int64_t>(bytes);
 }
 
+void settle_file_options(Options& o) {
+  TiffWriterOptions& writing = o.scene.writing;
+  writing.compression = chosen<Compression>(o.compress, {{"none", Compression::none},
+                                                         {"lzw", Compression::lzw},
+                                                         {"deflate", Compression::deflate},
+                                                         {"zstd", Compression::zstd},
+                                                         {"jpeg", Compression::jpeg},
+                                                         {"lerc", Compression::lerc}});
+  writing.by_band = o.interleave == "band";
+  const auto belongs_to = [&](const char* option, bool given, std::initializer_list<Compression> codecs,
+                              const char* names) {
+    if (given && std::find(codecs.begin(), codecs.end(), writing.compression) == codecs.end())
+      throw Error(Error::Kind::usage, option, " is for --compress ", names, ", not ", o.compress);
+  };
+  belongs_to("--level", writing.level.has_value(), {Compression::deflate, Compression::zstd},
+             "deflate or zstd");
+  belongs_to("--quality", o.quality->count() > 0, {Compression::jpeg}, "jpeg");
+  belongs_to("--max_z_error", o.max_z_error->count() > 0, {Compression::lerc}, "lerc");
+  if (writing.compression == Compression::deflate && writing.level.value_or(1) > 9)
+    throw Error(Error::Kind::usage, "--level ", *writing.level, ": deflate has the levels 1 to 9");
+  const bool lossy = writing.compression == Compression::jpeg || writing.max_z_error > 0;
+  if (lossy && o.scene.verify_windows > 0)
+    throw Error(Error::Kind::usage, "--verify wants every bit of the result, and --compress ", o.compress,
+                " changes samples; leave one of them away");
+}
+
 void settle(Options& o) {
   o.scene.max_memory_bytes = memory_of_option(o.max_memory);
   if (o.pretrained_path.empty() && !o.bicubic_only)
@@ -130,10 +178,7 @@ void settle(Options& o) {
       idle && o.bicubic_only)
     throw Error(Error::Kind::usage, idle,
                 " is about the network's result, and --bicubic_only makes none; leave one of them away");
-  o.scene.compression = chosen<Compression>(o.compress, {{"none", Compression::none},
-                                                         {"lzw", Compression::lzw},
-                                                         {"deflate", Compression::deflate},
-                                                         {"zstd", Compression::zstd}});
+  settle_file_options(o);
   o.scene.mode = chosen<std::optional<ColourMode>>(o.colour_mode, {{"auto", {}},
                                                                    {"luma", ColourMode::luma},
                                                                    {"per_band", ColourMode::per_band},

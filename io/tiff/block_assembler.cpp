@@ -31,11 +31,13 @@ Raster CompleteBlock::take(const Raster& window) && {
   return pixels.samples.empty() ? cut(window, pixels.window) : std::move(pixels);
 }
 
-BlockAssembler::BlockAssembler(const std::string& path, const BlockGrid& grid, int bands, SampleType type)
+BlockAssembler::BlockAssembler(const std::string& path, const BlockGrid& grid, int bands, SampleType type,
+                               bool masked)
     : path_(path),
       grid_(grid),
       bands_(bands),
       type_(type),
+      masked_(masked),
       complete_(static_cast<size_t>(grid.blocks())),
       missing_(grid.blocks()) {}
 
@@ -51,6 +53,10 @@ void BlockAssembler::check(const Raster& window) const {
     throw Error(Error::Kind::usage, "writing ", path_, ": a window with ", window.bands, " bands of ",
                 name_of(window.type), " in ", window.samples.size(), " bytes; the page has ", bands_,
                 " bands of ", name_of(type_), ", which are ", bytes, " bytes");
+  }
+  if (masked_ && static_cast<int64_t>(window.mask.size()) != w.pixels()) {
+    throw Error(Error::Kind::usage, "writing ", path_, ": a window of ", w.pixels(),
+                " pixels whose mask has ", window.mask.size(), "; the picture has a mask");
   }
 }
 
@@ -93,6 +99,7 @@ BlockAssembler::Pending& BlockAssembler::pending_at(int64_t index) {
     block.pixels = Raster(grid_.window(index), bands_, type_);
     block.missing = block.pixels.window.pixels();
     block.written.resize(static_cast<size_t>(block.missing));
+    if (masked_) block.pixels.mask.resize(static_cast<size_t>(block.missing));
   }
   return block;
 }
@@ -108,6 +115,7 @@ void BlockAssembler::add_part(const Raster& window, const Window& part, Pending&
     std::memset(row, 1, static_cast<size_t>(part.w));
     std::memcpy(block.pixels.samples.data() + target * pixel, window.samples.data() + source * pixel,
                 static_cast<size_t>(part.w * pixel));
+    if (masked_) std::copy_n(window.mask.begin() + source, part.w, block.pixels.mask.begin() + target);
   }
   block.missing -= part.pixels();
 }
@@ -115,7 +123,7 @@ void BlockAssembler::add_part(const Raster& window, const Window& part, Pending&
 int64_t BlockAssembler::pending_bytes() const {
   int64_t pixels = 0;
   for (const auto& [index, block] : pending_) pixels += block.pixels.window.pixels();
-  return pixels * (bands_ * bytes_of(type_) + 1);
+  return pixels * (bands_ * bytes_of(type_) + 1 + (masked_ ? 1 : 0));
 }
 
 void BlockAssembler::require_complete() const {

@@ -34,8 +34,9 @@ struct CompleteBlock {
 /// covered in part are kept. Not safe for use by two threads at once.
 class BlockAssembler {
  public:
-  /// For pixels of so many bands of that type; `path` is the name that errors show.
-  BlockAssembler(const std::string& path, const BlockGrid& grid, int bands, SampleType type);
+  /// For pixels of so many bands of that type, with a mask if there is one; `path` is the name that errors
+  /// show.
+  BlockAssembler(const std::string& path, const BlockGrid& grid, int bands, SampleType type, bool masked);
 
   const BlockGrid& grid() const { return grid_; }
 
@@ -66,6 +67,7 @@ class BlockAssembler {
   BlockGrid grid_;
   int bands_;
   SampleType type_;
+  bool masked_;
   std::vector<bool> complete_;
   int64_t missing_;  // blocks
   std::map<int64_t, Pending> pending_;

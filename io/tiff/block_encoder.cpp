@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "io/tiff/set_tags.h"
-
 namespace sr {
 namespace {
 
@@ -40,18 +38,27 @@ std::vector<std::byte> packed_bits(const std::vector<std::byte>& bytes) {
 
 }  // namespace
 
+int64_t BlockEncoder::working_bytes(int64_t block_bytes, const TiffWriterOptions&) {
+  return 3 * block_bytes + (int64_t{2} << 20);
+}
+
 BlockEncoder::BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options,
-                           Page page)
-    : path_(path), info_(info), options_(options), page_(page) {
+                           PageKind kind)
+    : path_(path), info_(info), options_(options), kind_(kind) {
   info_.width = options.block;
   info_.height = int64_t{kBlocks} * options.block;
   info_.tags = {};
+  if (options.by_band) {
+    info_.bands = 1;
+    info_.photometric = PHOTOMETRIC_MINISBLACK;
+    info_.extra_samples.clear();
+  }
   open();
 }
 
 void BlockEncoder::open() {
   file_.emplace(path_, TiffFile::Mode::memory);
-  (page_ == Page::mask ? set_mask_tags : set_picture_tags)(*file_, path_, info_, options_);
+  set_page_tags(*file_, path_, info_, options_, kind_);
   next_ = 0;
 }
 
@@ -59,11 +66,20 @@ std::vector<std::byte> BlockEncoder::encode(Raster block) {
   if (next_ == kBlocks) open();
   file_->take_written();  // the header of a new file
   std::vector<std::byte> data = whole_block(std::move(block), options_.block);
-  if (page_ == Page::mask) data = packed_bits(data);
+  if (kind_.mask) data = packed_bits(data);
   const auto size = static_cast<tmsize_t>(data.size());
   const tmsize_t written = TIFFWriteEncodedTile(file_->get(), next_++, data.data(), size);
   check_written(*file_, path_, written == size, "compressing a block");
   return file_->take_written();
+}
+
+std::vector<uint8_t> BlockEncoder::jpeg_tables() {
+  encode(Raster({0, 0, options_.block, options_.block}, info_.bands, info_.type));
+  uint32_t count = 0;
+  const uint8_t* tables = nullptr;
+  const bool found = TIFFGetField(file_->get(), TIFFTAG_JPEGTABLES, &count, &tables) == 1;
+  check_written(*file_, path_, found, "making JPEG tables");
+  return {tables, tables + count};
 }
 
 }  // namespace sr

@@ -8,25 +8,27 @@
 
 #include "io/raster.h"
 #include "io/tiff/file.h"
-#include "io/tiff/writer.h"
+#include "io/tiff/set_tags.h"
 
 namespace sr {
 
 /// Makes of a block's pixels the bytes that libtiff would store in the file. For one thread.
 class BlockEncoder {
  public:
-  enum class Page { picture, mask };
+  /// For the picture that `info` describes (by_band: for a band of it), or for its mask; `path` is the name
+  /// that errors show. Errors: io, unsupported.
+  BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options,
+               PageKind kind);
 
-  /// For the picture that `info` describes, or for its mask page; `path` is the name that errors show.
-  /// Errors: io, unsupported.
-  BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options, Page page);
-
-  /// At most options.block x options.block pixels; what lacks to a whole block repeats the edge. Of a mask
-  /// page: a byte a pixel, nonzero = valid. Errors: io.
+  /// At most options.block x options.block pixels; what lacks to a whole block repeats the edge. Of a mask:
+  /// a byte a pixel, nonzero = valid. Errors: io.
   std::vector<std::byte> encode(Raster block);
 
+  /// What the blocks of a JPEG page leave to its JPEGTables. Errors: io.
+  std::vector<uint8_t> jpeg_tables();
+
   /// Memory that one takes, beside the samples, for blocks of so many bytes.
-  static int64_t working_bytes(int64_t block_bytes) { return 3 * block_bytes + (int64_t{2} << 20); }
+  static int64_t working_bytes(int64_t block_bytes, const TiffWriterOptions& options);
 
  private:
   void open();
@@ -34,7 +36,7 @@ class BlockEncoder {
   std::string path_;
   TiffInfo info_;
   TiffWriterOptions options_;
-  Page page_;
+  PageKind kind_;
   std::optional<TiffFile> file_;  // nobody's: what is written to it is taken out at once
   uint32_t next_ = 0;
 };

@@ -75,9 +75,11 @@ const char* mode_text(TiffFile::Mode mode) {
     case TiffFile::Mode::read:
       return "rm";  // m: no memory map
     case TiffFile::Mode::create:
+    case TiffFile::Mode::complete:
     case TiffFile::Mode::memory:
       return "w";
     case TiffFile::Mode::create_big:
+    case TiffFile::Mode::complete_big:
       return "w8";
   }
   return "";
@@ -111,6 +113,7 @@ struct TiffFile::Callbacks {
 
   static tmsize_t write(thandle_t handle, void* data, tmsize_t count) {
     TiffFile& file = self(handle);
+    if (file.placing_) return count;
     if (file.descriptor_ < 0) {
       const auto* const bytes = static_cast<const std::byte*>(data);
       file.written_.insert(file.written_.end(), bytes, bytes + count);
@@ -125,6 +128,7 @@ struct TiffFile::Callbacks {
 
   static toff_t seek(thandle_t handle, toff_t offset, int whence) {
     TiffFile& file = self(handle);
+    if (file.placing_) return static_cast<toff_t>(file.placed_at_);
     const int64_t base = whence == SEEK_SET   ? 0
                          : whence == SEEK_CUR ? file.position_
                                               : static_cast<int64_t>(size(handle));
@@ -188,8 +192,9 @@ void TiffFile::open_descriptor(Mode mode) {
     throw Error(Error::Kind::io, "opening '", path_, "': it is a ",
                 S_ISDIR(status.st_mode) ? "folder" : "device or pipe", "; a regular file is needed");
   }
+  const bool anew = mode == Mode::create || mode == Mode::create_big;
   descriptor_ = reading ? ::open(path_.c_str(), O_RDONLY | O_CLOEXEC)
-                        : ::open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+                        : ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | (anew ? O_TRUNC : 0), 0666);
   if (descriptor_ < 0) {
     throw Error(Error::Kind::io, reading ? "opening '" : "creating '", path_, "': ", std::strerror(errno));
   }
@@ -208,6 +213,25 @@ void TiffFile::read_at(int64_t offset, std::span<std::byte> bytes) {
   if (system_error_) throw Error(Error::Kind::io, "reading '", path_, "': ", take_messages());
   throw Error(Error::Kind::format, "reading '", path_, "': ", wanted, " bytes at offset ", offset,
               " lie beyond the end of the file: it is truncated");
+}
+
+bool TiffFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
+  position_ = offset;
+  const auto count = static_cast<tmsize_t>(bytes.size());
+  return Callbacks::write(this, const_cast<std::byte*>(bytes.data()), count) == count;
+}
+
+int64_t TiffFile::length() {
+  return static_cast<int64_t>(Callbacks::size(this));
+}
+
+// libtiff appends a tile where it finds the file's end, and looks at no byte of it.
+bool TiffFile::place_tile(uint32_t index, int64_t offset, int64_t bytes) {
+  std::byte none{};
+  placing_ = true, placed_at_ = offset;
+  const bool placed = TIFFWriteRawTile(tiff_, index, &none, bytes) == bytes;
+  placing_ = false;
+  return placed;
 }
 
 std::string TiffFile::take_messages() {

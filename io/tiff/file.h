@@ -31,10 +31,12 @@ constexpr uint32_t kTagGdalNodata = 42113;
 class TiffFile {
  public:
   enum class Mode {
-    read,        ///< an existing file; the first directory is read
-    create,      ///< classic TIFF in the machine's byte order; an existing file is emptied
-    create_big,  ///< BigTIFF
-    memory,      ///< no file: what is written is kept for take_written()
+    read,          ///< an existing file; the first directory is read
+    create,        ///< classic TIFF in the machine's byte order; an existing file is emptied
+    create_big,    ///< BigTIFF
+    complete,      ///< classic TIFF around data that an existing file has behind the header's 16 bytes
+    complete_big,  ///< the same as BigTIFF
+    memory,        ///< no file: what is written is kept for take_written()
   };
   static constexpr int64_t kNoLimit = 0;
 
@@ -55,6 +57,16 @@ class TiffFile {
 
   /// Bytes offset .. offset + bytes.size(). Errors: io; format (past the end of the file).
   void read_at(int64_t offset, std::span<std::byte> bytes);
+
+  /// Writes so many bytes there, past libtiff. False, with system_error(), if the system does not.
+  bool write_at(int64_t offset, std::span<const std::byte> bytes);
+
+  /// Bytes of the file by now.
+  int64_t length();
+
+  /// Tells the current directory that its tile `index` lies there already, or will. False, with
+  /// has_error(), if libtiff refuses.
+  bool place_tile(uint32_t index, int64_t offset, int64_t bytes);
 
   /// What libtiff has complained of since the last call: the system's reason if a read or write failed, then
   /// the errors, or else the warnings; empty if nothing. For the text of an Error.
@@ -82,6 +94,8 @@ class TiffFile {
   int descriptor_ = -1;
   int64_t size_bytes_ = 0;
   int64_t position_ = 0;
+  bool placing_ = false;  // what libtiff writes is there already, at placed_at_
+  int64_t placed_at_ = 0;
   int system_error_ = 0;
   std::string errors_, warnings_;
   std::vector<std::byte> written_;

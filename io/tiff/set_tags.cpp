@@ -20,6 +20,10 @@ uint16_t codec_of(Compression compression) {
       return COMPRESSION_ADOBE_DEFLATE;
     case Compression::zstd:
       return COMPRESSION_ZSTD;
+    case Compression::jpeg:
+      return COMPRESSION_JPEG;
+    case Compression::lerc:
+      return COMPRESSION_LERC;
   }
   return COMPRESSION_NONE;
 }
@@ -29,6 +33,11 @@ constexpr uint16_t sample_format() {
   return std::is_floating_point_v<T> ? SAMPLEFORMAT_IEEEFP
          : std::is_signed_v<T>       ? SAMPLEFORMAT_INT
                                      : SAMPLEFORMAT_UINT;
+}
+
+bool stored_as_ycbcr(const TiffInfo& info, const TiffWriterOptions& options) {
+  return options.compression == Compression::jpeg && !options.by_band && info.bands == 3 &&
+         info.photometric == PHOTOMETRIC_RGB;
 }
 
 class PageTags {
@@ -59,22 +68,43 @@ class PageTags {
     if (!text.empty()) set(tag, text.c_str());
   }
 
-  void set_size(const TiffInfo& info, int block) {
+  void set_size(const TiffInfo& info, int block, bool by_band) {
     set(TIFFTAG_IMAGEWIDTH, static_cast<uint32_t>(info.width));
     set(TIFFTAG_IMAGELENGTH, static_cast<uint32_t>(info.height));
     set(TIFFTAG_TILEWIDTH, static_cast<uint32_t>(block));
     set(TIFFTAG_TILELENGTH, static_cast<uint32_t>(block));
-    set(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+    set(TIFFTAG_PLANARCONFIG, by_band ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
   }
 
-  void set_compression(Compression compression, int predictor) {
+  void set_codec(Compression compression) {
     const uint16_t codec = codec_of(compression);
     if (!TIFFIsCODECConfigured(codec)) {
       throw Error(Error::Kind::unsupported, "cannot write ", path_,
                   ": libtiff was built without this compression; use deflate");
     }
     set(TIFFTAG_COMPRESSION, codec);
-    if (compression != Compression::none) set(TIFFTAG_PREDICTOR, predictor);
+  }
+
+  void set_compression(const TiffWriterOptions& options, int predictor) {
+    set_codec(options.compression);
+    switch (options.compression) {
+      case Compression::none:
+        return;
+      case Compression::jpeg:
+        return set(TIFFTAG_JPEGQUALITY, options.quality);
+      case Compression::lerc:
+        set(TIFFTAG_LERC_ADD_COMPRESSION, LERC_ADD_COMPRESSION_NONE);
+        return set(TIFFTAG_LERC_MAXZERROR, options.max_z_error);
+      case Compression::deflate:
+        if (options.level) set(TIFFTAG_ZIPQUALITY, *options.level);
+        break;
+      case Compression::zstd:
+        if (options.level) set(TIFFTAG_ZSTD_LEVEL, *options.level);
+        break;
+      case Compression::lzw:
+        break;
+    }
+    set(TIFFTAG_PREDICTOR, predictor);
   }
 
   void set_samples(const TiffInfo& info) {
@@ -92,6 +122,15 @@ class PageTags {
       set(TIFFTAG_INKSET, inks == 4 ? INKSET_CMYK : INKSET_MULTIINK);
     if (info.photometric == PHOTOMETRIC_YCBCR) set(TIFFTAG_YCBCRSUBSAMPLING, 1, 1);
     set_array(TIFFTAG_EXTRASAMPLES, info.extra_samples);
+  }
+
+  /// RGB as JPEG stores it best; libtiff converts. The default reference does not fit YCbCr.
+  void set_jpeg_colour() {
+    const float reference[] = {0, 255, 128, 255, 128, 255};
+    set(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_YCBCR);
+    set(TIFFTAG_YCBCRSUBSAMPLING, 2, 2);
+    set(TIFFTAG_REFERENCEBLACKWHITE, reference);
+    set(TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
   }
 
   void set_georeference(const SceneTags& tags) {
@@ -134,28 +173,28 @@ class PageTags {
 
 }  // namespace
 
-void set_picture_tags(TiffFile& file, const std::string& path, const TiffInfo& info,
-                      const TiffWriterOptions& options) {
-  const bool real = info.type == SampleType::f32 || info.type == SampleType::f64;
+void set_page_tags(TiffFile& file, const std::string& path, const TiffInfo& info,
+                   const TiffWriterOptions& options, PageKind kind) {
   PageTags tags(file, path);
-  tags.set_size(info, options.block);
+  const uint32_t subfile = (kind.mask ? FILETYPE_MASK : 0) | (kind.overview ? FILETYPE_REDUCEDIMAGE : 0);
+  tags.set_size(info, options.block, options.by_band && !kind.mask);
+  if (subfile != 0) tags.set(TIFFTAG_SUBFILETYPE, subfile);
+  if (kind.mask) {
+    tags.set(TIFFTAG_SAMPLESPERPIXEL, 1);
+    tags.set(TIFFTAG_BITSPERSAMPLE, 1);
+    tags.set(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MASK);
+    tags.set_codec(Compression::deflate);
+    return;
+  }
+  const bool real = info.type == SampleType::f32 || info.type == SampleType::f64;
   tags.set_samples(info);
-  tags.set_compression(options.compression, real ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL);
+  tags.set_compression(options, real ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL);
   tags.set_colour(info);
+  if (stored_as_ycbcr(info, options)) tags.set_jpeg_colour();
+  if (kind.overview) return tags.set_text(kTagGdalNodata, info.tags.gdal_nodata);
   tags.set_georeference(info.tags);
   tags.set_resolution(info.tags);
   tags.set_descriptions(info.tags);
-}
-
-void set_mask_tags(TiffFile& file, const std::string& path, const TiffInfo& info,
-                   const TiffWriterOptions& options) {
-  PageTags tags(file, path);
-  tags.set_size(info, options.block);
-  tags.set(TIFFTAG_SUBFILETYPE, FILETYPE_MASK);
-  tags.set(TIFFTAG_SAMPLESPERPIXEL, 1);
-  tags.set(TIFFTAG_BITSPERSAMPLE, 1);
-  tags.set(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MASK);
-  tags.set_compression(Compression::deflate, PREDICTOR_NONE);
 }
 
 void check_written(TiffFile& file, const std::string& path, bool good, const char* action) {

@@ -2,16 +2,19 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <deque>
 #include <exception>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "io/output_file.h"
 #include "io/tiff/block_assembler.h"
 #include "io/tiff/block_encoder.h"
-#include "io/tiff/file.h"
-#include "io/tiff/set_tags.h"
+#include "io/tiff/block_store.h"
+#include "io/tiff/overview.h"
+#include "io/tiff/result_file.h"
 #include "tensor/stop.h"
 
 namespace sr {
@@ -19,8 +22,6 @@ namespace {
 
 constexpr int64_t kMaxBlockBytes = int64_t{1} << 30;
 constexpr int64_t kMaxBlocks = int64_t{1} << 26;  // libtiff keeps 16 bytes for each until the end
-// Classic TIFF ends at 2^32 bytes; the rest is room for tables and for data that grows when compressed.
-constexpr double kMaxClassicBytes = 4e9;
 
 BlockGrid grid_of(const TiffInfo& info, const TiffWriterOptions& options) {
   return {info.width, info.height, options.block};
@@ -60,69 +61,149 @@ void check_request(const std::string& path, const TiffInfo& info, const TiffWrit
   }
 }
 
-/// Whether the picture and a mask page, both uncompressed, could outgrow classic TIFF. What the compressed
-/// data will need is not known when the header must be written.
-bool needs_big_tiff(const TiffInfo& info, const TiffWriterOptions& options) {
-  const double block = options.block;
-  const double pixels = static_cast<double>(grid_of(info, options).blocks()) * block * block;
-  const double bits_per_pixel = static_cast<double>(8 * info.bands * bytes_of(info.type)) + 1;
-  const double worst_growth = options.compression == Compression::lzw ? 1.5 : 1.0;  // 12-bit codes for bytes
-  return pixels * bits_per_pixel / 8 * worst_growth >= kMaxClassicBytes;
+// A codec takes what it is made for, and none may make no-data of a value or a value of no-data.
+void check_codec(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options) {
+  const auto refuse = [&](const auto&... parts) {
+    throw Error(Error::Kind::unsupported, "cannot write ", path, ": ", parts...);
+  };
+  const bool jpeg = options.compression == Compression::jpeg;
+  if (jpeg && (info.type != SampleType::u8 || (info.bands != 1 && info.bands != 3) || info.alpha_band()))
+    refuse("JPEG takes one or three bands of u8, the picture has ", info.bands, " of ", name_of(info.type),
+           info.alpha_band() ? ", one of them alpha" : "", "; use another compression");
+  if (!jpeg && !(options.compression == Compression::lerc && options.max_z_error > 0)) return;
+  const char* hidden = info.nodata ? "no-data pixels" : info.alpha_band() ? "transparent pixels" : nullptr;
+  if (hidden)
+    refuse("the picture has ", hidden, ", which ", jpeg ? "JPEG" : "LERC with an error",
+           " would change; use a compression without loss");
+}
+
+Raster band_of(const Raster& block, int band) {
+  Raster out(block.window, 1, block.type);
+  with_sample_type(block.type, [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = block.data<T>() + band;
+    T* to = out.data<T>();
+    for (int64_t i = 0; i < block.window.pixels(); ++i) to[i] = from[i * block.bands];
+  });
+  return out;
 }
 
 }  // namespace
 
 struct TiffWriter::Impl {
-  Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_)
-      : info(info_), options(options_), part(path) {
-    file.emplace(part.temporary(),
-                 needs_big_tiff(info, options) ? TiffFile::Mode::create_big : TiffFile::Mode::create);
-    begin_page(BlockEncoder::Page::picture);
-  }
+  // The picture, or an overview of it.
+  struct Level {
+    TiffInfo info;
+    BlockAssembler assembler;
+  };
 
-  void begin_page(BlockEncoder::Page page);
-  void encode(std::vector<CompleteBlock> blocks, const Raster& window);
-  void append(std::vector<std::byte> bytes, int64_t index);
-  void end_page(const char* action);
+  Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_);
+
+  void add_level(int64_t width, int64_t height);
+  void store(size_t level, std::vector<CompleteBlock> blocks, const Raster& window);
+  struct Stored;
+  Stored encoded(size_t level, Raster block);
+  void append(size_t level, int64_t index, const Stored& block);
+  ResultFile result();
+  void finish();
   void require_open() const;
 
   TiffInfo info;
   TiffWriterOptions options;
-  PartialFile part;              // before `file`: the handle closes before the name is removed
-  std::optional<TiffFile> file;  // empty after finish()
-  // Of the page being written:
-  bool mask_page = false;
-  std::optional<BlockAssembler> assembler;
-  std::deque<BlockEncoder> encoders;  // one for each thread
+  OverviewRule rule;
+  PartialFile part;                  // before `blocks`: the handle closes before the name is removed
+  std::optional<PartialFile> spool;  // of a COG
+  std::optional<BlockStore> blocks;  // empty after finish(); page 2 * level, its mask page 2 * level + 1
+  std::deque<Level> levels;
+  std::deque<BlockEncoder> encoders, mask_encoders;  // one of each for each thread
 };
 
-void TiffWriter::Impl::begin_page(BlockEncoder::Page page) {
-  mask_page = page == BlockEncoder::Page::mask;
-  (mask_page ? set_mask_tags : set_picture_tags)(*file, part.path(), info, options);
-  assembler.emplace(part.path(), grid_of(info, options), mask_page ? 1 : info.bands,
-                    mask_page ? SampleType::u8 : info.type);
-  encoders.clear();
-  for (int i = 0; i < (mask_page ? 1 : options.threads); ++i)
-    encoders.emplace_back(part.path(), info, options, page);
+// What becomes of a block: its bytes (of each band, if these are apart), its mask's, and its part of the next
+// overview, which has no pixels if there is none.
+struct TiffWriter::Impl::Stored {
+  std::vector<std::vector<std::byte>> bands;
+  std::vector<std::byte> mask;
+  Raster halved;
+};
+
+TiffWriter::Impl::Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_)
+    : info(info_), options(options_), rule(overview_rule(info_, options_.copied_bands)), part(path) {
+  if (options.cog) spool.emplace(path + ".blocks");
+  blocks.emplace(spool ? spool->temporary() : part.temporary(), path, spool ? 0 : kHeaderBytes);
+  add_level(info.width, info.height);
+  if (options.cog)
+    for (const auto& [width, height] : overview_sizes(info.width, info.height, options.block))
+      add_level(width, height);
+  for (int i = 0; i < options.threads; ++i) {
+    encoders.emplace_back(path, info, options, PageKind{});
+    if (info.has_mask) mask_encoders.emplace_back(path, info, options, PageKind{.mask = true});
+  }
 }
 
-// Compresses blocks side by side and appends them to the file in their order.
-void TiffWriter::Impl::encode(std::vector<CompleteBlock> blocks, const Raster& window) {
+void TiffWriter::Impl::add_level(int64_t width, int64_t height) {
+  TiffInfo page = info;
+  page.width = width, page.height = height;
+  const BlockGrid grid = grid_of(page, options);
+  blocks->add_page(grid.blocks() * (options.by_band ? info.bands : 1));
+  blocks->add_page(info.has_mask ? grid.blocks() : 0);
+  levels.push_back({page, BlockAssembler(part.path(), grid, info.bands, info.type, info.has_mask)});
+}
+
+TiffWriter::Impl::Stored TiffWriter::Impl::encoded(size_t level, Raster block) {
+  const auto thread = static_cast<size_t>(omp_get_thread_num());
+  Stored stored;
+  if (level + 1 < levels.size()) {
+    const TiffInfo& next = levels[level + 1].info;
+    stored.halved = halved(block, rule, {next.width, next.height});
+  }
+  if (info.has_mask) {
+    Raster mask(block.window, 1, SampleType::u8);
+    std::transform(block.mask.begin(), block.mask.end(), mask.samples.begin(),
+                   [](uint8_t valid) { return std::byte{valid}; });
+    stored.mask = mask_encoders[thread].encode(std::move(mask));
+  }
+  if (options.by_band) {
+    for (int band = 0; band < info.bands; ++band)
+      stored.bands.push_back(encoders[thread].encode(band_of(block, band)));
+  } else {
+    stored.bands.push_back(encoders[thread].encode(std::move(block)));
+  }
+  return stored;
+}
+
+void TiffWriter::Impl::append(size_t level, int64_t index, const Stored& block) {
+  int64_t at = index;
+  for (const std::vector<std::byte>& bytes : block.bands) {
+    blocks->append(2 * level, at, bytes);
+    at += levels[level].assembler.grid().blocks();
+  }
+  if (info.has_mask) blocks->append(2 * level + 1, index, block.mask);
+}
+
+// Compresses blocks side by side, appends them in their order and goes on with those of the next overview
+// that are complete with them.
+void TiffWriter::Impl::store(size_t level, std::vector<CompleteBlock> complete, const Raster& window) {
+  std::vector<CompleteBlock> next;
   std::exception_ptr failure;
-#pragma omp parallel for ordered schedule(dynamic) num_threads(static_cast <int>(encoders.size()))
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    std::vector<std::byte> bytes;
+#pragma omp parallel for ordered schedule(dynamic) num_threads(options.threads)
+  for (size_t i = 0; i < complete.size(); ++i) {
+    Stored block;
     std::exception_ptr failed;  // it must not leave the loop
     try {
       throw_if_stopping();
-      bytes = encoders[static_cast<size_t>(omp_get_thread_num())].encode(std::move(blocks[i]).take(window));
+      block = encoded(level, std::move(complete[i]).take(window));
     } catch (...) {
       failed = std::current_exception();
     }
 #pragma omp ordered
     {
       try {
-        if (!failed && !failure) append(std::move(bytes), blocks[i].index);
+        if (!failed && !failure) {
+          append(level, complete[i].index, block);
+          if (!block.halved.samples.empty())
+            for (CompleteBlock& done : levels[level + 1].assembler.add(block.halved))
+              next.push_back({done.index, std::move(done).take(block.halved)});
+        }
       } catch (...) {
         failed = std::current_exception();
       }
@@ -130,55 +211,91 @@ void TiffWriter::Impl::encode(std::vector<CompleteBlock> blocks, const Raster& w
     }
   }
   if (failure) std::rethrow_exception(failure);
+  if (!next.empty()) store(level + 1, std::move(next), {});
 }
 
-// The one place where a block's bytes go to the file.
-void TiffWriter::Impl::append(std::vector<std::byte> bytes, int64_t index) {
-  const auto size = static_cast<tmsize_t>(bytes.size());
-  const tmsize_t written = TIFFWriteRawTile(file->get(), static_cast<uint32_t>(index), bytes.data(), size);
-  check_written(*file, part.path(), written == size, "writing a block");
-}
-
-void TiffWriter::Impl::end_page(const char* action) {
-  require_open();
-  assembler->require_complete();
-  check_written(*file, part.path(), TIFFWriteDirectory(file->get()) == 1, action);
+ResultFile TiffWriter::Impl::result() {
+  ResultFile file{part.path(), options, {}, {}};
+  if (options.compression == Compression::jpeg) file.jpeg_tables = encoders[0].jpeg_tables();
+  const auto add = [&](size_t level, bool mask) {
+    file.pages.push_back({levels[level].info, {mask, level > 0}, 2 * level + (mask ? 1 : 0)});
+  };
+  add(0, false);
+  if (info.has_mask) add(0, true);
+  for (size_t level = 1; level < levels.size(); ++level) add(level, false);
+  for (size_t level = 1; level < levels.size() && info.has_mask; ++level) add(level, true);
+  return file;
 }
 
 void TiffWriter::Impl::require_open() const {
-  if (!file) throw Error(Error::Kind::usage, "writing ", part.path(), ": the file is already complete");
+  if (!blocks) throw Error(Error::Kind::usage, "writing ", part.path(), ": the file is already complete");
+}
+
+void TiffWriter::Impl::finish() {
+  for (const Level& level : levels) level.assembler.require_complete();
+  if (options.cog)
+    write_cog(part.temporary(), result(), *blocks);
+  else
+    add_directories(part.temporary(), result(), *blocks);
+  blocks.reset();
+  spool.reset();
+  part.commit();
 }
 
 TiffWriter::TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options) {
   check_request(path, info, options);
+  check_codec(path, info, options);
   impl_ = std::make_unique<Impl>(path, info, options);
 }
 TiffWriter::~TiffWriter() = default;
 TiffWriter::TiffWriter(TiffWriter&&) noexcept = default;
 TiffWriter& TiffWriter::operator=(TiffWriter&&) noexcept = default;
 
-void TiffWriter::write(const Raster& raster) {
-  impl_->require_open();
-  impl_->encode(impl_->assembler->add(raster), raster);
+int64_t TiffWriter::working_bytes(const TiffInfo& info, const TiffWriterOptions& options, int64_t width,
+                                  int64_t height) {
+  // Of a stored block: where it lies, here and in the COG, libtiff's two lists, and these once more at the
+  // end.
+  constexpr int64_t kIndexBytes = 80;
+  const int64_t side = options.block, mask = info.has_mask ? 1 : 0;
+  const int64_t samples = info.bands * bytes_of(info.type), block = side * side * (samples + mask);
+  const int64_t coded = side * side * samples / (options.by_band ? info.bands : 1);
+  // A block as it comes, its part of the overview, what is encoded of it and, band by band, what that gives.
+  const int64_t thread = 2 * block + (options.by_band ? block : 0) +
+                         BlockEncoder::working_bytes(coded, options) +
+                         mask * BlockEncoder::working_bytes(side * side, {});
+  int64_t waiting = 0, blocks = 0;
+  const auto add_level = [&](int64_t level, int64_t level_width, int64_t level_height) {
+    const int64_t covered = side << level;  // by a block of it, in pixels of the picture
+    const bool whole =
+        (width % covered == 0 || width >= info.width) && (height % covered == 0 || height >= info.height);
+    const BlockGrid grid{level_width, level_height, side};
+    if (!whole) waiting += (grid.across() + 1) * (block + side * side);
+    blocks += grid.blocks() * ((options.by_band ? info.bands : 1) + mask);
+  };
+  add_level(0, info.width, info.height);
+  int64_t level = 0, overviews = 0;
+  if (options.cog) {
+    for (const PictureSize& size : overview_sizes(info.width, info.height, side))
+      add_level(++level, size.width, size.height);
+    overviews = width * height * (samples + mask) / 3 + write_cog_bytes(block);
+  }
+  return options.threads * thread + waiting + overviews + kIndexBytes * blocks;
 }
 
-void TiffWriter::begin_mask() {
-  if (impl_->mask_page) {
-    throw Error(Error::Kind::usage, "writing ", impl_->part.path(), ": a second mask page; one is written");
-  }
-  impl_->end_page("ending the picture");
-  impl_->begin_page(BlockEncoder::Page::mask);
+void TiffWriter::write(const Raster& raster) {
+  impl_->require_open();
+  impl_->store(0, impl_->levels[0].assembler.add(raster), raster);
 }
 
 int64_t TiffWriter::pending_bytes() const {
-  return impl_->assembler->pending_bytes();
+  int64_t bytes = 0;
+  for (const Impl::Level& level : impl_->levels) bytes += level.assembler.pending_bytes();
+  return bytes;
 }
 
 void TiffWriter::finish() {
-  impl_->end_page("ending the file");
-  impl_->file->close();
-  impl_->file.reset();
-  impl_->part.commit();
+  impl_->require_open();
+  impl_->finish();
 }
 
 }  // namespace sr

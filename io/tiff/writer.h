@@ -3,30 +3,40 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "io/raster.h"
 #include "io/tiff/reader.h"
 
 namespace sr {
 
-enum class Compression { none, lzw, deflate, zstd };
+/// lzw, deflate and zstd with predictor 2 (integers) or 3 (floats).
+enum class Compression { none, lzw, deflate, zstd, jpeg, lerc };
 
 struct TiffWriterOptions {
-  Compression compression = Compression::deflate;  ///< with predictor 2 (integers) or 3 (floats)
-  int block = 256;                                 ///< side of a TIFF tile, multiple of 16
-  int threads = 1;  ///< that compress the whole blocks of a window; the file is the same for any number
+  Compression compression = Compression::deflate;
+  int block = 256;       ///< side of a TIFF tile, multiple of 16
+  int threads = 1;       ///< that compress the blocks of a window; the file is the same for any number
+  bool cog = false;      ///< overviews, and all directories before the data: a Cloud Optimized GeoTIFF
+  bool by_band = false;  ///< each band in tiles of its own (INTERLEAVE=BAND), not all of a pixel together
+  std::optional<int> level = {};       ///< of deflate (1 to 9) and zstd (1 to 22); else libtiff's, 6 and 9
+  int quality = 90;                    ///< of JPEG, 1 to 100
+  double max_z_error = 0;              ///< by which LERC may change a sample
+  std::vector<int> copied_bands = {};  ///< classes: overviews take a sample of the picture, never a mean
 };
 
-/// Writes a page of `info` (size, bands, sample type, colour, tags), and a mask page after it on request.
-/// Windows may come in any order and size; every block is compressed and written once, when its last pixel
-/// has come. BigTIFF if the uncompressed size asks for it. The file is PATH.part-PID until finish() renames
-/// it; destroying an unfinished writer removes it. Blocks lie in the file in the order in which they became
-/// complete: the pixels, not the bytes of the file, are independent of the order of the windows. What of an
-/// edge block lies beyond the picture repeats its edge. Errors: io (cannot create, disk full), usage (window
-/// outside, or a pixel written twice or never, samples of another type), unsupported (palette, codec missing
-/// in libtiff), limit (more than 2^26 blocks, or of more than 2^30 bytes). Not safe for use by two threads at
-/// once.
+/// Writes a page of `info` (size, bands, sample type, colour, tags), a mask page beside it if info.has_mask,
+/// and for a COG overviews of both (see overview.h). Windows may come in any order and size; every block is
+/// compressed and stored once, when its last pixel has come. BigTIFF if the size asks for it. The file is
+/// PATH.part-PID until finish() renames it; destroying an unfinished writer removes it. Blocks lie in a plain
+/// file in the order in which they became complete: the pixels, not the bytes of the file, are independent of
+/// the order of the windows. Those of a COG wait in PATH.blocks.part-PID, so that its bytes are independent
+/// of it too. What of an edge block lies beyond the picture repeats its edge. Errors: io (cannot create, disk
+/// full), usage (window outside, or a pixel written twice or never, samples of another type), unsupported
+/// (palette, codec missing in libtiff or not made for such samples, no-data in a codec that would change it),
+/// limit (more than 2^26 blocks, or of more than 2^30 bytes). Not safe for use by two threads at once.
 class TiffWriter {
  public:
   TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options = {});
@@ -34,16 +44,18 @@ class TiffWriter {
   TiffWriter(TiffWriter&&) noexcept;
   TiffWriter& operator=(TiffWriter&&) noexcept;
 
-  /// Takes the samples of one window of the page. Blocks that it covers are written at once, the others are
-  /// kept until windows have covered them.
+  /// Takes the samples of one window of the picture, with Raster::mask if info.has_mask (nonzero = valid; it
+  /// is stored with one bit a pixel). Blocks that it covers are stored at once, the others are kept until
+  /// windows have covered them.
   void write(const Raster& raster);
-
-  /// Ends the picture; the following windows are of its mask page: one band, u8, nonzero = valid. It is
-  /// stored with one bit a pixel.
-  void begin_mask();
 
   /// Memory of the blocks that wait for more pixels.
   int64_t pending_bytes() const;
+
+  /// Memory that one takes at most for such a picture, if no window has more pixels than width x height and
+  /// all but the last ones begin and end at multiples of these.
+  static int64_t working_bytes(const TiffInfo& info, const TiffWriterOptions& options, int64_t width,
+                               int64_t height);
 
   /// Completes the file, syncs it to disk and gives it its name.
   void finish();

@@ -1,0 +1,47 @@
+#include "io/tiff/block_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "io/output_file.h"
+
+namespace sr {
+
+BlockStore::BlockStore(const std::string& file, const std::string& path, int64_t begin)
+    : path_(path), descriptor_(::open(file.c_str(), O_RDWR | O_CLOEXEC)), end_(begin) {
+  if (descriptor_ < 0) throw cannot_write(path_, errno);
+}
+
+BlockStore::~BlockStore() {
+  ::close(descriptor_);
+}
+
+void BlockStore::add_page(int64_t blocks) {
+  pages_.emplace_back(static_cast<size_t>(blocks));
+}
+
+void BlockStore::append(size_t page, int64_t block, std::span<const std::byte> bytes) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t n = ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done,
+                               static_cast<off_t>(end_ + static_cast<int64_t>(done)));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw cannot_write(path_, errno);
+    done += static_cast<size_t>(n);
+  }
+  pages_.at(page).at(static_cast<size_t>(block)) = {end_, std::ssize(bytes)};
+  end_ += std::ssize(bytes);
+}
+
+void BlockStore::read(const StoredBlock& block, std::byte* to) const {
+  for (int64_t done = 0; done < block.bytes;) {
+    const ssize_t n = ::pread(descriptor_, to + done, static_cast<size_t>(block.bytes - done),
+                              static_cast<off_t>(block.offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw cannot_read(path_, n < 0 ? errno : EIO);
+    done += n;
+  }
+}
+
+}  // namespace sr

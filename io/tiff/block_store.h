@@ -1,0 +1,49 @@
+// Encoded blocks in a file, one after the other, and where each of them lies.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sr {
+
+/// Where a block's bytes lie in a file.
+struct StoredBlock {
+  int64_t offset = 0, bytes = 0;
+};
+
+/// Appends the blocks of several pages to one file. Not safe for use by two threads at once.
+class BlockStore {
+ public:
+  /// Blocks go to `file`, which exists, from the byte `begin` on; `path` is the name that errors show.
+  /// Errors: io.
+  BlockStore(const std::string& file, const std::string& path, int64_t begin);
+  ~BlockStore();
+  BlockStore(const BlockStore&) = delete;
+  BlockStore& operator=(const BlockStore&) = delete;
+
+  /// A further page of so many blocks.
+  void add_page(int64_t blocks);
+
+  size_t pages() const { return pages_.size(); }
+  const std::vector<StoredBlock>& blocks(size_t page) const { return pages_.at(page); }
+
+  /// The one place where a block's bytes go to the file. Errors: io (disk full, ...).
+  void append(size_t page, int64_t block, std::span<const std::byte> bytes);
+
+  /// A stored block's bytes. Errors: io.
+  void read(const StoredBlock& block, std::byte* to) const;
+
+  /// The byte after the last block.
+  int64_t end() const { return end_; }
+
+ private:
+  std::string path_;
+  int descriptor_;
+  int64_t end_;
+  std::vector<std::vector<StoredBlock>> pages_;
+};
+
+}  // namespace sr
