@@ -1,6 +1,7 @@
 #include "io/output_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +101,27 @@ void sync_folder_of(const std::string& path) {
   if (::fsync(descriptor.get()) != 0 && errno == EIO) throw cannot_write(path, EIO);
 }
 
+// Opens `temporary`, in which `path` is written, for this run alone. A lock is of a file, not of a name: one
+// that got another name meanwhile (the run before has just completed) is let go. File systems without locks
+// take part unlocked.
+int locked_file(const std::string& path, const std::string& temporary) {
+  while (true) {
+    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) throw cannot_write(path, errno);
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      ::close(fd);
+      throw Error(Error::Kind::io, "cannot write ", path, ": another run is writing it (", temporary,
+                  " is locked); let that one end, or choose another name");
+    }
+    struct stat locked {
+    }, named{};
+    if (::fstat(fd, &locked) == 0 && ::stat(temporary.c_str(), &named) == 0 &&
+        locked.st_ino == named.st_ino && locked.st_dev == named.st_dev)
+      return fd;
+    ::close(fd);
+  }
+}
+
 struct InputFile {
   Descriptor descriptor;
   uint64_t size = 0;
@@ -129,29 +151,27 @@ Error cannot_read(const std::string& path, int error_number) {
 }
 
 std::string temporary_name(const std::string& path) {
-  return path + ".part-" + std::to_string(::getpid());
+  return path + ".part";
 }
 
-void commit_file(const std::string& temporary, const std::string& path) {
-  Descriptor file(temporary, O_RDONLY);
-  if (!file.open()) throw cannot_write(path, errno);
-  if (::fsync(file.get()) != 0) throw cannot_write(path, errno);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw cannot_write(path, errno);
-  sync_folder_of(path);
-}
-
-PartialFile::PartialFile(const std::string& path) : path_(path), temporary_(temporary_name(path)) {
-  const Descriptor file(temporary_, O_WRONLY | O_CREAT | O_TRUNC);
-  if (!file.open()) throw cannot_write(path_, errno);
+PartialFile::PartialFile(const std::string& path, Start start)
+    : path_(path), temporary_(temporary_name(path)), lock_(locked_file(path, temporary_)) {
+  if (start == Start::as_left || ::ftruncate(lock_, 0) == 0) return;
+  const int reason = errno;
+  ::close(lock_);
+  throw cannot_write(path_, reason);
 }
 
 PartialFile::~PartialFile() {
-  if (!committed_) ::unlink(temporary_.c_str());
+  if (!stays_) ::unlink(temporary_.c_str());
+  ::close(lock_);
 }
 
 void PartialFile::commit() {
-  commit_file(temporary_, path_);
-  committed_ = true;
+  if (::fsync(lock_) != 0) throw cannot_write(path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw cannot_write(path_, errno);
+  stays_ = true;
+  sync_folder_of(path_);
 }
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {

@@ -16,19 +16,21 @@ namespace sr {
 Error cannot_write(const std::string& path, int error_number);
 Error cannot_read(const std::string& path, int error_number);
 
-/// PATH.part-PID: the name under which PATH is written until it is complete.
+/// PATH.part: the name under which PATH is written until it is complete. It is the same for every run, so
+/// that the next one finds, and uses or replaces, what a killed one has left.
 std::string temporary_name(const std::string& path);
 
-/// Syncs the finished file `temporary` to disk, renames it to `path` and syncs the folder. Errors: io; the
-/// temporary is then still there.
-void commit_file(const std::string& temporary, const std::string& path);
-
-/// A file that is being written under its temporary name: created empty here, and removed again unless
-/// committed.
+/// A file that is being written under its temporary name, and removed again unless committed or kept. Only
+/// one at a time, of all programs, writes to a path: it is locked (flock(2)) as long as this lives.
 class PartialFile {
  public:
-  /// Errors: io (no such folder, permission, disk full), naming `path`.
-  explicit PartialFile(const std::string& path);
+  enum class Start {
+    empty,    ///< whatever was left under the temporary name is gone
+    as_left,  ///< an earlier run's bytes are still there
+  };
+
+  /// Errors: io (no such folder, permission, disk full, another run is writing it), naming `path`.
+  explicit PartialFile(const std::string& path, Start start = Start::empty);
   ~PartialFile();
   PartialFile(const PartialFile&) = delete;
   PartialFile& operator=(const PartialFile&) = delete;
@@ -37,12 +39,17 @@ class PartialFile {
   const std::string& path() const { return path_; }
   const std::string& temporary() const { return temporary_; }
 
-  /// As commit_file(), once every handle that wrote to the file has been closed.
+  /// Syncs the finished file to disk, gives it its name and syncs the folder; every handle that wrote to it
+  /// has been closed before. Errors: io; the file still has its temporary name.
   void commit();
+
+  /// It stays under its temporary name, for a later run that starts as_left.
+  void keep() { stays_ = true; }
 
  private:
   std::string path_, temporary_;
-  bool committed_ = false;
+  int lock_ = -1;  // a descriptor of the file
+  bool stays_ = false;
 };
 
 /// Writes a whole small file that way; removes the temporary if that fails. Errors: io (with the system's

@@ -30,9 +30,9 @@ struct TiffWriterOptions {
 /// Writes a page of `info` (size, bands, sample type, colour, tags), a mask page beside it if info.has_mask,
 /// and for a COG overviews of both (see overview.h). Windows may come in any order and size; every block is
 /// compressed and stored once, when its last pixel has come. BigTIFF if the size asks for it. The file is
-/// PATH.part-PID until finish() renames it; destroying an unfinished writer removes it. Blocks lie in a plain
+/// PATH.part until finish() renames it; destroying an unfinished writer removes it. Blocks lie in a plain
 /// file in the order in which they became complete: the pixels, not the bytes of the file, are independent of
-/// the order of the windows. Those of a COG wait in PATH.blocks.part-PID, so that its bytes are independent
+/// the order of the windows. Those of a COG wait in PATH.blocks.part, so that its bytes are independent
 /// of it too. What of an edge block lies beyond the picture repeats its edge. Errors: io (cannot create, disk
 /// full), usage (window outside, or a pixel written twice or never, samples of another type), unsupported
 /// (palette, codec missing in libtiff or not made for such samples, no-data in a codec that would change it),

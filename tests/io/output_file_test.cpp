@@ -62,7 +62,32 @@ TEST_F(OutputFile, WhatIsWrittenIsReadBackAndNothingElseIsLeft) {
 }
 
 TEST_F(OutputFile, TemporaryNameLiesInTheSameFolder) {
-  EXPECT_EQ(temporary_name("some/where.tif"), "some/where.tif.part-" + std::to_string(::getpid()));
+  EXPECT_EQ(temporary_name("some/where.tif"), "some/where.tif.part");
+}
+
+TEST_F(OutputFile, AFileThatIsBeingWrittenIsRefusedToAnotherWriter) {
+  const std::string path = in_folder("x.bin");
+  PartialFile first(path);
+  std::ofstream(first.temporary()) << "half";
+  const auto text = error_text([&] { PartialFile second(path); }, Error::Kind::io);
+  expect_parts(text, {path, "another run is writing it"});
+  EXPECT_EQ(read_file(first.temporary(), 100), "half");
+  first.commit();
+  PartialFile third(path);
+  EXPECT_EQ(read_file(path, 100), "half");
+}
+
+TEST_F(OutputFile, WhatAKilledRunLeftIsReplacedOrGoneOnWith) {
+  const std::string path = in_folder("x.bin");
+  std::ofstream(temporary_name(path)) << "left";
+  {
+    PartialFile again(path, PartialFile::Start::as_left);
+    EXPECT_EQ(read_file(again.temporary(), 100), "left");
+    again.keep();
+  }
+  EXPECT_EQ(read_file(temporary_name(path), 100), "left");
+  PartialFile anew(path);
+  EXPECT_EQ(read_file(anew.temporary(), 100), "");
 }
 
 TEST_F(OutputFile, OldFileStaysUntilTheNewOneIsCommitted) {

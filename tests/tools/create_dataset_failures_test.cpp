@@ -84,7 +84,7 @@ TEST_F(CreateDataset, ItsOwnEarlierOutputIsReplacedAndForeignFilesAreNot) {
                                        "--num_data_per_file", "4"};
   create_well(small);
   EXPECT_TRUE(fs::exists(folder_ / "out/x2/Training/data_004.rec"));
-  std::ofstream(folder_ / "out/x2/Training/data_009.rec.part-123") << "left by a run that was killed";
+  std::ofstream(folder_ / "out/x2/Training/data_009.rec.part") << "left by a run that was killed";
   fs::remove(folder_ / "out/x2/manifest.json");
   create_well({"--tile_size_w", "40", "--tile_size_h", "40"});
   EXPECT_EQ(content_of(folder_ / "out/x2").size(), 4u) << "two record files, means and manifest";
@@ -137,7 +137,7 @@ TEST_F(CreateDataset, AnInterruptedRunLeavesNothingThatLooksComplete) {
         program + " --data_path " + (folder_ / "in") + " --out_path " + (folder_ / "out") +
         " --tile_size_w 60 --tile_size_h 60 --augment --threads 1 & pid=$!; "
         "while kill -0 $pid && ! ls " +
-        (folder_ / "out/x2/Training") + "/*.part-* ; do :; done; kill -" + signal + " $pid; wait $pid";
+        (folder_ / "out/x2/Training") + "/*.part ; do :; done; kill -" + signal + " $pid; wait $pid";
     const ProgramRun run = run_program("bash", {"-c", script}, 120);
     EXPECT_EQ(run.status, std::string(signal) == "INT" ? 1 : 137) << run.err;
     EXPECT_FALSE(fs::exists(folder_ / "out/x2/manifest.json"));

@@ -25,12 +25,10 @@ bool is_numbered(std::string_view name, std::string_view prefix, std::string_vie
          all_digits(name.substr(prefix.size(), name.size() - prefix.size() - suffix.size()));
 }
 
-// Names of our own files, with what an interrupted run leaves of them (NAME.part-PID).
+// Names of our own files, with what a killed run leaves of them (NAME.part).
 bool is_ours(const std::string& folder, std::string_view name) {
-  constexpr std::string_view kPart = ".part-";
-  const size_t part = name.rfind(kPart);
-  if (part != std::string_view::npos && all_digits(name.substr(part + kPart.size())))
-    name = name.substr(0, part);
+  constexpr std::string_view kPart = ".part";
+  if (name.ends_with(kPart)) name.remove_suffix(kPart.size());
   if (folder.empty()) return name == "manifest.json" || name == "mean_values.json";
   if (folder == "Debug") return is_numbered(name, "tile_", ".png");
   return is_numbered(name, "data_", ".rec");
