@@ -39,6 +39,7 @@ BlockAssembler::BlockAssembler(const std::string& path, const BlockGrid& grid, i
       type_(type),
       masked_(masked),
       complete_(static_cast<size_t>(grid.blocks())),
+      passed_over_(complete_.size()),
       missing_(grid.blocks()) {}
 
 void BlockAssembler::check(const Raster& window) const {
@@ -65,6 +66,19 @@ void BlockAssembler::refuse_second(const Window& window) const {
               " has pixels that were written before; each must come once");
 }
 
+void BlockAssembler::pass_over(int64_t index) {
+  complete_[static_cast<size_t>(index)] = passed_over_[static_cast<size_t>(index)] = true;
+  --missing_;
+}
+
+bool BlockAssembler::wants(const Window& window) const {
+  const int64_t side = grid_.side;
+  for (int64_t row = window.y / side; row <= (window.y + window.h - 1) / side; ++row)
+    for (int64_t column = window.x / side; column <= (window.x + window.w - 1) / side; ++column)
+      if (!complete_[static_cast<size_t>(row * grid_.across() + column)]) return true;
+  return false;
+}
+
 std::vector<CompleteBlock> BlockAssembler::add(const Raster& window) {
   check(window);
   const Window& w = window.window;
@@ -74,6 +88,7 @@ std::vector<CompleteBlock> BlockAssembler::add(const Raster& window) {
     for (int64_t column = w.x / side; column <= (w.x + w.w - 1) / side; ++column) {
       const int64_t index = row * grid_.across() + column;
       const Window block = grid_.window(index), part = overlap(w, block);
+      if (passed_over_[static_cast<size_t>(index)]) continue;
       if (complete_[static_cast<size_t>(index)]) refuse_second(w);
       CompleteBlock complete{index, {}};
       if (part == block && !pending_.contains(index)) {

@@ -40,6 +40,12 @@ class BlockAssembler {
 
   const BlockGrid& grid() const { return grid_; }
 
+  /// The block was completed by an earlier run: what windows hold of it is passed over.
+  void pass_over(int64_t index);
+
+  /// Whether the window has a pixel of a block that is not complete.
+  bool wants(const Window& window) const;
+
   /// The blocks that are complete with this window, the lowest first. Errors: usage (window outside the page,
   /// a pixel that came before, samples of another type).
   std::vector<CompleteBlock> add(const Raster& window);
@@ -68,7 +74,7 @@ class BlockAssembler {
   int bands_;
   SampleType type_;
   bool masked_;
-  std::vector<bool> complete_;
+  std::vector<bool> complete_, passed_over_;
   int64_t missing_;  // blocks
   std::map<int64_t, Pending> pending_;
 };

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "io/crc32c.h"
 #include "io/output_file.h"
 
 namespace sr {
@@ -32,6 +33,34 @@ void BlockStore::append(size_t page, int64_t block, std::span<const std::byte> b
   }
   pages_.at(page).at(static_cast<size_t>(block)) = {end_, std::ssize(bytes)};
   end_ += std::ssize(bytes);
+  if (journal_) journal_->add({static_cast<int>(page), block, std::ssize(bytes), crc32c(bytes)});
+}
+
+bool BlockStore::take_over(std::span<const JournalEntry> blocks) {
+  const off_t length = ::lseek(descriptor_, 0, SEEK_END);
+  int64_t at = end_;
+  std::vector<std::byte> bytes;
+  for (const JournalEntry& entry : blocks) {
+    if (entry.page < 0 || static_cast<size_t>(entry.page) >= pages_.size()) return false;
+    const auto& page = pages_[static_cast<size_t>(entry.page)];
+    if (entry.index >= std::ssize(page) || page[static_cast<size_t>(entry.index)].bytes > 0) return false;
+    if (entry.bytes > length - at) return false;
+    bytes.resize(static_cast<size_t>(entry.bytes));
+    read({at, entry.bytes}, bytes.data());
+    if (crc32c(bytes) != entry.checksum) return false;
+    at += entry.bytes;
+  }
+  for (const JournalEntry& entry : blocks) {
+    pages_[static_cast<size_t>(entry.page)][static_cast<size_t>(entry.index)] = {end_, entry.bytes};
+    end_ += entry.bytes;
+  }
+  return true;
+}
+
+void BlockStore::keep_journal(const std::string& path, const std::string& job,
+                              const std::vector<JournalEntry>& taken_over) {
+  if (::ftruncate(descriptor_, end_) != 0) throw cannot_write(path_, errno);
+  journal_.emplace(path, job, taken_over);
 }
 
 void BlockStore::read(const StoredBlock& block, std::byte* to) const {

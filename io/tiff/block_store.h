@@ -3,9 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "io/tiff/block_journal.h"
 
 namespace sr {
 
@@ -30,6 +33,15 @@ class BlockStore {
   size_t pages() const { return pages_.size(); }
   const std::vector<StoredBlock>& blocks(size_t page) const { return pages_.at(page); }
 
+  /// Takes over blocks that an earlier run has appended, which lie after the last one. False, and nothing
+  /// changes, if one of them is not there as it was written. Errors: io.
+  bool take_over(std::span<const JournalEntry> blocks);
+
+  /// Cuts off what lies behind the last block and keeps, from now on, a journal beside the file, named after
+  /// `path`. Errors: io.
+  void keep_journal(const std::string& path, const std::string& job,
+                    const std::vector<JournalEntry>& taken_over);
+
   /// The one place where a block's bytes go to the file. Errors: io (disk full, ...).
   void append(size_t page, int64_t block, std::span<const std::byte> bytes);
 
@@ -44,6 +56,7 @@ class BlockStore {
   int descriptor_;
   int64_t end_;
   std::vector<std::vector<StoredBlock>> pages_;
+  std::optional<BlockJournal> journal_;
 };
 
 }  // namespace sr

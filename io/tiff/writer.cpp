@@ -6,12 +6,14 @@
 #include <deque>
 #include <exception>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "io/output_file.h"
 #include "io/tiff/block_assembler.h"
 #include "io/tiff/block_encoder.h"
+#include "io/tiff/block_journal.h"
 #include "io/tiff/block_store.h"
 #include "io/tiff/overview.h"
 #include "io/tiff/result_file.h"
@@ -98,11 +100,14 @@ struct TiffWriter::Impl {
   };
 
   Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_);
+  ~Impl();
 
   void add_level(int64_t width, int64_t height);
   void store(size_t level, std::vector<CompleteBlock> blocks, const Raster& window);
   struct Stored;
   Stored encoded(size_t level, Raster block);
+  void go_on();
+  bool take_over(std::span<const JournalEntry> block);
   void append(size_t level, int64_t index, const Stored& block);
   ResultFile result();
   void finish();
@@ -116,6 +121,8 @@ struct TiffWriter::Impl {
   std::optional<BlockStore> blocks;  // empty after finish(); page 2 * level, its mask page 2 * level + 1
   std::deque<Level> levels;
   std::deque<BlockEncoder> encoders, mask_encoders;  // one of each for each thread
+  int64_t found = 0;                                 // blocks that an earlier run had stored
+  bool kept = false;
 };
 
 // What becomes of a block: its bytes (of each band, if these are apart), its mask's, and its part of the next
@@ -127,7 +134,10 @@ struct TiffWriter::Impl::Stored {
 };
 
 TiffWriter::Impl::Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_)
-    : info(info_), options(options_), rule(overview_rule(info_, options_.copied_bands)), part(path) {
+    : info(info_),
+      options(options_),
+      rule(overview_rule(info_, options_.copied_bands)),
+      part(path, options_.job.empty() ? PartialFile::Start::empty : PartialFile::Start::as_left) {
   if (options.cog) spool.emplace(path + ".blocks");
   blocks.emplace(spool ? spool->temporary() : part.temporary(), path, spool ? 0 : kHeaderBytes);
   add_level(info.width, info.height);
@@ -138,6 +148,36 @@ TiffWriter::Impl::Impl(const std::string& path, const TiffInfo& info_, const Tif
     encoders.emplace_back(path, info, options, PageKind{});
     if (info.has_mask) mask_encoders.emplace_back(path, info, options, PageKind{.mask = true});
   }
+  if (!options.job.empty()) go_on();
+}
+
+TiffWriter::Impl::~Impl() {
+  if (!kept && !options.job.empty()) BlockJournal::remove(part.path());
+}
+
+// The blocks that an earlier run has stored, as far as they are good.
+void TiffWriter::Impl::go_on() {
+  std::vector<JournalEntry> entries = BlockJournal::read(part.path(), options.job);
+  const auto one = static_cast<size_t>((options.by_band ? info.bands : 1) + (info.has_mask ? 1 : 0));
+  size_t good = 0;
+  while (good + one <= entries.size() && take_over(std::span(entries).subspan(good, one))) good += one;
+  found = static_cast<int64_t>(good);
+  entries.resize(good);
+  blocks->keep_journal(part.path(), options.job, entries);
+}
+
+// False if that is no block with all that append() makes of one, or it is not in the file as it was stored.
+bool TiffWriter::Impl::take_over(std::span<const JournalEntry> block) {
+  BlockAssembler& assembler = levels[0].assembler;
+  const int64_t index = block.front().index, count = assembler.grid().blocks();
+  for (size_t i = 0; i < block.size(); ++i) {
+    const bool mask = info.has_mask && i + 1 == block.size();
+    const int64_t wanted = mask ? index : index + static_cast<int64_t>(i) * count;
+    if (block[i].page != (mask ? 1 : 0) || block[i].index != wanted) return false;
+  }
+  if (index >= count || !blocks->take_over(block)) return false;
+  assembler.pass_over(index);
+  return true;
 }
 
 void TiffWriter::Impl::add_level(int64_t width, int64_t height) {
@@ -240,12 +280,15 @@ void TiffWriter::Impl::finish() {
   blocks.reset();
   spool.reset();
   part.commit();
+  if (!options.job.empty()) BlockJournal::remove(part.path());
 }
 
 TiffWriter::TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options) {
   check_request(path, info, options);
   check_codec(path, info, options);
-  impl_ = std::make_unique<Impl>(path, info, options);
+  TiffWriterOptions used = options;
+  if (used.cog) used.job.clear();  // overviews need the pixels of the blocks that are there
+  impl_ = std::make_unique<Impl>(path, info, used);
 }
 TiffWriter::~TiffWriter() = default;
 TiffWriter::TiffWriter(TiffWriter&&) noexcept = default;
@@ -285,6 +328,20 @@ int64_t TiffWriter::working_bytes(const TiffInfo& info, const TiffWriterOptions&
 void TiffWriter::write(const Raster& raster) {
   impl_->require_open();
   impl_->store(0, impl_->levels[0].assembler.add(raster), raster);
+}
+
+int64_t TiffWriter::blocks_found() const {
+  return impl_->found;
+}
+
+bool TiffWriter::wants(const Window& window) const {
+  return impl_->levels[0].assembler.wants(window);
+}
+
+void TiffWriter::keep() {
+  if (impl_->options.job.empty()) return;
+  impl_->part.keep();
+  impl_->kept = true;
 }
 
 int64_t TiffWriter::pending_bytes() const {

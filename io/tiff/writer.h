@@ -21,9 +21,12 @@ struct TiffWriterOptions {
   int threads = 1;       ///< that compress the blocks of a window; the file is the same for any number
   bool cog = false;      ///< overviews, and all directories before the data: a Cloud Optimized GeoTIFF
   bool by_band = false;  ///< each band in tiles of its own (INTERLEAVE=BAND), not all of a pixel together
-  std::optional<int> level = {};       ///< of deflate (1 to 9) and zstd (1 to 22); else libtiff's, 6 and 9
-  int quality = 90;                    ///< of JPEG, 1 to 100
-  double max_z_error = 0;              ///< by which LERC may change a sample
+  std::optional<int> level = {};  ///< of deflate (1 to 9) and zstd (1 to 22); else libtiff's, 6 and 9
+  int quality = 90;               ///< of JPEG, 1 to 100
+  double max_z_error = 0;         ///< by which LERC may change a sample
+  /// A line that tells what is written from anything else. Not empty: what an earlier run with the same line
+  /// has left of the file is gone on with; not of a COG, which starts anew.
+  std::string job = {};
   std::vector<int> copied_bands = {};  ///< classes: overviews take a sample of the picture, never a mean
 };
 
@@ -48,6 +51,15 @@ class TiffWriter {
   /// is stored with one bit a pixel). Blocks that it covers are stored at once, the others are kept until
   /// windows have covered them.
   void write(const Raster& raster);
+
+  /// Blocks of picture and mask that an earlier run has left. Windows of them may come, and are passed over.
+  int64_t blocks_found() const;
+
+  /// Whether a pixel of the window is still to come.
+  bool wants(const Window& window) const;
+
+  /// Should the file not be finished, it stays as it is, for a later run with the same job.
+  void keep();
 
   /// Memory of the blocks that wait for more pixels.
   int64_t pending_bytes() const;
