@@ -8,6 +8,7 @@
 
 #include "io/counted.h"
 #include "scene/prepare.h"
+#include "scene/repeated_pixels.h"
 #include "scene/tile_computer.h"
 #include "scene/value_range.h"
 #include "tensor/allocator.h"
@@ -93,6 +94,8 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   TiffReader& reader = scene.reader;
   const TileGrid& grid = scene.plan.grid;
   tell(scene, events);
+  if (const std::string hint = scene.model ? hint_of_repeated_pixels(reader) : ""; !hint.empty())
+    events.say(hint);
   scene.settings.range = choose_range(reader, scene.model, options, grid, events);
 
   const TiffInfo fine = fine_info(scene);
