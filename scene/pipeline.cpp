@@ -151,14 +151,23 @@ TilesInFlight tiles_in_flight(size_t gpus) {
 
 void upscale(const Model* model, const SceneSettings& settings, const TileGrid& grid, bool with_bicubic,
              const UpscaleStreams& streams, const std::vector<int>& gpus) {
+  std::vector<int64_t> tiles;
+  int64_t pixels = 0;  // that are done
+  for (int64_t i = 0; i < grid.size(); ++i)
+    if (const Tile tile = grid[i]; streams.wanted(tile))
+      tiles.push_back(i);
+    else
+      pixels += tile.core.pixels();
   BoundedQueue<ReadTile> ahead(1);
   BoundedQueue<FineTile> behind(1);
   SpareSamples spare(gpus.size() * kThreadsPerGpu * (with_bicubic ? 2 : 1));
   Failure failure;
   std::thread reader([&] {
     try {
-      for (int64_t i = 0; i < grid.size(); ++i)
-        if (const Tile tile = grid[i]; !ahead.push({i, tile, streams.read(tile.read)})) break;
+      for (int64_t i = 0; i < std::ssize(tiles); ++i)
+        if (const Tile tile = grid[tiles[static_cast<size_t>(i)]];
+            !ahead.push({i, tile, streams.read(tile.read)}))
+          break;
     } catch (...) {
       failure.capture();
       behind.close();
@@ -178,11 +187,11 @@ void upscale(const Model* model, const SceneSettings& settings, const TileGrid& 
       behind.close();
     }
   });
-  int64_t tiles = 0, pixels = 0;
+  size_t done = 0;
   // False if there is nobody who takes it.
   const auto hand_on = [&](FineTile fine) {
     if (!behind.push(std::move(fine))) return false;
-    streams.progress(pixels += grid[tiles++].core.pixels());
+    streams.progress(pixels += grid[tiles[done++]].core.pixels());
     return true;
   };
   try {
@@ -193,7 +202,7 @@ void upscale(const Model* model, const SceneSettings& settings, const TileGrid& 
     } else {
       GpuThreads threads(model, settings, with_bicubic, gpus, ahead, spare, failure);
       try {
-        while (tiles < grid.size()) {
+        while (done < tiles.size()) {
           std::optional<FineTile> fine = threads.pop();
           if (!fine || !hand_on(std::move(*fine))) break;
         }

@@ -9,16 +9,18 @@
 namespace sr {
 
 /// Where tiles come from and go to. read and write are each called from one thread, not the same one; tiles
-/// come in the grid's order. progress is called after each tile with the coarse pixels done, from the
-/// caller's thread; it may throw to stop the run.
+/// come in the grid's order, those that are wanted: it is asked of each before the first is read. progress is
+/// called after each tile with the coarse pixels done, from the caller's thread; it may throw to stop the
+/// run.
 struct UpscaleStreams {
   std::function<Raster(const Window&)> read;
   std::function<void(FineTile&)> write;
   std::function<void(int64_t pixels_done)> progress = [](int64_t) {};
+  std::function<bool(const Tile&)> wanted = [](const Tile&) { return true; };
 };
 
-/// Runs all tiles through upscale_tile, those of the same pixel all over only once; on the processor, or
-/// shared out among GPUs by their numbers. An exception of any stage ends the others and comes out here.
+/// Runs the wanted tiles through upscale_tile, those of the same pixel all over only once; on the processor,
+/// or shared out among GPUs by their numbers. An exception of any stage ends the others and comes out here.
 void upscale(const Model* model, const SceneSettings& settings, const TileGrid& grid, bool with_bicubic,
              const UpscaleStreams& streams, const std::vector<int>& gpus = {});
 
