@@ -16,8 +16,8 @@ struct CaffeLayer {
 };
 
 /// The layers that carry weights, in the file's order. Errors: io, format (not a caffemodel; a blob whose
-/// length differs from its shape), limit (over 64 MiB: a hostile file may need thirty times its size in
-/// memory).
+/// length differs from its shape; layers of Caffe's old formats, which its tool resaves), limit (over 64 MiB:
+/// a hostile file may need thirty times its size in memory).
 std::vector<CaffeLayer> load_caffemodel(const std::string& path);
 
 }  // namespace sr

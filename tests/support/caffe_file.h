@@ -30,6 +30,14 @@ inline std::string blob(const std::vector<int64_t>& shape, const std::vector<flo
   return field(7, field(5, data) + field(7, field(1, dimensions)));
 }
 
+/// The same with the four sizes (num, channels, height, width) that stood in the place of the shape before.
+inline std::string old_blob(const std::vector<int64_t>& four, const std::vector<float>& values) {
+  std::string sizes;
+  for (int i = 0; i < 4; ++i) sizes += field(i + 1, static_cast<uint64_t>(four.at(static_cast<size_t>(i))));
+  const std::string_view data(reinterpret_cast<const char*>(values.data()), 4 * values.size());
+  return field(7, sizes + field(5, data));
+}
+
 /// Field `layer` of the network.
 inline std::string layer(const std::string& name, const std::string& type, const std::string& rest) {
   return field(100, field(1, name) + field(2, type) + rest);

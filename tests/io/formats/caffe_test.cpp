@@ -88,6 +88,24 @@ TEST_F(Caffemodel, BlobMustHaveAsManyValuesAsItsShapeSays) {
   EXPECT_NO_THROW(load(layer("conv", "Convolution", blob({3}, {1, 2, 3}))));
 }
 
+TEST_F(Caffemodel, OldBlobSizesGiveTheShapesThatTodaysGive) {
+  const auto old = load(
+      layer("conv", "Convolution", old_blob({1, 2, 1, 2}, {1, 2, 3, 4}) + old_blob({1, 1, 1, 2}, {5, 6})) +
+      layer("one", "Convolution", old_blob({1, 1, 1, 1}, {7}) + old_blob({1, 1, 1, 1}, {8})));
+  ASSERT_EQ(old.size(), 2u);
+  EXPECT_EQ(old[0].shapes, (std::vector<std::vector<int64_t>>{{1, 2, 1, 2}, {2}}));
+  EXPECT_EQ(old[0].blobs, (std::vector<std::vector<float>>{{1, 2, 3, 4}, {5, 6}}));
+  EXPECT_EQ(old[1].shapes, (std::vector<std::vector<int64_t>>{{1, 1, 1, 1}, {1}}));
+  EXPECT_NE(error_of(layer("conv", "Convolution", old_blob({2, 2, 1, 2}, {1, 2, 3}))).find("[2, 2, 1, 2]"),
+            std::string::npos);
+}
+
+TEST_F(Caffemodel, LayersOfOldFormatsAreNamedWithTheWayOut) {
+  // name 4, type 5, blobs 6
+  const std::string v1 = field(2, field(4, "conv1") + field(5, 4) + field(6, field(5, std::string(4, '\0'))));
+  EXPECT_NE(error_of(field(1, "net") + v1).find("upgrade_net_proto_binary"), std::string::npos);
+}
+
 TEST_F(Caffemodel, ForeignFilesAreErrors) {
   error_of("");
   error_of("this is a text\n");
