@@ -38,7 +38,8 @@ struct Options {
   int factor = 2;
   std::vector<double> value_range, roi_geo;
   std::vector<int64_t> roi;
-  std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate", interleave = "pixel";
+  std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate", interleave = "pixel",
+              predictor = "yes";
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false, dry_run = false;
@@ -51,6 +52,10 @@ void add_file_options(CLI::App& app, Options& o) {
   TiffWriterOptions& writing = o.scene.writing;
   app.add_option("--compress", o.compress, "none, lzw, deflate, zstd, jpeg or lerc")
       ->check(CLI::IsMember({"none", "lzw", "deflate", "zstd", "jpeg", "lerc"}))
+      ->capture_default_str();
+  app.add_option("--predictor", o.predictor,
+                 "yes or no: compress differences (TIFF predictor 2, of floats 3), or the samples themselves")
+      ->check(CLI::IsMember({"yes", "no"}))
       ->capture_default_str();
   app.add_option("--level", writing.level, "of deflate, 1 to 9 (default 6), or zstd, 1 to 19 (9)")
       ->check(CLI::Range(1, 19));
@@ -151,6 +156,7 @@ void settle_file_options(Options& o) {
                                                          {"jpeg", Compression::jpeg},
                                                          {"lerc", Compression::lerc}});
   writing.by_band = o.interleave == "band";
+  writing.predictor = o.predictor == "yes";
   const auto belongs_to = [&](const char* option, bool given, std::initializer_list<Compression> codecs,
                               const char* names) {
     if (given && std::find(codecs.begin(), codecs.end(), writing.compression) == codecs.end())

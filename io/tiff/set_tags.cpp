@@ -188,7 +188,10 @@ void set_page_tags(TiffFile& file, const std::string& path, const TiffInfo& info
   }
   const bool real = info.type == SampleType::f32 || info.type == SampleType::f64;
   tags.set_samples(info);
-  tags.set_compression(options, real ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL);
+  const int predictor = !options.predictor ? PREDICTOR_NONE
+                        : real             ? PREDICTOR_FLOATINGPOINT
+                                           : PREDICTOR_HORIZONTAL;
+  tags.set_compression(options, predictor);
   tags.set_colour(info);
   if (stored_as_ycbcr(info, options)) tags.set_jpeg_colour();
   if (kind.overview) return tags.set_text(kTagGdalNodata, info.tags.gdal_nodata);

@@ -27,6 +27,7 @@ struct TiffWriterOptions {
   /// A line that tells what is written from anything else. Not empty: what an earlier run with the same line
   /// has left of the file is gone on with; not of a COG, which starts anew.
   std::string job = {};
+  bool predictor = true;  ///< 2 (integers) or 3 (floats), of lzw, deflate and zstd
   std::vector<int> copied_bands = {};  ///< classes: overviews take a sample of the picture, never a mean
 };
 

@@ -26,6 +26,21 @@ TEST_F(TiffWriterTest, SampleTypeAndCompressionAreDeclared) {
   }
 }
 
+TEST_F(TiffWriterTest, WithoutAPredictorTheSamplesAreTheSame) {
+  for (const SampleType type : {SampleType::u16, SampleType::f32}) {
+    const TiffInfo info = make_info(50, 20, 2, type);
+    const Raster picture = random_picture(info, 1);
+    for (size_t c = 0; c < 4; ++c) {
+      write_whole(path_, info, picture, {.compression = kCompressions[c], .block = 16, .predictor = false});
+      EXPECT_EQ(read_back(path_, info).samples, picture.samples);
+      TiffFile file(path_, TiffFile::Mode::read);
+      uint16_t predictor = PREDICTOR_NONE;
+      TIFFGetField(file.get(), TIFFTAG_PREDICTOR, &predictor);
+      EXPECT_EQ(predictor, PREDICTOR_NONE);
+    }
+  }
+}
+
 TEST_F(TiffWriterTest, AllTagsAreWritten) {
   TiffInfo info = make_info(20, 20, 1, SampleType::f32);
   SceneTags& tags = info.tags;
