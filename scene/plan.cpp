@@ -27,9 +27,11 @@ int64_t bytes_of(const Model& model) {
 
 class Planner {
  public:
+  /// keep_rows: the cache holds a row of tiles of strips that are decoded from their first row.
   Planner(const TiffReader& reader, const Model* model, const SceneSettings& settings,
-          const PlanOptions& options)
-      : reader_(reader),
+          const PlanOptions& options, bool keep_rows)
+      : keep_rows_(keep_rows),
+        reader_(reader),
         info_(reader.info()),
         model_(model),
         settings_(settings),
@@ -44,6 +46,7 @@ class Planner {
   std::vector<int64_t> sides(int64_t longest) const;
   std::optional<ScenePlan> best(const std::vector<int64_t>& widths,
                                 const std::vector<int64_t>& heights) const;
+  ScenePlan least(const std::vector<int64_t>& widths, const std::vector<int64_t>& heights) const;
 
  private:
   Tile largest_tile(int64_t w, int64_t h, int margins) const;
@@ -51,6 +54,7 @@ class Planner {
   int64_t writer_bytes(int64_t w, int64_t h) const;
   int64_t sample_bytes() const { return info_.bands * bytes_of(info_.type); }
 
+  bool keep_rows_;
   const TiffReader& reader_;
   const TiffInfo& info_;
   const Model* model_;
@@ -94,6 +98,7 @@ ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
   ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_, options_.region}};
   const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tiles;
   plan.cache_bytes = computing / kCacheShare;
+  if (keep_rows_) plan.cache_bytes = std::max(plan.cache_bytes, reader_.bytes_of_rows(tile.read.h));
   if constexpr (cuda::kBuilt) {
     if (options_.gpus > 0)
       plan.gpu_bytes = cuda::device_bytes(*model_, settings_, tile, sr::bytes_of(info_.type));
@@ -139,6 +144,16 @@ std::optional<ScenePlan> Planner::best(const std::vector<int64_t>& widths,
   return best;
 }
 
+// With the least memory: not always of the smallest tiles, whose blocks of the result wait for their
+// neighbours.
+ScenePlan Planner::least(const std::vector<int64_t>& widths, const std::vector<int64_t>& heights) const {
+  ScenePlan least = with_tiles(widths.front(), heights.front());
+  for (const int64_t h : heights)
+    for (const int64_t w : widths)
+      if (const ScenePlan plan = with_tiles(w, h); plan.peak_bytes < least.peak_bytes) least = plan;
+  return least;
+}
+
 std::string megabytes(int64_t bytes) {
   return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB";
 }
@@ -147,28 +162,32 @@ std::string megabytes(int64_t bytes) {
 
 ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSettings& settings,
                      const PlanOptions& options) {
-  const Planner planner(reader, model, settings, options);
   const auto side_asked_for = [](int64_t length, int tiles) {
     return tiles > 0 ? (length + tiles - 1) / tiles : length;
   };
+  const Planner planner(reader, model, settings, options, false);
+  const Planner keeping(reader, model, settings, options, true);
   const int64_t w = side_asked_for(planner.region().w, options.num_tiles_w);
   const int64_t h = side_asked_for(planner.region().h, options.num_tiles_h);
   const std::vector<int64_t> widths = planner.sides(w), heights = planner.sides(h);
-  const std::vector<int64_t> just_w{w}, just_h{h};
-  std::optional<ScenePlan> plan =
-      planner.best(options.num_tiles_w > 0 ? just_w : widths, options.num_tiles_h > 0 ? just_h : heights);
-  if (!plan) plan = planner.best(widths, heights);
-  if (plan) return *plan;
+  const std::vector<int64_t> asked_w = options.num_tiles_w > 0 ? std::vector{w} : widths;
+  const std::vector<int64_t> asked_h = options.num_tiles_h > 0 ? std::vector{h} : heights;
+  // As asked for goes before quickly read.
+  if (const auto plan = keeping.best(asked_w, asked_h)) return *plan;
+  if (const auto plan = planner.best(asked_w, asked_h)) return *plan;
+  if (const auto plan = keeping.best(widths, heights)) return *plan;
+  if (const auto plan = planner.best(widths, heights)) return *plan;
   const ScenePlan smallest = planner.with_tiles(widths.front(), heights.front());
   if (smallest.gpu_bytes > options.gpu_bytes)
     throw Error(Error::Kind::limit, "the GPU's free memory is too small: tiles of ", smallest.grid.tile_width,
                 " x ", smallest.grid.tile_height, " pixels want ", megabytes(smallest.gpu_bytes),
                 ", there are ", megabytes(options.gpu_bytes),
                 " for each that is computed; use --device cpu or another GPU");
+  const ScenePlan least = planner.least(widths, heights);
   throw Error(Error::Kind::limit, "max_memory of ", megabytes(options.max_memory_bytes),
-              " is too small for this scene: tiles of ", smallest.grid.tile_width, " x ",
-              smallest.grid.tile_height, " pixels", options.verify ? " with --verify" : "", " want ",
-              megabytes(smallest.peak_bytes));
+              " is too small for this scene: tiles of ", least.grid.tile_width, " x ", least.grid.tile_height,
+              " pixels", options.verify ? " with --verify" : "", " want ",
+              megabytes(least.peak_bytes + reader.most_decoding_bytes() - reader.decoding_bytes()));
 }
 
 }  // namespace sr

@@ -17,9 +17,9 @@
 namespace sr {
 namespace {
 
-// What a file may make the reader allocate before it is known what it is needed for.
+// Blocks too large for the memory are the plan's to refuse: it knows what all of it takes.
 TiffLimits limits_for(const SceneOptions& options) {
-  return {.block_bytes = options.max_memory_bytes / 4, .cache_bytes = options.max_memory_bytes / 8};
+  return {.block_bytes = int64_t{1} << 40, .cache_bytes = options.max_memory_bytes / 8};
 }
 
 // What each thread that computes on a GPU may take of its memory: all of them get as much as the fullest one

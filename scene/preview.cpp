@@ -56,7 +56,7 @@ void paint(Raster& canvas, int64_t left, const Tensor& t, const Stretch& s) {
 Raster side_by_side(const std::string& coarse_path, const std::string& fine_path, int factor, int64_t side,
                     const Region& region) {
   constexpr int64_t kBicubicReach = 2;
-  constexpr TiffLimits kReadOnce{.cache_bytes = 0};
+  constexpr TiffLimits kReadOnce{.block_bytes = int64_t{1} << 40, .cache_bytes = 0};
   TiffReader coarse(coarse_path, kReadOnce), fine(fine_path, kReadOnce);
   const TiffInfo& info = coarse.info();
   const Window all = window_of(region, info);

@@ -174,11 +174,13 @@ void read_blocks(TiffFile& file, TiffLayout& layout) {
 // What is held of a block is bounded before anything is allocated.
 void limit_blocks(TiffFile& file, TiffLayout& layout, const TiffLimits& limits) {
   const int64_t row_bytes = std::max(layout.packed_row_bytes(), layout.block_w * layout.pixel_bytes());
+  const auto band_h = [&](int64_t large) {
+    if (layout.tiled || !product_exceeds(row_bytes, layout.block_h, large)) return layout.block_h;
+    return std::clamp<int64_t>(std::min(kBandBytes, large) / row_bytes, 1, layout.block_h);
+  };
   const int64_t large = std::min(kLargeStripBytes, std::max<int64_t>(1, limits.cache_bytes / 4));
-  layout.band_h = layout.block_h;
-  if (!layout.tiled && product_exceeds(row_bytes, layout.block_h, large)) {
-    layout.band_h = std::clamp<int64_t>(std::min(kBandBytes, large) / row_bytes, 1, layout.block_h);
-  }
+  layout.band_h = band_h(large);
+  layout.most_band_h = band_h(kLargeStripBytes);
   if (product_exceeds(row_bytes, layout.band_h, limits.block_bytes)) {
     fail(Error::Kind::limit, file, layout.tiled ? "a tile of " : "a row of strips of ", layout.block_w, " x ",
          layout.band_h, " pixels with ", counted(layout.bands(), "band"), " would take more than the ",
@@ -256,6 +258,25 @@ void check_blocks_in_file(TiffFile& file, TiffLayout& layout, const TiffLimits& 
 }
 
 }  // namespace
+
+// Measured with libtiff 4.5. Windows and dictionaries are never larger than what goes through them.
+int64_t TiffLayout::codec_bytes() const {
+  const int64_t decoded = packed_row_bytes() * block_h;
+  switch (compression) {
+    case COMPRESSION_LERC:  // the whole block, its mask, and what deflate or zstd made of it
+    case COMPRESSION_WEBP:
+    case COMPRESSION_JBIG:
+      return 3 * decoded;
+    case COMPRESSION_JPEG:  // coefficients of 16 bits, of progressive files; libtiff allows no more
+      return std::min(2 * decoded, int64_t{100} << 20);
+    case COMPRESSION_ZSTD:
+      return std::min(decoded, int64_t{128} << 20);
+    case COMPRESSION_LZMA:
+      return std::min(decoded, int64_t{64} << 20);
+    default:
+      return 0;
+  }
+}
 
 TiffLayout read_layout(TiffFile& file, const TiffLimits& limits) {
   const std::string opening_messages = file.take_messages();

@@ -32,8 +32,7 @@ TiffPage::TiffPage(const std::string& path, uint64_t directory_offset, const Tif
   files_.push_back(open_at(path, directory_offset, max_allocation_));
   layout_ = read_layout(*files_[0], limits);
   // Planes with large strips are decoded side by side: going from one to the other must not start them anew.
-  const bool side_by_side = layout_.banded() && layout_.compression != COMPRESSION_NONE;
-  files_.resize(static_cast<size_t>(side_by_side ? std::min(layout_.planes(), kMaxFiles) : 1));
+  files_.resize(static_cast<size_t>(layout_.in_order() ? std::min(layout_.planes(), kMaxFiles) : 1));
   cursors_.resize(files_.size());
   fill_.resize(static_cast<size_t>(layout_.pixel_bytes()));
   fill_with(0);
@@ -51,16 +50,22 @@ void TiffPage::fill_with(double value) {
   });
 }
 
-int64_t TiffPage::decoding_bytes() const {
+int64_t TiffPage::decoding_bytes(int64_t band_h) const {
   constexpr int64_t kIndexBytes = 16;  // offset and length of a block, which libtiff keeps in each handle
   constexpr int64_t kHandleBytes = 1 << 20;  // of each handle but the first: tags, the codec's state, a stack
-  const int64_t packed = layout_.packed_row_bytes() * layout_.band_h;
-  const int64_t unpacked = layout_.pixel_bytes() * layout_.block_w * layout_.band_h;
+  const int64_t packed = layout_.packed_row_bytes() * band_h;
+  const int64_t unpacked = layout_.pixel_bytes() * layout_.block_w * band_h;
   const int64_t blocks = layout_.blocks_across() * layout_.blocks_down() * layout_.planes();
+  const int64_t handle = layout_.largest_stored_block_bytes + layout_.codec_bytes() + kIndexBytes * blocks;
   // A block is decoded while the one before is still there, even if the cache is to hold nothing.
   return threads_ * (unpacked + packed + (layout_.coding.as_is() ? 0 : unpacked)) +
-         static_cast<int64_t>(files_.size()) * (layout_.largest_stored_block_bytes + kIndexBytes * blocks) +
-         (threads_ - 1) * kHandleBytes;
+         static_cast<int64_t>(files_.size()) * handle + (threads_ - 1) * kHandleBytes;
+}
+
+int64_t TiffPage::bytes_of_rows(int64_t rows) const {
+  if (!layout_.in_order()) return 0;
+  const int64_t whole_bands = std::min(layout_.height, rows + 2 * layout_.band_h);
+  return whole_bands * layout_.width * layout_.pixel_bytes() * layout_.planes();
 }
 
 void TiffPage::set_threads(int threads) {
@@ -192,6 +197,7 @@ const TiffPage::Samples& TiffPage::decode_up_to(const Block& wanted) {
     cursor.valid = false;  // until the band is complete
     Samples samples = decode_rows(file, block);
     cursor = {true, wanted.index, block.area.y + block.area.h};
+    rows_in_order_ += block.area.h;
     const uint64_t key = key_of(block);
     const bool kept = cache_.find(key) != nullptr;
     if (block.area.y == wanted.area.y) return cache_.insert(key, std::move(samples));
@@ -266,11 +272,15 @@ TiffFile& TiffPage::file_of(int plane_or_thread) {
 
 void TiffPage::fail(TiffFile& file, const Block& block) const {
   const Window& a = block.area;
-  const auto kind = file.system_error() != 0 ? Error::Kind::io : Error::Kind::format;
-  throw Error(kind, "reading '", file.path(), "': ", layout_.tiled ? "tile " : "strip ", block.index,
-              " (columns ", a.x, " to ", a.x + a.w - 1, ", rows ", a.y, " to ", a.y + a.h - 1,
-              layout_.planar ? ", band " + std::to_string(block.plane + 1) : "", "; compression ",
-              compression_name(layout_.compression), ") cannot be decoded: ", file.take_messages());
+  auto kind = file.system_error() != 0 ? Error::Kind::io : Error::Kind::format;
+  const std::string messages = file.take_messages();
+  if (messages.find("byte limit") != std::string::npos) kind = Error::Kind::limit;
+  throw Error(
+      kind, "reading '", file.path(), "': ", layout_.tiled ? "tile " : "strip ", block.index, " (columns ",
+      a.x, " to ", a.x + a.w - 1, ", rows ", a.y, " to ", a.y + a.h - 1,
+      layout_.planar ? ", band " + std::to_string(block.plane + 1) : "", "; compression ",
+      compression_name(layout_.compression), ") ",
+      kind == Error::Kind::limit ? "is too large for the memory allowed: " : "cannot be decoded: ", messages);
 }
 
 }  // namespace sr

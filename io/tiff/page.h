@@ -34,7 +34,17 @@ class TiffPage {
   void set_cache_limit(int64_t bytes) { cache_.set_limit(bytes); }
 
   /// Memory that decoding takes at most beside the cache.
-  int64_t decoding_bytes() const;
+  int64_t decoding_bytes() const { return decoding_bytes(layout_.band_h); }
+
+  /// The same for any limits: what may be needed where more memory is given.
+  int64_t most_decoding_bytes() const { return decoding_bytes(layout_.most_band_h); }
+
+  /// What the cache must hold so that windows of so many rows, one beside the other and row by row, do not
+  /// make a compressed strip start anew; 0 if none has to be decoded from its first row.
+  int64_t bytes_of_rows(int64_t rows) const;
+
+  /// Rows of blocks that were decoded in order so far: whether strips were started anew.
+  int64_t rows_decoded_in_order() const { return rows_in_order_; }
 
   /// Samples of a window within the page into out, [row][column][band].
   void read(const Window& window, std::byte* out);
@@ -56,6 +66,7 @@ class TiffPage {
     int64_t next_row = 0;
   };
 
+  int64_t decoding_bytes(int64_t band_h) const;
   Block block_at(int plane, int64_t x, int64_t y) const;
   uint64_t key_of(const Block& block) const;
   const Samples& samples_of(const Block& block);
@@ -77,6 +88,7 @@ class TiffPage {
   std::vector<std::unique_ptr<TiffFile>>
       files_;                    // one for each thread, or for each plane that has large strips
   std::vector<Cursor> cursors_;  // beside files_
+  int64_t rows_in_order_ = 0;
   TiffLayout layout_;
   BlockCache cache_;
   std::vector<std::byte> fill_;  // one pixel of a block

@@ -1,5 +1,6 @@
 #include "io/tiff/reader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -203,6 +204,18 @@ void TiffReader::set_threads(int threads) {
 
 int64_t TiffReader::decoding_bytes() const {
   return impl_->picture.decoding_bytes() + (impl_->mask ? impl_->mask->decoding_bytes() : 0);
+}
+
+int64_t TiffReader::most_decoding_bytes() const {
+  return impl_->picture.most_decoding_bytes() + (impl_->mask ? impl_->mask->most_decoding_bytes() : 0);
+}
+
+int64_t TiffReader::bytes_of_rows(int64_t rows) const {
+  const int64_t picture = impl_->picture.bytes_of_rows(rows);
+  if (!impl_->mask) return picture;
+  // As set_cache_limit() divides it.
+  const int64_t pixel = impl_->info.bands * bytes_of(impl_->info.type);
+  return std::max((picture + pixel - 1) / pixel, impl_->mask->bytes_of_rows(rows)) * (pixel + 1);
 }
 
 Raster TiffReader::read(const Window& window) {

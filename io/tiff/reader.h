@@ -58,6 +58,13 @@ class TiffReader {
   /// Memory that reading takes at most beside that cache and the window that is handed out.
   int64_t decoding_bytes() const;
 
+  /// The same for any limits: what may be needed where more memory is given.
+  int64_t most_decoding_bytes() const;
+
+  /// What the cache must hold so that windows of so many rows, one beside the other and row by row, do not
+  /// make a compressed strip start anew; 0 if none has to be decoded from its first row.
+  int64_t bytes_of_rows(int64_t rows) const;
+
   /// So many threads decode a window's blocks side by side from now on, where the file's layout lets them.
   void set_threads(int threads);
 

@@ -123,6 +123,22 @@ TEST(ScenePlan, ThinScenesAreTakenInLongTiles) {
   EXPECT_EQ(plan.grid.tile_height, 2048);
 }
 
+// A wide scene in one strip: every tile of a row would start it anew.
+TEST(ScenePlan, TheCacheHoldsARowOfTilesOfAStripThatIsDecodedInOrder) {
+  const TestFolder folder;
+  const Model model = full_model(2);
+  TestPage page = page_of(20000, 3000, 4, 16);
+  page.compression = COMPRESSION_ADOBE_DEFLATE, page.rows_per_strip = 3000;
+  const TiffReader reader = scene_of(folder / "a.tif", page);
+  for (const Model* network : {static_cast<const Model*>(nullptr), &model})
+    for (const int64_t limit : {300, 2048}) {
+      const ScenePlan plan = plan_of(reader, network, {.max_memory_bytes = limit * kMegabyte});
+      const int64_t rows = plan.grid.tile_height + plan.grid.margin.before + plan.grid.margin.after;
+      EXPECT_GE(plan.cache_bytes, rows * page.width * 8);
+      EXPECT_LE(plan.peak_bytes, limit * kMegabyte);
+    }
+}
+
 TEST(ScenePlan, ALimitBelowTheSmallestTileIsAnErrorThatSaysWhatIsWanted) {
   const TestFolder folder;
   const Model model = full_model(2);
@@ -134,6 +150,29 @@ TEST(ScenePlan, ALimitBelowTheSmallestTileIsAnErrorThatSaysWhatIsWanted) {
                  [&] { plan_of(reader, &model, {.gpus = 1, .gpu_bytes = 1000}); });
   const ScenePlan least = plan_of(reader, &model, {.max_memory_bytes = 64 * kMegabyte});
   EXPECT_LT(least.grid.tile_width, 128);
+}
+
+// More memory has larger strips decoded as a whole, which takes more memory.
+TEST(ScenePlan, TheLeastThatAnErrorAsksForIsEnoughForStripsOfAnySize) {
+  const TestFolder folder;
+  for (const uint32_t rows : {8u, 9u, 10u, 11u, 12u, 16u, 24u, 400u}) {
+    TestPage page = page_of(20000, 400, 4, 16);
+    page.compression = COMPRESSION_ADOBE_DEFLATE, page.rows_per_strip = rows;
+    scene_of(folder / "a.tif", page);
+    const auto plan_with = [&](int64_t limit) {
+      const TiffReader reader(folder / "a.tif", {.cache_bytes = limit / 8});  // as upscale_scene() opens it
+      return plan_of(reader, nullptr, {.max_memory_bytes = limit});
+    };
+    std::string refusal;
+    try {
+      plan_with(33 * kMegabyte);
+    } catch (const Error& error) {
+      refusal = error.what();
+    }
+    const size_t at = refusal.find("want ");
+    ASSERT_NE(at, std::string::npos) << refusal;
+    EXPECT_NO_THROW(plan_with(std::stoi(refusal.substr(at + 5)) * kMegabyte)) << rows << " rows: " << refusal;
+  }
 }
 
 }  // namespace

@@ -23,14 +23,15 @@ void make_scene_in_tiles(const std::string& path, int width, int height) {
 }
 
 // Compressed strips, each as wide as the scene: every tile needs parts of many.
-void make_scene_in_strips(const std::string& path, int side, int rows_per_strip) {
+void make_scene_in_strips(const std::string& path, int side, int rows_per_strip,
+                          uint16_t codec = COMPRESSION_ADOBE_DEFLATE) {
   TIFF* tiff = TIFFOpen(path.c_str(), "w");
   TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, side);
   TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, side);
   TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, 32);
   TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_INT);
   TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
-  TIFFSetField(tiff, TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE);
+  TIFFSetField(tiff, TIFFTAG_COMPRESSION, codec);
   TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, rows_per_strip);
   std::vector<int32_t> row(static_cast<size_t>(side));
   for (int y = 0; y < side; ++y) {
@@ -149,6 +150,37 @@ TEST(Memory, TheLeastThatManyThreadsAskForIsEnough) {
   if (!kInstrumented) {
     EXPECT_LE(run.peak_bytes, least * kMegabyte) << least << " MB were asked for";
   }
+}
+
+// One strip, whose codec may need all of it at once; strips of 2 MB, which more memory has decoded as a
+// whole.
+TEST(Memory, TheLeastThatStripsAndTheirCodecsAskForIsEnough) {
+  constexpr int kSide = 1100;
+  const TestFolder folder;
+  for (const uint16_t codec : std::initializer_list<uint16_t>{COMPRESSION_ADOBE_DEFLATE, COMPRESSION_LERC,
+                                                              COMPRESSION_LZMA, COMPRESSION_ZSTD})
+    for (const int rows : {kSide, 600}) {
+      if (!TIFFIsCODECConfigured(codec)) continue;
+      make_scene_in_strips(folder / "scene.tif", kSide, rows, codec);
+      const auto enlarged = [&](const std::string& limit) {
+        return run_program("eval_superres_net",
+                           {"--data_path", folder / "scene.tif", "--out_path", folder / "out",
+                            "--bicubic_only", "--threads", "1", "--compress", "none", "--max_memory", limit});
+      };
+      const std::string what = std::to_string(codec) + ", " + std::to_string(rows) + " rows";
+      const ProgramRun refused = enlarged("33MB");
+      EXPECT_NE(refused.err.find("max_memory of 33 MB is too small for this scene"), std::string::npos)
+          << what << refused.err;
+      const std::string wanted = "pixels want ";
+      const size_t at = refused.err.find(wanted);
+      ASSERT_NE(at, std::string::npos) << what << refused.err;
+      const int64_t least = std::stoi(refused.err.substr(at + wanted.size()));
+      const ProgramRun run = enlarged(std::to_string(least) + "MB");
+      EXPECT_EQ(run.status, 0) << what << ", " << least << " MB: " << run.err;
+      if (!kInstrumented) {
+        EXPECT_LE(run.peak_bytes, least * kMegabyte) << what;
+      }
+    }
 }
 
 // A scene of 256 MB whose tiles are flat but for a few: all of it is read, little is written.
