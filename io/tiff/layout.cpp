@@ -51,8 +51,6 @@ SampleType sample_type(TiffFile& file, int bits, uint16_t format) {
   fail(Error::Kind::unsupported, file, "its sample format ", format, " is not known");
 }
 
-// Palettes of 16-bit files are handed out in full; others are 8-bit colours, stored times 256 or 257 (or, by
-// old writers, plain).
 std::vector<uint16_t> read_palette(TiffFile& file, int bits) {
   uint16_t* channels[3] = {};
   if (!TIFFGetField(file.get(), TIFFTAG_COLORMAP, &channels[0], &channels[1], &channels[2])) {
@@ -64,6 +62,12 @@ std::vector<uint16_t> read_palette(TiffFile& file, int bits) {
   for (size_t i = 0; i < entries; ++i) {
     for (const uint16_t* channel : channels) palette.push_back(channel[i]);
   }
+  return palette;
+}
+
+// Palettes of 16-bit files are handed out in full; others are 8-bit colours, stored times 256 or 257 (or, by
+// old writers, plain).
+std::vector<uint16_t> colours_of(std::vector<uint16_t> palette, int bits) {
   const bool plain = *std::max_element(palette.begin(), palette.end()) < 256;
   if (bits <= 8 && !plain) {
     for (uint16_t& value : palette) value = static_cast<uint16_t>(value >> 8);
@@ -71,7 +75,8 @@ std::vector<uint16_t> read_palette(TiffFile& file, int bits) {
   return palette;
 }
 
-void read_coding(TiffFile& file, TiffLayout& layout) {
+void read_coding(TiffFile& file, TiffLayout& layout, SampleReading reading) {
+  layout.coding.codes = reading == SampleReading::codes;
   layout.coding.bits = tag_or<uint16_t>(file, TIFFTAG_BITSPERSAMPLE, 1);
   const auto format = tag_or<uint16_t>(file, TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_UINT);
   layout.coding.type = sample_type(file, layout.coding.bits, format);
@@ -134,8 +139,9 @@ void read_colours(TiffFile& file, TiffLayout& layout) {
       fail(Error::Kind::unsupported, file, "a palette with ", bands, " bands of ", layout.coding.bits,
            " bits", kConvertFirst);
     }
-    layout.coding.palette = read_palette(file, layout.coding.bits);
-    layout.photometric = PHOTOMETRIC_RGB;
+    layout.palette = read_palette(file, layout.coding.bits);
+    layout.photometric = layout.coding.codes ? PHOTOMETRIC_PALETTE : PHOTOMETRIC_RGB;
+    if (!layout.coding.codes) layout.coding.palette = colours_of(layout.palette, layout.coding.bits);
     return;
   } else if (stored == PHOTOMETRIC_RGB && bands >= 3) {
     layout.photometric = stored;
@@ -278,7 +284,7 @@ int64_t TiffLayout::codec_bytes() const {
   }
 }
 
-TiffLayout read_layout(TiffFile& file, const TiffLimits& limits) {
+TiffLayout read_layout(TiffFile& file, const TiffLimits& limits, SampleReading reading) {
   const std::string opening_messages = file.take_messages();
   TiffLayout layout;
   layout.width = tag_or<uint32_t>(file, TIFFTAG_IMAGEWIDTH, 0);
@@ -292,7 +298,7 @@ TiffLayout read_layout(TiffFile& file, const TiffLimits& limits) {
                   tag_or<uint16_t>(file, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
   layout.compression = tag_or<uint16_t>(file, TIFFTAG_COMPRESSION, COMPRESSION_NONE);
   check_codec(file, layout.compression);
-  read_coding(file, layout);
+  read_coding(file, layout, reading);
   read_colours(file, layout);
   if (product_exceeds(layout.width * layout.bands() * 8, layout.height,
                       std::numeric_limits<int64_t>::max() / 2)) {

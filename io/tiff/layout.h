@@ -22,6 +22,7 @@ struct TiffLayout {
   uint16_t photometric = 1;             ///< of the samples handed out
   std::vector<uint16_t> extra_samples;  ///< one for each band past the colour's own
   SampleCoding coding;
+  std::vector<uint16_t> palette;  ///< as TiffInfo has it
   int64_t block_w = 0, block_h = 0, band_h = 0;
   int64_t most_band_h = 0;  ///< band_h if the limits were higher
   int64_t largest_stored_block_bytes = 0;
@@ -44,9 +45,9 @@ struct TiffLayout {
   int64_t pixel_bytes() const { return coding.unpacked_bytes(stored_bands_per_block()); }
 };
 
-/// Layout of the page at which `file` stands. Makes libtiff decode YCbCr in JPEG to RGB.
+/// Layout of the page at which `file` stands, for `reading`. Makes libtiff decode YCbCr in JPEG to RGB.
 /// Errors: unsupported, limit, format (blocks missing or beyond the end of the file).
-TiffLayout read_layout(TiffFile& file, const TiffLimits& limits);
+TiffLayout read_layout(TiffFile& file, const TiffLimits& limits, SampleReading reading);
 
 /// For a further handle on a page whose layout is known.
 void decode_jpeg_to_rgb(TiffFile& file, const TiffLayout& layout);

@@ -27,10 +27,11 @@ std::unique_ptr<TiffFile> open_at(const std::string& path, uint64_t directory_of
 
 }  // namespace
 
-TiffPage::TiffPage(const std::string& path, uint64_t directory_offset, const TiffLimits& limits)
+TiffPage::TiffPage(const std::string& path, uint64_t directory_offset, const TiffLimits& limits,
+                   SampleReading reading)
     : directory_offset_(directory_offset), max_allocation_(limits.block_bytes), cache_(limits.cache_bytes) {
   files_.push_back(open_at(path, directory_offset, max_allocation_));
-  layout_ = read_layout(*files_[0], limits);
+  layout_ = read_layout(*files_[0], limits, reading);
   // Planes with large strips are decoded side by side: going from one to the other must not start them anew.
   files_.resize(static_cast<size_t>(layout_.in_order() ? std::min(layout_.planes(), kMaxFiles) : 1));
   cursors_.resize(files_.size());

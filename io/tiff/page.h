@@ -17,7 +17,8 @@ namespace sr {
 class TiffPage {
  public:
   /// The page whose directory is at this offset of the file; 0 = the first page.
-  TiffPage(const std::string& path, uint64_t directory_offset, const TiffLimits& limits);
+  TiffPage(const std::string& path, uint64_t directory_offset, const TiffLimits& limits,
+           SampleReading reading = SampleReading::picture);
 
   TiffFile& file() { return *files_[0]; }
   const TiffLayout& layout() const { return layout_; }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "io/counted.h"
+#include "io/tiff/gdal_metadata.h"
 #include "io/tiff/page.h"
 #include "io/tiff/read_tags.h"
 #include "tensor/error.h"
@@ -97,8 +98,9 @@ std::optional<double> as_sample(double value, SampleType type) {
   });
 }
 
-// Takes the nodata text over into info, or says why not. Returns what fills blocks without data.
-double take_nodata(TiffInfo& info, const SampleCoding& coding) {
+// Takes the nodata text over into info, or says why not: where a palette is expanded it is an index, to be
+// hidden. Returns what fills blocks without data.
+double take_nodata(TiffInfo& info, const SampleCoding& coding, std::optional<uint32_t>& hidden) {
   const std::string text = std::exchange(info.tags.gdal_nodata, "");
   if (text.empty()) return 0;
   const auto ignored = [&](const std::string& why) {
@@ -115,10 +117,10 @@ double take_nodata(TiffInfo& info, const SampleCoding& coding) {
                    ") can hold it");
   }
   if (!coding.palette.empty()) {
-    ignored("it is an entry of the palette, and the palette is expanded to colours");
+    hidden = static_cast<uint32_t>(*sample);
     return *sample;
   }
-  const bool scaled = coding.bits < 8;
+  const bool scaled = coding.bits < 8 && !coding.codes;
   info.nodata = scaled ? scaled_to_u8(static_cast<uint32_t>(*sample), coding.bits) : *sample;
   info.tags.gdal_nodata = scaled ? std::to_string(static_cast<int>(*info.nodata)) : text;
   return *info.nodata;
@@ -126,7 +128,7 @@ double take_nodata(TiffInfo& info, const SampleCoding& coding) {
 
 int significant_bits(const SampleCoding& coding) {
   const auto full = static_cast<int>(8 * bytes_of(coding.type));
-  const bool narrower = coding.palette.empty() && !coding.half_float && coding.bits > 8;
+  const bool narrower = coding.palette.empty() && !coding.half_float && (coding.bits > 8 || coding.codes);
   return narrower ? coding.bits : full;
 }
 
@@ -145,25 +147,61 @@ struct TiffReader::Impl {
   std::string path;
   TiffPage picture;
   std::optional<TiffPage> mask;
+  std::optional<TiffPage> indices;  // where a palette is expanded that has an index to be hidden
+  uint32_t hidden_index = 0;
   TiffInfo info;
 
-  Impl(const std::string& path_, const TiffLimits& limits) : path(path_), picture(path_, 0, limits) {
+  Impl(const std::string& path_, const TiffLimits& limits, SampleReading reading)
+      : path(path_), picture(path_, 0, limits, reading) {
     const TiffLayout& layout = picture.layout();
     info.width = layout.width;
     info.height = layout.height;
     info.bands = layout.bands();
     info.type = layout.coding.type;
     info.significant_bits = significant_bits(layout.coding);
+    info.stored_bits = layout.coding.bits;
     info.photometric = layout.photometric;
+    info.palette = layout.palette;
     info.extra_samples = layout.extra_samples;
     info.tags = read_scene_tags(picture.file());
     correct_alpha(info);
-    picture.fill_with(take_nodata(info, layout.coding));
+    if (!layout.coding.palette.empty()) leave_out_texts_of_indices();
+    std::optional<uint32_t> hidden;
+    picture.fill_with(take_nodata(info, layout.coding, hidden));
+    if (hidden) hide(*hidden, limits);
     const FurtherPages further = look_at_further_pages(path, layout, limits.block_bytes);
     note_further_pages(further, info.notes);
     note_sub_images(picture.file(), info.notes);
     note_sidecars(path, info.notes);
     if (further.mask_directory != 0) open_mask(further.mask_directory, limits);
+  }
+
+  void leave_out_texts_of_indices() {
+    const std::string without = without_band_items(info.tags.gdal_metadata);
+    if (without == info.tags.gdal_metadata) return;
+    info.tags.gdal_metadata = without;
+    info.notes.push_back("its palette is expanded to colours; the texts of its band are left out");
+  }
+
+  void hide(uint32_t index, TiffLimits limits) {
+    limits.cache_bytes /= 8;
+    indices.emplace(path, 0, limits, SampleReading::codes);
+    indices->fill_with(index);
+    hidden_index = index;
+    info.has_mask = true;
+    info.notes.push_back("its nodata value is entry " + std::to_string(index) +
+                         " of the palette, which is expanded to colours: its pixels are hidden by a mask");
+  }
+
+  // Makes the mask zero where the picture has the hidden index.
+  void hide_in(Raster& raster) {
+    Raster stored(raster.window, 1, indices->layout().coding.type);
+    indices->read(raster.window, stored.samples.data());
+    with_sample_type(stored.type, [&](auto zero) {
+      const auto* const values = stored.data<decltype(zero)>();
+      for (size_t i = 0; i < raster.mask.size(); ++i)
+        if (static_cast<uint32_t>(values[i]) == hidden_index) raster.mask[i] = 0;
+    });
   }
 
   void open_mask(uint64_t directory, TiffLimits limits) {
@@ -178,8 +216,8 @@ struct TiffReader::Impl {
   }
 };
 
-TiffReader::TiffReader(const std::string& path, const TiffLimits& limits)
-    : impl_(std::make_unique<Impl>(path, limits)) {}
+TiffReader::TiffReader(const std::string& path, const TiffLimits& limits, SampleReading reading)
+    : impl_(std::make_unique<Impl>(path, limits, reading)) {}
 TiffReader::~TiffReader() = default;
 TiffReader::TiffReader(TiffReader&&) noexcept = default;
 TiffReader& TiffReader::operator=(TiffReader&&) noexcept = default;
@@ -194,16 +232,20 @@ const std::string& TiffReader::path() const {
 void TiffReader::set_cache_limit(int64_t bytes) {
   const int64_t for_mask = impl_->mask ? bytes / (impl_->info.bands * bytes_of(impl_->info.type) + 1) : 0;
   if (impl_->mask) impl_->mask->set_cache_limit(for_mask);
-  impl_->picture.set_cache_limit(bytes - for_mask);
+  const int64_t for_indices = impl_->indices ? (bytes - for_mask) / 4 : 0;  // the colours are three bytes
+  if (impl_->indices) impl_->indices->set_cache_limit(for_indices);
+  impl_->picture.set_cache_limit(bytes - for_mask - for_indices);
 }
 
 void TiffReader::set_threads(int threads) {
   impl_->picture.set_threads(threads);
   if (impl_->mask) impl_->mask->set_threads(threads);
+  if (impl_->indices) impl_->indices->set_threads(threads);
 }
 
 int64_t TiffReader::decoding_bytes() const {
-  return impl_->picture.decoding_bytes() + (impl_->mask ? impl_->mask->decoding_bytes() : 0);
+  return impl_->picture.decoding_bytes() + (impl_->mask ? impl_->mask->decoding_bytes() : 0) +
+         (impl_->indices ? impl_->indices->decoding_bytes() : 0);
 }
 
 int64_t TiffReader::most_decoding_bytes() const {
@@ -228,10 +270,9 @@ Raster TiffReader::read(const Window& window) {
   }
   Raster raster(window, info.bands, info.type);
   impl_->picture.read(window, raster.samples.data());
-  if (impl_->mask) {
-    raster.mask.resize(static_cast<size_t>(window.pixels()));
-    impl_->mask->read(window, reinterpret_cast<std::byte*>(raster.mask.data()));
-  }
+  if (info.has_mask) raster.mask.resize(static_cast<size_t>(window.pixels()), 255);
+  if (impl_->mask) impl_->mask->read(window, reinterpret_cast<std::byte*>(raster.mask.data()));
+  if (impl_->indices) impl_->hide_in(raster);
   return raster;
 }
 

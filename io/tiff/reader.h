@@ -12,16 +12,24 @@
 
 namespace sr {
 
+/// What samples become that are not numbers as they stand.
+enum class SampleReading {
+  picture,  ///< palettes are expanded to colours, 1 to 7 bits are scaled to 0..255
+  codes     ///< as stored: indices into the palette, 1 to 7 bits unscaled
+};
+
 /// What a TIFF holds, after the conversions that the reader does (see TiffReader).
 struct TiffInfo {
   int64_t width = 0, height = 0;
   int bands = 0;
   SampleType type = SampleType::u8;
-  int significant_bits = 8;  ///< 12 for 12-bit samples, which are handed out as u16 with values 0..4095
-  uint16_t photometric = 1;  ///< TIFF PhotometricInterpretation of the samples handed out (RGB = 2, ...)
+  int significant_bits = 8;       ///< 12 for 12-bit samples, which are handed out as u16 with values 0..4095
+  int stored_bits = 8;            ///< of a sample in the file
+  uint16_t photometric = 1;       ///< TIFF PhotometricInterpretation of the samples handed out (RGB = 2, ...)
+  std::vector<uint16_t> palette;  ///< the file's own: red, green, blue of index 0, of 1, ...; empty: none
   std::vector<uint16_t> extra_samples;  ///< TIFF ExtraSamples: one entry for each band past the colour's own
   std::optional<double> nodata;         ///< GDAL_NODATA as a number; NaN means NaN
-  bool has_mask = false;                ///< a mask page goes with the picture; Raster::mask is filled
+  bool has_mask = false;  ///< a mask page, or a palette's nodata index, hides pixels; Raster::mask is filled
   SceneTags tags;
   std::vector<std::string> notes;  ///< what the user should be told: a second page, a mask in a file beside
 
@@ -38,13 +46,15 @@ struct TiffLimits {
 /// Reads windows of the first page. Strips or tiles, chunky or planar, both byte orders, BigTIFF, all of
 /// libtiff's lossless codecs and JPEG. Samples of 8, 16, 32 bits and float64 come as they are. Converted:
 /// 1 to 7 bits are scaled to u8 (1 bit: 0 and 255), 9 to 15 bits come as u16, 17 to 31 bits as u32, half
-/// floats as f32, palettes are expanded to RGB (u8, or u16 for 16-bit palettes), YCbCr in JPEG to RGB.
-/// Errors: io (cannot open or read), format (truncated, corrupted, not a TIFF), unsupported (complex or
-/// 64-bit integers, Lab, LogLuv, subsampled YCbCr without JPEG, unknown codec), limit. Each names the file.
-/// Not safe for use by two threads at once.
+/// floats as f32, palettes are expanded to RGB (u8, or u16 for 16-bit palettes) without the texts of their
+/// band, YCbCr in JPEG to RGB; with SampleReading::codes, palettes and 1 to 7 bits come as they are. Errors:
+/// io (cannot open or read), format (truncated, corrupted, not a TIFF), unsupported (complex or 64-bit
+/// integers, Lab, LogLuv, subsampled YCbCr without JPEG, unknown codec), limit. Each names the file. Not safe
+/// for use by two threads at once.
 class TiffReader {
  public:
-  explicit TiffReader(const std::string& path, const TiffLimits& limits = {});
+  explicit TiffReader(const std::string& path, const TiffLimits& limits = {},
+                      SampleReading reading = SampleReading::picture);
   ~TiffReader();
   TiffReader(TiffReader&&) noexcept;
   TiffReader& operator=(TiffReader&&) noexcept;

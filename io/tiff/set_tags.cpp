@@ -117,6 +117,7 @@ class PageTags {
 
   void set_colour(const TiffInfo& info) {
     set(TIFFTAG_PHOTOMETRIC, info.photometric);
+    if (info.photometric == PHOTOMETRIC_PALETTE) set_palette(info);
     const int inks = info.bands - static_cast<int>(info.extra_samples.size());
     if (info.photometric == PHOTOMETRIC_SEPARATED)
       set(TIFFTAG_INKSET, inks == 4 ? INKSET_CMYK : INKSET_MULTIINK);
@@ -131,6 +132,16 @@ class PageTags {
     set(TIFFTAG_YCBCRSUBSAMPLING, 2, 2);
     set(TIFFTAG_REFERENCEBLACKWHITE, reference);
     set(TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+  }
+
+  /// As many entries as samples have values; those that the palette does not have are black.
+  void set_palette(const TiffInfo& info) {
+    std::vector<uint16_t> channels[3];
+    for (size_t c = 0; c < 3; ++c) {
+      for (size_t i = c; i < info.palette.size(); i += 3) channels[c].push_back(info.palette[i]);
+      channels[c].resize(size_t{1} << 8 * bytes_of(info.type));
+    }
+    set(TIFFTAG_COLORMAP, channels[0].data(), channels[1].data(), channels[2].data());
   }
 
   void set_georeference(const SceneTags& tags) {

@@ -66,7 +66,10 @@ void unpack(const SampleCoding& coding, Reader next, int64_t count, std::byte* o
   } else if (coding.half_float) {
     for (int64_t i = 0; i < count; ++i) put(out, half_to_float(static_cast<uint16_t>(next())));
   } else if (coding.type == SampleType::u8) {
-    for (int64_t i = 0; i < count; ++i) put(out, scaled_to_u8(next(), coding.bits));
+    for (int64_t i = 0; i < count; ++i) {
+      const uint32_t value = next();
+      put(out, coding.codes ? static_cast<uint8_t>(value) : scaled_to_u8(value, coding.bits));
+    }
   } else if (wide) {
     for (int64_t i = 0; i < count; ++i) put(out, static_cast<uint16_t>(next()));
   } else {

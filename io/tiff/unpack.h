@@ -14,7 +14,8 @@ struct SampleCoding {
   int bits = 8;                      ///< of a stored sample
   bool half_float = false;           ///< 16-bit IEEE floats
   SampleType type = SampleType::u8;  ///< of a sample handed out
-  std::vector<uint16_t> palette;     ///< red, green, blue of index 0, of index 1, ...; empty if there is none
+  bool codes = false;                ///< 1 to 7 bits are handed out as they are, not scaled
+  std::vector<uint16_t> palette;     ///< red, green, blue of index 0, of index 1, ...; empty: none to expand
 
   /// Whether a decoded row is handed out byte for byte.
   bool as_is() const { return !half_float && palette.empty() && bits == 8 * bytes_of(type); }

@@ -58,8 +58,10 @@ void check_request(const std::string& path, const TiffInfo& info, const TiffWrit
   if (info.extra_samples.size() > static_cast<size_t>(info.bands)) {
     refuse(Error::Kind::usage, info.extra_samples.size(), " extra samples of ", info.bands, " bands");
   }
-  if (info.photometric == PHOTOMETRIC_PALETTE) {
-    refuse(Error::Kind::unsupported, "palette indices; the colours themselves are needed");
+  const bool index_type = info.type == SampleType::u8 || info.type == SampleType::u16;
+  if (info.photometric == PHOTOMETRIC_PALETTE && (info.bands != 1 || !index_type || info.palette.empty())) {
+    refuse(Error::Kind::unsupported, "palette indices of ", info.bands, " bands of ", name_of(info.type),
+           " and ", info.palette.size() / 3, " colours; one band of u8 or u16 and its colours are needed");
   }
 }
 

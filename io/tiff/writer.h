@@ -27,7 +27,7 @@ struct TiffWriterOptions {
   /// A line that tells what is written from anything else. Not empty: what an earlier run with the same line
   /// has left of the file is gone on with; not of a COG, which starts anew.
   std::string job = {};
-  bool predictor = true;  ///< 2 (integers) or 3 (floats), of lzw, deflate and zstd
+  bool predictor = true;               ///< 2 (integers) or 3 (floats), of lzw, deflate and zstd
   std::vector<int> copied_bands = {};  ///< classes: overviews take a sample of the picture, never a mean
 };
 
@@ -39,8 +39,9 @@ struct TiffWriterOptions {
 /// the order of the windows. Those of a COG wait in PATH.blocks.part, so that its bytes are independent
 /// of it too. What of an edge block lies beyond the picture repeats its edge. Errors: io (cannot create, disk
 /// full), usage (window outside, or a pixel written twice or never, samples of another type), unsupported
-/// (palette, codec missing in libtiff or not made for such samples, no-data in a codec that would change it),
-/// limit (more than 2^26 blocks, or of more than 2^30 bytes). Not safe for use by two threads at once.
+/// (a palette without colours, or of other than one band of u8 or u16, codec missing in libtiff or not made
+/// for such samples, no-data in a codec that would change it), limit (more than 2^26 blocks, or of more than
+/// 2^30 bytes). Not safe for use by two threads at once.
 class TiffWriter {
  public:
   TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options = {});
