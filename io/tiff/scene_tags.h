@@ -44,9 +44,8 @@ inline constexpr TextTag kTextTags[] = {
     {271, &SceneTags::make},        {272, &SceneTags::model},       {316, &SceneTags::host_computer},
 };
 
-/// The tags of the same scene on a grid `factor` times as fine (scale_georeference() of georeference.h).
-/// GDAL's statistics of the samples (STATISTICS_... in GDAL_METADATA) are left out: those of the finer
-/// samples are others.
+/// The tags of the same scene on a grid `factor` times as fine: scale_georeference() of georeference.h for its
+/// place on the ground, kGridRows of grid_texts.h for texts that speak of the grid or the samples.
 SceneTags scaled(const SceneTags& tags, int factor);
 
 }  // namespace sr
