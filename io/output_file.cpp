@@ -7,9 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
+
+#include "io/crc32c.h"
 
 namespace sr {
 namespace {
@@ -236,6 +239,17 @@ std::string read_file(const std::string& path, size_t max_bytes) {
                 " are read for a file of this kind");
   }
   return read_file_part(path, 0, size);
+}
+
+std::string checksum_of_file(const std::string& path) {
+  constexpr size_t kPiece = 1 << 20;
+  uint32_t checksum = 0;
+  uint64_t at = 0;
+  for (std::string piece; !(piece = read_file_part(path, at, kPiece)).empty(); at += piece.size())
+    checksum = crc32c(std::as_bytes(std::span(piece)), checksum);
+  char text[32];
+  std::snprintf(text, sizeof text, "crc32c %08" PRIx32, checksum);
+  return text;
 }
 
 }  // namespace sr

@@ -84,6 +84,9 @@ std::string read_file(const std::string& path, size_t max_bytes);
 /// `bytes` bytes of the file from `offset` on; fewer where it ends before. Errors: io.
 std::string read_file_part(const std::string& path, uint64_t offset, size_t bytes);
 
+/// CRC-32C of the whole file, as "crc32c 1234abcd". Errors: io.
+std::string checksum_of_file(const std::string& path);
+
 /// How long the file is. Errors: io (also: not an ordinary file).
 uint64_t file_bytes(const std::string& path);
 

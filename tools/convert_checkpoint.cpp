@@ -6,6 +6,7 @@
 
 #include "idn/caffe_import.h"
 #include "idn/checkpoint_files.h"
+#include "io/output_file.h"
 #include "tensor/error.h"
 #include "tools/program.h"
 
@@ -106,6 +107,7 @@ void print_tensor(const Parameter& parameter) {
 
 int info(const Options& o) {
   const Model model = Model::load(o.info);
+  std::printf("checksum                %s\n", checksum_of_file(o.info).c_str());
   print_options(model);
   std::printf("\n%-24s %-18s %12s %12s %12s\n", "tensor", "shape", "min", "max", "mean");
   for (const Parameter& parameter : model.params->list()) print_tensor(parameter);

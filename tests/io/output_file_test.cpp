@@ -9,6 +9,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <span>
+
+#include "io/crc32c.h"
 
 namespace sr {
 namespace {
@@ -184,6 +187,19 @@ TEST_F(OutputFile, AppendingToAFullDiskIsAnErrorAndLeavesNoHalfRecord) {
   ::umount(disk.c_str());
   expect_parts(text, {disk + "/log", std::strerror(ENOSPC), "disk is full"});
   EXPECT_EQ(kept, "one\ntwo\n");
+}
+
+TEST_F(OutputFile, TheChecksumIsThatOfTheWholeFile) {
+  write_file((folder_ / "short").string(), std::string("123456789"));
+  EXPECT_EQ(checksum_of_file((folder_ / "short").string()), "crc32c e3069283") << "RFC 3720's";
+  write_file((folder_ / "zeros").string(), std::string(32, '\0'));
+  EXPECT_EQ(checksum_of_file((folder_ / "zeros").string()), "crc32c 8a9136aa") << "RFC 3720's";
+  std::string text((3 << 20) + 7, 'x');
+  text.back() = 'y';
+  write_file((folder_ / "long").string(), text);
+  char whole[32];
+  std::snprintf(whole, sizeof whole, "crc32c %08x", crc32c(std::as_bytes(std::span(text))));
+  EXPECT_EQ(checksum_of_file((folder_ / "long").string()), whole) << "read in pieces";
 }
 
 TEST_F(OutputFile, MissingFileCannotBeRead) {
