@@ -53,6 +53,7 @@ class Planner {
   int64_t tile_bytes(const Tile& tile) const;
   int64_t writer_bytes(int64_t w, int64_t h) const;
   int64_t sample_bytes() const { return info_.bands * bytes_of(info_.type); }
+  int64_t picture_bytes() const { return settings_.bands * bytes_of(info_.type); }
 
   bool keep_rows_;
   const TiffReader& reader_;
@@ -78,10 +79,16 @@ int64_t Planner::tile_bytes(const Tile& tile) const {
   const int64_t fine = tile.core.pixels() * f2 * (sample_bytes() + mask) * options_.results;
   const TilesInFlight tiles = tiles_in_flight(options_.gpus);
   const int64_t in_and_out = tiles.windows * coarse + tiles.fine * fine;
-  if (options_.gpus == 0) return in_and_out + working_bytes(model_, settings_, tile);
+  // Of what is computed where other bands are copied, which are put back at the end.
+  const int64_t parts = settings_.copied_bands.empty()
+                            ? 0
+                            : tile.read.pixels() * (picture_bytes() + (info_.has_mask ? 1 : 0)) +
+                                  tile.core.pixels() * f2 * picture_bytes() * options_.results;
+  if (options_.gpus == 0) return in_and_out + parts + working_bytes(model_, settings_, tile);
   // Each thread's pinned memory, and where holes are filled, samples as float32.
   const int64_t filling = settings_.may_have_holes ? tile.read.pixels() * info_.bands * kFillingBytes : 0;
-  return in_and_out + kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling);
+  return in_and_out +
+         kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling + parts);
 }
 
 int64_t Planner::writer_bytes(int64_t w, int64_t h) const {

@@ -9,6 +9,7 @@
 
 #include "io/counted.h"
 #include "io/tiff/georeference.h"
+#include "scene/code_bands.h"
 #include "scene/value_range.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
@@ -20,6 +21,22 @@ namespace {
 // Blocks too large for the memory are the plan's to refuse: it knows what all of it takes.
 TiffLimits limits_for(const SceneOptions& options) {
   return {.block_bytes = int64_t{1} << 40, .cache_bytes = options.max_memory_bytes / 8};
+}
+
+// As the samples are to be read. A palette for which nobody chose may not be a map of classes.
+TiffReader open_scene(const std::string& path, const SceneOptions& options) {
+  const TiffLimits limits = limits_for(options);
+  if (!options.copy_bands.empty()) return TiffReader(path, limits, SampleReading::codes);
+  TiffReader reader(path, limits);
+  if (reader.info().palette.empty()) return reader;
+  if (options.palette == PaletteUse::copy) return TiffReader(path, limits, SampleReading::codes);
+  if (options.palette) return reader;
+  if (const std::string sign = sign_of_classes(path, limits); !sign.empty())
+    throw Error(
+        Error::Kind::unsupported, path, ": its palette ", sign,
+        ": it looks like a map of classes, which is no picture; --palette copy repeats the classes as "
+        "they are, --palette rgb enlarges their colours");
+  return reader;
 }
 
 // What each thread that computes on a GPU may take of its memory: all of them get as much as the fullest one
@@ -72,15 +89,20 @@ constexpr const char* kModes[] = {"luma through the network", "each band through
 
 PreparedScene prepare_scene(const std::string& path, const SceneResults& results, const Model* model,
                             int factor, const SceneOptions& options) {
-  const Model* used = results.upscaled.empty() ? nullptr : model;
+  const bool upscaled = !results.upscaled.empty() && model;
+  const Model* used = upscaled ? model : nullptr;
   if (used && used->factor() != factor)
     throw Error(Error::Kind::usage, "the weights are for factor ", used->factor(), ", factor ", factor,
                 " was asked for");
-  TiffReader reader(path, limits_for(options));
+  TiffReader reader = open_scene(path, options);
   const TiffInfo& info = reader.info();
+  const BandList copied = copied_bands(info, options.copy_bands);
   NetworkOptions network;
   network.factor = factor;
-  const SceneSettings settings = scene_settings(info, used ? used->options() : network, {}, options.mode);
+  SceneSettings settings =
+      scene_settings(without_bands(info, copied), used ? used->options() : network, {}, options.mode);
+  settings.copied_bands = copied;
+  if (settings.bands == 0) used = nullptr;  // nothing to compute
   const Window region = window_of(options.region, info);
   const bool whole = region == Window{0, 0, info.width, info.height};
   const std::vector<int> gpus = used ? options.gpus : std::vector<int>();
@@ -90,13 +112,14 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
                        .num_tiles_h = options.num_tiles_h,
                        .gpus = gpus.size(),
                        .gpu_bytes = bytes_per_tile(gpus),
-                       .results = (used ? 1 : 0) + (results.bicubic.empty() ? 0 : 1),
+                       .results = (upscaled ? 1 : 0) + (results.bicubic.empty() ? 0 : 1),
                        .writing = options.writing,
-                       .verify = used && options.verify_windows > 0};
+                       .verify = upscaled && options.verify_windows > 0};
   planning.writing.block = options.writing.cog ? kCogBlock : kResultBlock;
+  planning.writing.copied_bands = copied;
   const ScenePlan plan = plan_with_threads(reader, used, settings, planning);
   reader.set_cache_limit(plan.cache_bytes);
-  return {std::move(reader), used, settings, region, gpus, planning, plan};
+  return {std::move(reader), used, upscaled, settings, region, gpus, planning, plan};
 }
 
 std::optional<KnownRange> known_range(const TiffInfo& info, const Model* model, const SceneOptions& options) {
@@ -120,8 +143,10 @@ std::string description(const PreparedScene& scene) {
   if (grid.region == region)
     text << ", of which " << region.w << " x " << region.h << " pixels at " << region.x << ", " << region.y;
   text << " -> " << region.w * factor << " x " << region.h * factor << ", "
-       << (scene.model ? kModes[static_cast<int>(scene.settings.mode)] : "bicubic") << ", "
-       << counted(grid.size(), "tile") << " of " << grid.tile_width << " x " << grid.tile_height
+       << (scene.settings.bands == 0 ? "copied"
+           : scene.model             ? kModes[static_cast<int>(scene.settings.mode)]
+                                     : "bicubic")
+       << ", " << counted(grid.size(), "tile") << " of " << grid.tile_width << " x " << grid.tile_height
        << ", margin " << grid.margin.before << '/' << grid.margin.after << ", at most "
        << (scene.plan.peak_bytes >> 20) << " MB";
   return text.str();

@@ -12,7 +12,8 @@ namespace sr {
 
 struct PreparedScene {
   TiffReader reader;
-  const Model* model;      ///< nullptr: bicubic alone
+  const Model* model;      ///< nullptr: bicubic alone, or nothing but copied bands
+  bool upscaled;           ///< whether there is a result beside the bicubic one
   SceneSettings settings;  ///< but for the range
   Window region;
   std::vector<int> gpus;  ///< that compute

@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "io/counted.h"
+#include "io/tiff/grid_texts.h"
+#include "scene/code_bands.h"
 #include "scene/prepare.h"
 #include "scene/repeated_pixels.h"
 #include "scene/tile_computer.h"
@@ -24,9 +26,10 @@ std::string text_of(double value) {
   return text;
 }
 
-ValueRange choose_range(TiffReader& reader, const Model* model, const SceneOptions& options, TileGrid pieces,
-                        const SceneEvents& events) {
-  const TiffInfo& info = reader.info();
+ValueRange choose_range(TiffReader& reader, const BandList& copied, const Model* model,
+                        const SceneOptions& options, TileGrid pieces, const SceneEvents& events) {
+  const TiffInfo info = without_bands(reader.info(), copied);
+  if (info.bands == 0) return {};
   const auto told = [&](const ValueRange& range, const std::string& source) {
     if (!source.empty())
       events.say("value range " + text_of(range.low) + ".." + text_of(range.high) + " (" + source + ")");
@@ -37,7 +40,7 @@ ValueRange choose_range(TiffReader& reader, const Model* model, const SceneOptio
   RangeMeter meter;
   for (int64_t i = 0; i < pieces.size(); ++i) {
     events.progress(0, info.width * info.height);
-    const Raster raster = reader.read(pieces[i].core);
+    const Raster raster = without_bands(reader.read(pieces[i].core), copied);
     const Invalid invalid =
         may_have_holes(info) ? find_invalid(raster, info.nodata, info.alpha_band()) : Invalid();
     meter.add(raster, invalid, info.alpha_band());
@@ -52,13 +55,13 @@ Window in_result(const Window& fine, const TileGrid& grid, int factor) {
 }
 
 // Random windows computed anew with twice the margin and compared with the file.
-void verify(const std::string& path, TiffReader& reader, const Model& model, const SceneSettings& s,
+void verify(const std::string& path, TiffReader& reader, const Model* model, const SceneSettings& s,
             const TileGrid& grid, int windows, std::optional<int> gpu, const SceneEvents& events) {
   const TiffInfo& info = reader.info();
   const Window region = grid.covered();
-  const Reach margin = margin_for(&model, s) + margin_for(&model, s);
-  TiffReader written(path, {.cache_bytes = 0});
-  TileComputer compute(&model, s, false, gpu);
+  const Reach margin = margin_for(model, s) + margin_for(model, s);
+  TiffReader written(path, {.cache_bytes = 0}, SampleReading::codes);
+  TileComputer compute(model, s, false, gpu);
   Random random{static_cast<uint64_t>(info.width * 31 + info.height)};
   for (int i = 0; i < windows; ++i) {
     events.progress(0, region.pixels());  // it may want to stop
@@ -78,8 +81,13 @@ void verify(const std::string& path, TiffReader& reader, const Model& model, con
 
 void tell(const PreparedScene& scene, const SceneEvents& events) {
   const TiffInfo& info = scene.reader.info();
+  const SceneSettings& s = scene.settings;
   events.say(description(scene));
   for (const std::string& note : info.notes) events.say(note);
+  for (const std::string& note : notes_on_texts(info.tags)) events.say(note);
+  if (info.stored_bits < 8 && info.palette.empty() && s.copied_bands.empty())
+    events.say("its samples of " + counted(info.stored_bits, "bit") +
+               " are scaled to 0..255; --copy_bands keeps those of bands that are no picture");
   if (info.type == SampleType::u32 || info.type == SampleType::i32 || info.type == SampleType::f64)
     events.say(std::string(name_of(info.type)) +
                " samples are computed in float32: 24 bits of the value range are kept");
@@ -94,14 +102,19 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   TiffReader& reader = scene.reader;
   const TileGrid& grid = scene.plan.grid;
   tell(scene, events);
+  const bool told =
+      reader.info().stored_bits < 8 && scene.settings.copied_bands.empty();  // what to do about codes
+  if (const std::string hint = told ? "" : hint_of_codes(reader, scene.settings.copied_bands); !hint.empty())
+    events.say(hint);
   if (const std::string hint = scene.model ? hint_of_repeated_pixels(reader) : ""; !hint.empty())
     events.say(hint);
-  scene.settings.range = choose_range(reader, scene.model, options, grid, events);
+  scene.settings.range =
+      choose_range(reader, scene.settings.copied_bands, scene.model, options, grid, events);
 
   const TiffInfo fine = fine_info(scene);
   const bool with_bicubic = !results.bicubic.empty();
   std::unique_ptr<TiffWriter> upscaled, bicubic;
-  if (scene.model) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, scene.planning.writing);
+  if (scene.upscaled) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, scene.planning.writing);
   if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, scene.planning.writing);
   upscale(scene.model, scene.settings, grid, with_bicubic,
           {.read = [&](const Window& window) { return reader.read(window); },
@@ -119,10 +132,10 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   for (TiffWriter* writer : {upscaled.get(), bicubic.get()})
     if (writer) writer->finish();
   reset_pool_peak();  // what the tiles needed is not for what comes after them
-  if (!scene.model || options.verify_windows == 0) return;
+  if (!scene.upscaled || options.verify_windows == 0) return;
   try {
     const auto gpu = scene.gpus.empty() ? std::nullopt : std::optional(scene.gpus[0]);
-    verify(results.upscaled, reader, *scene.model, scene.settings, grid, options.verify_windows, gpu, events);
+    verify(results.upscaled, reader, scene.model, scene.settings, grid, options.verify_windows, gpu, events);
   } catch (...) {
     std::filesystem::remove(results.upscaled);
     throw;

@@ -12,11 +12,19 @@
 
 namespace sr {
 
+/// What of a palette image is enlarged.
+enum class PaletteUse {
+  rgb,  ///< its colours, as a picture
+  copy  ///< its indices, by repeating them
+};
+
 struct SceneOptions {
   std::optional<ValueRange>
       value_range;  ///< else from the sample type, the model, or measured over the scene
   std::optional<ColourMode> mode;
-  TiffWriterOptions writing = {};  ///< of the results; block and threads are chosen for the scene
+  std::vector<int> copy_bands;        ///< from 1: they are no picture, their samples are repeated
+  std::optional<PaletteUse> palette;  ///< else colours, but a palette that looks like classes is refused
+  TiffWriterOptions writing = {};     ///< of the results; block and threads are chosen for the scene
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
@@ -39,7 +47,8 @@ struct SceneResults {
 
 /// Reads `path`, enlarges it by `factor` and writes the results with all tags. The upscaled one needs a model
 /// of that factor. Nothing stays under a result's name unless it is complete (and verified, if asked for).
-/// Errors: those of TiffReader and TiffWriter; usage (see scene_settings); limit (max_memory is too small).
+/// Errors: those of TiffReader and TiffWriter; unsupported (a map of classes, see PaletteUse); usage (see
+/// scene_settings); limit (max_memory is too small).
 void upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                    const SceneOptions& options, const SceneEvents& events = {});
 

@@ -168,6 +168,7 @@ SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network
   s.range = range;
   s.may_have_holes = may_have_holes(info);
   const auto colours = static_cast<int>(s.colour_bands().size());
+  if (info.bands == 0) return s;
   s.mode = mode.value_or(default_mode(info, colours, network.nchan));
   const int wanted = s.mode == ColourMode::luma ? 3 : s.mode == ColourMode::joint ? network.nchan : colours;
   if (colours != wanted || (s.mode != ColourMode::joint && network.nchan != 1) || colours < 1 ||

@@ -7,6 +7,7 @@
 #include "idn/model.h"
 #include "idn/tiling.h"
 #include "io/tiff/reader.h"
+#include "scene/copied_bands.h"
 
 namespace sr {
 
@@ -24,7 +25,8 @@ enum class ColourMode {
 struct SceneSettings {
   int factor = 2;
   ColourMode mode = ColourMode::per_band;
-  int bands = 1;
+  int bands = 1;          ///< of the picture: those that are copied are not among them
+  BandList copied_bands;  ///< among all bands of the file (TileComputer; upscale_tile does not see them)
   std::optional<int> alpha_band;  ///< enlarged bicubically; where it is zero there is no picture
   std::optional<double> nodata;
   bool may_have_holes =
@@ -37,7 +39,8 @@ struct SceneSettings {
 
 /// Chooses the mode (luma for three-band 8-bit RGB and a one-channel net, joint for a net of as many channels
 /// as the scene has colour bands, else per band) unless `mode` is given. `range` is what the caller decided.
-/// Errors: usage (the net's channels, the mode and the bands contradict each other).
+/// `info` is that of the picture, without bands that are copied; where it has no band there is nothing to
+/// choose. Errors: usage (the net's channels, the mode and the bands contradict each other).
 SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRange& range,
                              std::optional<ColourMode> mode = {});
 

@@ -28,11 +28,44 @@ std::vector<uint8_t> enlarged_mask(const Raster& window, const Window& core, int
   return mask;
 }
 
+// Of copied bands alone.
+FineTile repeated(const SceneSettings& s, const Raster& window, const Tile& tile, bool with_bicubic) {
+  const int64_t f = s.factor;
+  const Window& core = tile.core;
+  const Raster nothing({core.x * f, core.y * f, core.w * f, core.h * f}, 0, window.type);
+  FineTile fine;
+  fine.result = with_copied_bands(nothing, window, s.copied_bands, s.factor);
+  if (with_bicubic) fine.bicubic = fine.result;
+  return fine;
+}
+
 }  // namespace
 
 TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
                            std::optional<int> gpu, [[maybe_unused]] SpareSamples* spare)
     : factor_(settings.factor) {
+  if (settings.bands == 0) {
+    compute_ = [=](const Raster& window, const Tile& tile) {
+      return repeated(settings, window, tile, with_bicubic);
+    };
+    return;
+  }
+  if (!settings.copied_bands.empty()) {
+    SceneSettings picture = settings;
+    picture.copied_bands.clear();
+    // Without spare samples, which are of the whole result.
+    const auto others = std::make_shared<TileComputer>(model, picture, with_bicubic, gpu);
+    compute_ = [=](const Raster& window, const Tile& tile) {
+      FineTile fine = others->compute_(without_bands(window, settings.copied_bands), tile);
+      const auto whole = [&](const Raster& part) {
+        return with_copied_bands(part, window, settings.copied_bands, settings.factor);
+      };
+      if (model) fine.result = whole(fine.result);
+      if (fine.bicubic) fine.bicubic = whole(*fine.bicubic);
+      return fine;
+    };
+    return;
+  }
   if (!gpu || !model) {
     compute_ = [=](const Raster& window, const Tile& tile) {
       return upscale_tile(model, settings, window, tile, with_bicubic);

@@ -13,13 +13,14 @@
 
 namespace sr {
 
-/// Uniform tiles (sea, collars, blocks that the file leaves out) are computed only once: windows of the same
-/// pixel all over, as far from their tile's core and as large, become the same bits. For the thread that made
-/// it.
+/// Bands that are copied are taken out before the others are computed, and put back. Uniform tiles (sea,
+/// collars, blocks that the file leaves out) are computed only once: windows of the same pixel all over, as
+/// far from their tile's core and as large, become the same bits. For the thread that made it.
 class TileComputer {
  public:
-  /// On the processor, or on the GPU of that number, where results lie in samples of `spare`, if there is
-  /// any. Errors: device, limit.
+  /// Without a model only the bicubic part, but both results where all bands are copied. On the processor, or
+  /// on the GPU of that number, where results lie in samples of `spare`, if there is any. Errors: device,
+  /// limit.
   TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
                std::optional<int> gpu = {}, SpareSamples* spare = nullptr);
 

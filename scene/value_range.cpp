@@ -22,7 +22,7 @@ uint64_t mixed(uint64_t x) {
 }  // namespace
 
 std::optional<ValueRange> range_of_type(const TiffInfo& info) {
-  if (info.type == SampleType::u8) return ValueRange{0, 255};
+  if (info.type == SampleType::u8) return ValueRange{0, std::exp2(std::min(info.significant_bits, 8)) - 1};
   if (info.type == SampleType::i8) return ValueRange{-128, 127};
   if (info.type == SampleType::u16 && info.significant_bits < 16)
     return ValueRange{0, std::exp2(info.significant_bits) - 1};

@@ -126,7 +126,8 @@ void DryRun::add(const std::string& image, const SceneResults& results, const st
     bytes_ += found.result_bytes * scene.planning.results;
     seconds_ += found.seconds;
     say("  " + megabytes(found.result_bytes * scene.planning.results) + " before compression (" +
-        kCompressions[static_cast<int>(options.writing.compression)] + "), about " + time_text(found.seconds));
+        kCompressions[static_cast<int>(options.writing.compression)] + "), about " +
+        time_text(found.seconds));
   } catch (const Error& e) {
     if (e.kind() == Error::Kind::stopped) throw;
     const std::string text = e.what();

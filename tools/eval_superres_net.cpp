@@ -39,7 +39,7 @@ struct Options {
   std::vector<double> value_range, roi_geo;
   std::vector<int64_t> roi;
   std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate", interleave = "pixel",
-              predictor = "yes";
+              predictor = "yes", palette = "auto";
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false, dry_run = false;
@@ -105,6 +105,15 @@ void add_options(CLI::App& app, Options& o) {
       ->excludes("--roi");
   app.add_option("--colour_mode", o.colour_mode, "auto, luma, per_band or joint")
       ->check(CLI::IsMember({"auto", "luma", "per_band", "joint"}))
+      ->capture_default_str();
+  app.add_option("--copy_bands", o.scene.copy_bands,
+                 "N,M: bands (from 1) that are no picture, as classes: their samples are repeated")
+      ->delimiter(',');
+  app.add_option(
+         "--palette", o.palette,
+         "rgb enlarges a palette's colours, copy repeats its indices; auto: rgb, but a palette that looks "
+         "like classes is refused")
+      ->check(CLI::IsMember({"auto", "rgb", "copy"}))
       ->capture_default_str();
   add_file_options(app, o);
   app.add_flag("--bicubic", o.bicubic, "also write NAME_bic_up, enlarged without the network");
@@ -189,6 +198,12 @@ void settle(Options& o) {
                                                                    {"luma", ColourMode::luma},
                                                                    {"per_band", ColourMode::per_band},
                                                                    {"joint", ColourMode::joint}});
+  o.scene.palette = chosen<std::optional<PaletteUse>>(
+      o.palette, {{"auto", {}}, {"rgb", PaletteUse::rgb}, {"copy", PaletteUse::copy}});
+  if (o.scene.palette == PaletteUse::rgb && !o.scene.copy_bands.empty())
+    throw Error(Error::Kind::usage,
+                "--copy_bands repeats a palette's indices, --palette rgb expands them; leave "
+                "one of them away");
   if (!o.value_range.empty()) {
     o.scene.value_range = ValueRange{o.value_range[0], o.value_range[1]};
     if (!(o.scene.value_range->low < o.scene.value_range->high))

@@ -32,6 +32,22 @@ TEST_F(CreateDataset, ImagesThatCannotBeUsedAreNamedAndTheRestGoesOn) {
   EXPECT_EQ(static_cast<size_t>(tiles) + left_out(2), 2u * 3 * 2);
 }
 
+TEST_F(CreateDataset, MapsOfClassesAreNamedAndTheRestGoesOn) {
+  write_tiff(folder_ / "in/a.tif", landscape_image(100, 80));
+  write_tiff(folder_ / "in/b.tif", landscape_image(100, 80, 3, 2));
+  write_tiff(folder_ / "in/map.tif", landscape_image(100, 80, 1), [](TiffInfo& info) {
+    info.photometric = 3;
+    info.palette.resize(768, 40000);
+    info.tags.gdal_nodata = "0";
+  });
+  const ProgramRun run = create({"--tile_size_w", "40", "--tile_size_h", "40"});
+  EXPECT_EQ(run.status, 1);
+  EXPECT_NE(run.err.find("map.tif: its palette has a nodata value: it looks like a map of classes"),
+            std::string::npos)
+      << run.err;
+  EXPECT_EQ(manifest()["sources"].size(), 2u);
+}
+
 TEST_F(CreateDataset, WrongUsageIsStatusTwoAndOneLine) {
   write_tiff(folder_ / "in/a.tif", landscape_image(100, 80));
   write_tiff(folder_ / "in/b.tif", landscape_image(100, 80));

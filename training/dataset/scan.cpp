@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "io/counted.h"
+#include "scene/code_bands.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -47,6 +48,15 @@ void check(const DatasetOptions& o) {
                 ": its network has one channel; leave --nchan out or choose joint");
 }
 
+// Nothing is to be learnt from the borders of classes.
+void refuse_classes(const std::string& path) {
+  if (const std::string sign = sign_of_classes(path, kTrainingLimits); !sign.empty())
+    throw Error(
+        Error::Kind::unsupported, path, ": its palette ", sign,
+        ": it looks like a map of classes, which is no picture; if it is one, expand its colours first, "
+        "for example with gdal_translate -expand rgb");
+}
+
 Candidate inspect(const std::string& path, const DatasetOptions& o, const DatasetEvents& events) {
   Candidate c;
   c.image.path = path;
@@ -58,6 +68,7 @@ Candidate inspect(const std::string& path, const DatasetOptions& o, const Datase
   }
   const TrainingSource source(path, c.image.pair, o.factor);
   const TiffInfo& info = source.info();
+  if (!info.palette.empty()) refuse_classes(source.is_pair() ? c.image.pair : path);
   for (const std::string& note : info.notes) events.say(fs::path(path).filename().string() + ": " + note);
   c.image.width = info.width;
   c.image.height = info.height;
