@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "io/counted.h"
+#include "io/tiff/gdal_metadata.h"
 #include "io/tiff/grid_texts.h"
 #include "scene/code_bands.h"
 #include "scene/prepare.h"
@@ -46,6 +47,21 @@ ValueRange choose_range(TiffReader& reader, const BandList& copied, const Model*
     meter.add(raster, invalid, info.alpha_band());
   }
   return told(meter.range(), "measured over the scene, 0.1 to 99.9 percent");
+}
+
+std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
+  if constexpr (cuda::kBuilt)
+    if (!gpus.empty()) return cuda::name_of(cuda::precision());
+  return "fp32";
+}
+
+// What the file of a result made by that model, or of the bicubic one, says of itself.
+TiffInfo described(const PreparedScene& scene, const SceneOptions& options, const Model* by) {
+  TiffInfo result = fine_info(scene);
+  result.tags.gdal_metadata = with_items(
+      result.tags.gdal_metadata,
+      provenance(options.origin, scene.reader.info(), scene.settings, by, precision_of(scene.gpus)));
+  return result;
 }
 
 // From the scene's fine pixels to the result's, which begin at the region.
@@ -111,11 +127,13 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   scene.settings.range =
       choose_range(reader, scene.settings.copied_bands, scene.model, options, grid, events);
 
-  const TiffInfo fine = fine_info(scene);
   const bool with_bicubic = !results.bicubic.empty();
   std::unique_ptr<TiffWriter> upscaled, bicubic;
-  if (scene.upscaled) upscaled = std::make_unique<TiffWriter>(results.upscaled, fine, scene.planning.writing);
-  if (with_bicubic) bicubic = std::make_unique<TiffWriter>(results.bicubic, fine, scene.planning.writing);
+  const auto writer_of = [&](const std::string& result, const Model* by) {
+    return std::make_unique<TiffWriter>(result, described(scene, options, by), scene.planning.writing);
+  };
+  if (scene.upscaled) upscaled = writer_of(results.upscaled, scene.model);
+  if (with_bicubic) bicubic = writer_of(results.bicubic, nullptr);
   upscale(scene.model, scene.settings, grid, with_bicubic,
           {.read = [&](const Window& window) { return reader.read(window); },
            .write =

@@ -8,6 +8,7 @@
 
 #include "io/tiff/writer.h"
 #include "scene/pipeline.h"
+#include "scene/provenance.h"
 #include "scene/region.h"
 
 namespace sr {
@@ -24,6 +25,7 @@ struct SceneOptions {
   std::optional<ColourMode> mode;
   std::vector<int> copy_bands;        ///< from 1: they are no picture, their samples are repeated
   std::optional<PaletteUse> palette;  ///< else colours, but a palette that looks like classes is refused
+  Origin origin;                      ///< for the result's metadata
   TiffWriterOptions writing = {};     ///< of the results; block and threads are chosen for the scene
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows

@@ -204,6 +204,7 @@ void settle(Options& o) {
     throw Error(Error::Kind::usage,
                 "--copy_bands repeats a palette's indices, --palette rgb expands them; leave "
                 "one of them away");
+  o.scene.origin.software = std::string("superres ") + SR_VERSION;
   if (!o.value_range.empty()) {
     o.scene.value_range = ValueRange{o.value_range[0], o.value_range[1]};
     if (!(o.scene.value_range->low < o.scene.value_range->high))
@@ -311,20 +312,23 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   }
 }
 
-std::optional<Model> load_model(const Options& o) {
+std::optional<Model> load_model(Options& o) {
   if (o.bicubic_only) return {};
   const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
   Model model = Model::load(checkpoint, o.factor);
-  if (!o.mean_values_path.empty())
-    model.means = load_mean_values(
-        (fs::path(o.mean_values_path) / ("x" + std::to_string(o.factor)) / "mean_values.json").string(),
-        model.nchan());
+  o.scene.origin.weights = checksum_of_file(checkpoint);
+  if (!o.mean_values_path.empty()) {
+    const std::string means =
+        (fs::path(o.mean_values_path) / ("x" + std::to_string(o.factor)) / "mean_values.json").string();
+    model.means = load_mean_values(means, model.nchan());
+    o.scene.origin.mean_values = checksum_of_file(means);
+  }
   if (o.json != "-") o.common.say("weights " + checkpoint + " (" + model.origin + ")");
   return model;
 }
 
 // Nothing is written but what --json asks for.
-int run_dry(const Options& o, const std::vector<fs::path>& images, const std::string& folder) {
+int run_dry(Options& o, const std::vector<fs::path>& images, const std::string& folder) {
   DryRun dry(o.common, o.json);
   dry.passes([&] { check_outputs(images, folder, o); });
   dry.passes([&] { existing_folder(folder); });

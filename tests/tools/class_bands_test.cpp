@@ -1,8 +1,10 @@
-// Scenes with classes; GDAL is the judge where it is there.
+// Scenes with classes, and what a result says of how it was made; GDAL is the judge where it is there.
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
+#include "io/output_file.h"
 #include "io/tiff/gdal_metadata.h"
 #include "io/tiff/writer.h"
 #include "tests/support/run_program.h"
@@ -142,6 +144,35 @@ TEST_F(ClassBands, ABandOfClassesIsCopiedAndTheOthersAreAsWithoutIt) {
     ASSERT_EQ(bicubic.data<uint8_t>()[3 * p + 1], code);
     for (const int b : {0, 2}) ASSERT_EQ(fine.data<uint8_t>()[3 * p + b], mixed.data<uint8_t>()[3 * p + b]);
   }
+}
+
+TEST_F(ClassBands, TheResultSaysHowItWasMadeAndNothingThatChangesFromRunToRun) {
+  write(info_of(1), [](int x, int y, int) { return (x * 3 + y * 5) % 256; });
+  ASSERT_EQ(eval({"--threads", "1"}).status, 0);
+  ASSERT_EQ(eval({"--threads", "2", "--max_memory", "200MB"}, "again").status, 0);
+  EXPECT_EQ(text_of_file(folder_ / "out/a.tif"), text_of_file(folder_ / "again/a.tif"));
+  const std::string weights = folder_ / "weights/x2/ckpts/ckpt-00000000.sr";
+  const ProgramRun info = run_program("convert_checkpoint", {"--info", weights});
+  std::map<std::string, std::string> items;
+  for (const MetadataItem& item : metadata_items(TiffReader(folder_ / "out/a.tif").info().tags.gdal_metadata))
+    items[item.name] = item.text;
+  EXPECT_EQ(items["SUPERRES_SOFTWARE"].find("superres "), 0u);
+  EXPECT_EQ(items["SUPERRES_METHOD"], "network");
+  EXPECT_EQ(items["SUPERRES_FACTOR"], "2");
+  EXPECT_EQ(items["SUPERRES_COLOUR_MODE"], "per_band");
+  EXPECT_EQ(items["SUPERRES_VALUE_RANGE"], "0..255");
+  EXPECT_EQ(items["SUPERRES_PRECISION"], "fp32");
+  EXPECT_EQ(items["SUPERRES_WEIGHTS"], checksum_of_file(weights));
+  EXPECT_NE(info.out.find(items["SUPERRES_WEIGHTS"]), std::string::npos) << info.out;
+  // What an earlier run said is not true of the next.
+  ASSERT_EQ(run_program("eval_superres_net", {"--data_path", folder_ / "out/a.tif", "--bicubic_only",
+                                              "--upsampling_factor", "3", "--out_path", folder_ / "third"})
+                .status,
+            0);
+  const std::string metadata = TiffReader(folder_ / "third/a_bic_up.tif").info().tags.gdal_metadata;
+  EXPECT_EQ(metadata.find("network"), std::string::npos);
+  EXPECT_NE(metadata.find("<Item name=\"SUPERRES_METHOD\">bicubic</Item>"), std::string::npos);
+  EXPECT_NE(metadata.find("<Item name=\"SUPERRES_FACTOR\">3</Item>"), std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,46 @@
+#include "scene/provenance.h"
+
+#include <charconv>
+
+namespace sr {
+namespace {
+
+constexpr uint16_t kPalette = 3;
+
+std::string text_of(double value) {
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+std::string numbers_of(const BandList& bands) {
+  std::string text;
+  for (const int band : bands) text += (text.empty() ? "" : ",") + std::to_string(band + 1);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> provenance(const Origin& origin, const TiffInfo& info,
+                                                            const SceneSettings& s, const Model* model,
+                                                            const std::string& precision) {
+  std::vector<std::pair<std::string, std::string>> items;
+  const auto add = [&](const char* name, const std::string& text) {
+    if (!text.empty()) items.emplace_back(std::string("SUPERRES_") + name, text);
+  };
+  constexpr const char* kModes[] = {"luma", "per_band", "joint"};
+  add("SOFTWARE", origin.software);
+  add("METHOD", s.bands == 0 ? "copied" : model ? "network" : "bicubic");
+  add("FACTOR", std::to_string(s.factor));
+  if (s.bands > 0 && model) {
+    add("WEIGHTS", origin.weights);
+    add("MEAN_VALUES", origin.mean_values);
+    add("COLOUR_MODE", kModes[static_cast<int>(s.mode)]);
+    add("VALUE_RANGE", text_of(s.range.low) + ".." + text_of(s.range.high));
+    add("PRECISION", precision);
+  }
+  add("COPIED_BANDS", numbers_of(s.copied_bands));
+  if (!info.palette.empty()) add("PALETTE", info.photometric == kPalette ? "copy" : "rgb");
+  return items;
+}
+
+}  // namespace sr
