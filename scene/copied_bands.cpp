@@ -25,6 +25,9 @@ BandList copied_bands(const TiffInfo& info, const std::vector<int>& numbers) {
     if (number < 1 || number > info.bands)
       throw Error(Error::Kind::usage, "--copy_bands ", number, ": the scene has ",
                   counted(info.bands, "band"));
+    if (number - 1 == info.alpha_band())
+      throw Error(Error::Kind::usage, "--copy_bands ", number,
+                  ": it is the alpha band, which hides pixels and is enlarged without the network anyway");
     bands.push_back(number - 1);
   }
   if (info.photometric == kPalette) bands = {0};

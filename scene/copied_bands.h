@@ -13,7 +13,7 @@ namespace sr {
 using BandList = std::vector<int>;
 
 /// The bands that were asked for by numbers from 1, or all of a palette's indices. Errors: usage (the picture
-/// has no such band).
+/// has no such band, or it is alpha).
 BandList copied_bands(const TiffInfo& info, const std::vector<int>& numbers);
 
 /// What the rest of the bands are a picture of; none may be left.

@@ -1,6 +1,7 @@
 #include "io/tiff/reader.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -126,6 +127,17 @@ double take_nodata(TiffInfo& info, const SampleCoding& coding, std::optional<uin
   return *info.nodata;
 }
 
+// Where few bits become 0..255, what one of them is worth shrinks (GDAL: value = offset + scale * sample).
+void shrink_scales(TiffInfo& info, int bits) {
+  info.tags.gdal_metadata = with_changed_items(info.tags.gdal_metadata, [bits](const MetadataItem& item) {
+    const std::optional<double> scale = item.role == "scale" ? parse_number(item.text) : std::nullopt;
+    if (!scale) return std::optional(item.text);
+    char digits[40];
+    const double fine = *scale * (std::ldexp(1.0, bits) - 1) / 255;
+    return std::optional(std::string(digits, std::to_chars(digits, digits + sizeof digits, fine).ptr));
+  });
+}
+
 int significant_bits(const SampleCoding& coding) {
   const auto full = static_cast<int>(8 * bytes_of(coding.type));
   const bool narrower = coding.palette.empty() && !coding.half_float && (coding.bits > 8 || coding.codes);
@@ -166,6 +178,7 @@ struct TiffReader::Impl {
     info.tags = read_scene_tags(picture.file());
     correct_alpha(info);
     if (!layout.coding.palette.empty()) leave_out_texts_of_indices();
+    if (layout.coding.bits < 8 && !layout.coding.codes) shrink_scales(info, layout.coding.bits);
     std::optional<uint32_t> hidden;
     picture.fill_with(take_nodata(info, layout.coding, hidden));
     if (hidden) hide(*hidden, limits);

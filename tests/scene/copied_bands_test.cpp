@@ -80,6 +80,8 @@ TEST(CopiedBands, AreNumberedFromOneAndMustExist) {
     expect_error(Error::Kind::usage, "--copy_bands " + std::to_string(none) + ": the scene has 5 bands", [&] {
       copied_bands(info, {1, none});
     });
+  expect_error(Error::Kind::usage, "--copy_bands 2: it is the alpha band",
+               [] { copied_bands(info_of(2, SampleType::u8, {2}), {2}); });
   EXPECT_EQ(copied_bands(info_of(1, SampleType::u8, {}, 3), {}), BandList{0}) << "indices of a palette";
 }
 

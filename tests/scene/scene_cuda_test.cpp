@@ -149,6 +149,20 @@ TEST_F(SceneOnGpu, HolesAreFilledAndPutBackAsByTheProcessor) {
   EXPECT_EQ(there.result.data<uint16_t>()[99], 9);
 }
 
+TEST_F(SceneOnGpu, CopiedBandsAreRepeatedBesideTheOthers) {
+  cuda::set_precision(Precision::fp32);
+  const Scene scene = random_scene(33, 21, 3, SampleType::u16);
+  const Model model = small_model(2);
+  SceneSettings s = scene_settings(without_bands(scene.info, {1}), model.options(), scene.range);
+  s.copied_bands = {1};
+  const Results here = run(model, scene, s, 33, 21, {}), there = run(model, scene, s, 20, 13, {0});
+  EXPECT_EQ(there.bicubic.samples, here.bicubic.samples);
+  EXPECT_LE(difference(there.result, here.result), 1);
+  for (int64_t p = 0; p < 66 * 42; ++p)
+    ASSERT_EQ(there.result.data<uint16_t>()[3 * p + 1],
+              scene.raster.data<uint16_t>()[3 * (p / 66 / 2 * 33 + p % 66 / 2) + 1]);
+}
+
 // The writer's thread, the reader's or the GPUs' may be waiting for another that has ended.
 TEST_F(SceneOnGpu, AFailureOfReadingOrWritingEndsTheSceneWhereverItHappens) {
   const Scene scene = random_scene(64, 16, 1, SampleType::u16);

@@ -14,6 +14,8 @@ TEST(ValueRange, FollowsFromTheTypeWhereTheTypeIsNarrow) {
   TiffInfo info;
   info.type = SampleType::u8;
   EXPECT_EQ(range_of_type(info), (ValueRange{0, 255}));
+  info.significant_bits = 4;
+  EXPECT_EQ(range_of_type(info), (ValueRange{0, 15}));
   info.type = SampleType::i8;
   EXPECT_EQ(range_of_type(info), (ValueRange{-128, 127}));
   info.type = SampleType::u16, info.significant_bits = 12;

@@ -59,6 +59,24 @@ TEST(Codes, FewBitsComeUnscaledWithTheirNodata) {
   }
 }
 
+TEST(Codes, WhatASampleIsWorthStaysTheSameHoweverItIsHandedOut) {
+  const TestFolder folder;
+  TestPage page;
+  page.bits = 4;
+  const std::string start =
+                        "<GDALMetadata><Item name=\"OFFSET\" sample=\"0\" role=\"offset\">10</Item>"
+                        "<Item name=\"SCALE\" sample=\"0\" role=\"scale\">",
+                    end = "</Item></GDALMetadata>";
+  TiffFile file(folder / "a.tif", TiffFile::Mode::create);
+  set_layout(file.get(), page);
+  TIFFSetField(file.get(), kTagGdalMetadata, (start + "8.5" + end).c_str());
+  ASSERT_TRUE(write_blocks(file.get(), page));
+  file.close();
+  EXPECT_EQ(TiffReader(folder / "a.tif", {}, SampleReading::codes).info().tags.gdal_metadata,
+            start + "8.5" + end);
+  EXPECT_EQ(TiffReader(folder / "a.tif").info().tags.gdal_metadata, start + "0.5" + end) << "15 became 255";
+}
+
 TEST(Codes, IndicesOfPalettesKeepPaletteNodataAndTexts) {
   const TestFolder folder;
   const std::string texts =
