@@ -83,10 +83,12 @@ std::vector<BandLook> look_at_bands(TiffReader& reader, const BandList& bands) {
   return looks;
 }
 
-std::string name_of_band(const TiffInfo& info, int band) {
+std::vector<std::string> names_of_bands(const TiffInfo& info) {
+  std::vector<std::string> names(static_cast<size_t>(info.bands));
   for (const MetadataItem& item : metadata_items(info.tags.gdal_metadata))
-    if (item.band == band && item.name == "DESCRIPTION") return item.text;
-  return "";
+    if (item.name == "DESCRIPTION" && item.band >= 0 && item.band < info.bands)
+      names[static_cast<size_t>(item.band)] = item.text;
+  return names;
 }
 
 bool names_codes(const std::string& name) {
@@ -136,23 +138,31 @@ std::string sign_of_classes(const std::string& path, const TiffLimits& limits) {
 std::string hint_of_codes(TiffReader& reader, const BandList& copied) {
   const TiffInfo& info = reader.info();
   const int declared = info.photometric == kRgb ? 3 : 0;  // colours, however few values they have
-  BandList open;
-  for (int b = 0; b < info.bands; ++b)
-    if (b != info.alpha_band().value_or(-1) && !std::binary_search(copied.begin(), copied.end(), b))
-      open.push_back(b);
-  const std::vector<BandLook> looks = look_at_bands(reader, open);
-  std::string bands, numbers;
-  int found = 0;
-  for (size_t i = 0; i < open.size(); ++i) {
-    const std::string name = name_of_band(info, open[i]);
-    if (!names_codes(name) && (open[i] < declared || !looks[i].looks_like_codes())) continue;
-    const std::string number = std::to_string(open[i] + 1);
-    bands += (found > 0 ? ", " : "") + number + (name.empty() ? "" : " (" + name.substr(0, 40) + ")");
-    numbers += (found++ > 0 ? "," : "") + number;
+  const std::vector<std::string> names = names_of_bands(info);
+  BandList suspects, found;  // suspects: by their samples
+  for (int b = 0; b < info.bands; ++b) {
+    if (b == info.alpha_band() || std::binary_search(copied.begin(), copied.end(), b)) continue;
+    if (names_codes(names[static_cast<size_t>(b)]))
+      found.push_back(b);
+    else if (b >= declared)
+      suspects.push_back(b);
   }
-  if (found == 0) return "";
-  return (found > 1 ? "bands " : "band ") + bands + (found > 1 ? " look" : " looks") +
-         " like codes, not a picture: --copy_bands " + numbers + " keeps " + (found > 1 ? "their" : "its") +
+  if (!suspects.empty()) {
+    const std::vector<BandLook> looks = look_at_bands(reader, suspects);
+    for (size_t i = 0; i < suspects.size(); ++i)
+      if (looks[i].looks_like_codes()) found.push_back(suspects[i]);
+  }
+  if (found.empty()) return "";
+  std::sort(found.begin(), found.end());
+  std::string bands, numbers;
+  for (const int b : found) {
+    const std::string number = std::to_string(b + 1), name = names[static_cast<size_t>(b)].substr(0, 40);
+    bands += (bands.empty() ? "" : ", ") + number + (name.empty() ? "" : " (" + name + ")");
+    numbers += (numbers.empty() ? "" : ",") + number;
+  }
+  const bool several = found.size() > 1;
+  return (several ? "bands " : "band ") + bands + (several ? " look" : " looks") +
+         " like codes, not a picture: --copy_bands " + numbers + " keeps " + (several ? "their" : "its") +
          " values";
 }
 

@@ -15,7 +15,9 @@
 #include "scene/tile_computer.h"
 #include "scene/value_range.h"
 #include "tensor/allocator.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 #include "tensor/random.h"
 
 namespace sr {

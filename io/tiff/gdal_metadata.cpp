@@ -14,6 +14,8 @@ constexpr std::string_view kEmpty = "<GDALMetadata>\n</GDALMetadata>\n", kRoot =
 
 // Parses as a whole or not at all. Offsets are then those of the text.
 std::optional<pugi::xml_document> parsed(const std::string& xml) {
+  constexpr size_t kLargest = size_t{16} << 20;
+  if (xml.size() > kLargest) return std::nullopt;
   pugi::xml_document document;
   const auto result = document.load_buffer(xml.data(), xml.size(), pugi::parse_full | pugi::parse_ws_pcdata,
                                            pugi::encoding_utf8);

@@ -20,7 +20,7 @@ struct MetadataItem {
 };
 
 /// All items in their order, but those that hold elements of their own. None if the text is not well-formed
-/// XML, which GDAL does not read either.
+/// XML, which GDAL does not read either, or larger than 16 MB.
 std::vector<MetadataItem> metadata_items(const std::string& xml);
 
 /// The XML text after `change` has given each item another content, or nothing to leave it out. Items whose

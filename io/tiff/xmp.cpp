@@ -11,10 +11,13 @@ namespace {
 
 constexpr std::string_view kSpaces = " \t\r\n";
 
+constexpr size_t kLargest = size_t{16} << 20;  // bytes; no packet of a picture comes near
+constexpr int kDeepest = 64;
+
 // The URI that a prefix stands for where `node` is.
 std::string space_of(pugi::xml_node node, std::string_view prefix) {
   const std::string declaration = "xmlns:" + std::string(prefix);
-  for (; node; node = node.parent())
+  for (int i = 0; node && i < kDeepest; ++i, node = node.parent())
     if (const pugi::xml_attribute found = node.attribute(declaration.c_str())) return found.value();
   return "";
 }
@@ -64,7 +67,7 @@ std::vector<XmpProperty> xmp_properties(const std::string& packet) {
   // A terminating zero, and what may follow it, is no XML.
   const std::string_view text = std::string_view(packet).substr(0, packet.find('\0'));
   pugi::xml_document document;
-  if (text.find_first_not_of(kSpaces) == std::string_view::npos ||
+  if (text.find_first_not_of(kSpaces) == std::string_view::npos || text.size() > kLargest ||
       !document.load_buffer(text.data(), text.size(), pugi::parse_default, pugi::encoding_utf8))
     return {};
   Walker walker(text);

@@ -15,7 +15,8 @@ struct XmpProperty {
   size_t begin = 0, end = 0;  ///< of the value in the packet
 };
 
-/// All of them, in the packet's order; none if it is not well-formed XML in UTF-8.
+/// All of them, in the packet's order; none if it is not well-formed XML in UTF-8, or larger
+/// than 16 MB.
 std::vector<XmpProperty> xmp_properties(const std::string& packet);
 
 }  // namespace sr

@@ -176,6 +176,23 @@ TEST(GridTexts, PacketsThatAreNoXmlStayAsTheyAre) {
   EXPECT_EQ(std::string(tags.xmp.begin(), tags.xmp.end()), expected) << "after a terminating zero";
 }
 
+TEST(GridTexts, NestingWithoutEndDoesNoHarm) {
+  constexpr int kDepth = 200'000;
+  SceneTags tags;
+  tags.description =
+      "{\"shape\": 1, \"b\": 2, \"a\": " + std::string(kDepth, '[') + std::string(kDepth, ']') + "}";
+  std::string xml;
+  for (int i = 0; i < kDepth; ++i) xml += "<a:b c:d='1'>";
+  for (int i = 0; i < kDepth; ++i) xml += "</a:b>";
+  tags.xmp.assign(xml.begin(), xml.end());
+  tags.gdal_metadata = "<GDALMetadata>" + xml + "</GDALMetadata>";
+  SceneTags fine = tags;
+  scale_texts(fine, 2);
+  EXPECT_EQ(fine.xmp, tags.xmp);
+  EXPECT_EQ(fine.gdal_metadata, tags.gdal_metadata);
+  EXPECT_EQ(fine.description.find("{\"b\":2"), 0u);
+}
+
 TEST(GridTexts, ManyNamesAreOneShortNote) {
   SceneTags tags;
   tags.gdal_metadata = "<GDALMetadata>";
