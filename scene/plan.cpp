@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "scene/pipeline.h"
+#include "scene/quality.h"
 #include "scene/tile_on_cuda.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
@@ -101,7 +102,8 @@ int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
   const Tile tile = largest_tile(w, h, 1);
   const Tile again = largest_tile(std::min(kVerifySide, region_.w), std::min(kVerifySide, region_.h), 2);
-  const int64_t tiles = std::max(tile_bytes(tile), options_.verify ? tile_bytes(again) : 0);
+  const int64_t tiles = std::max({tile_bytes(tile), options_.verify ? tile_bytes(again) : 0,
+                                  options_.quality ? quality_bytes(settings_, info_.type) : 0});
   ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_, options_.region}};
   const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tiles;
   plan.cache_bytes = computing / kCacheShare;

@@ -24,6 +24,7 @@ struct PlanOptions {
   int results = 1;                                          ///< files that are written
   TiffWriterOptions writing = {};                           ///< of each of them
   bool verify = false;                                      ///< windows are computed anew in the end
+  bool quality = false;                                     ///< the result is compared with the scene
 };
 
 struct ScenePlan {

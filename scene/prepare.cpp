@@ -114,7 +114,8 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
                        .gpu_bytes = bytes_per_tile(gpus),
                        .results = (upscaled ? 1 : 0) + (results.bicubic.empty() ? 0 : 1),
                        .writing = options.writing,
-                       .verify = upscaled && options.verify_windows > 0};
+                       .verify = upscaled && options.verify_windows > 0,
+                       .quality = upscaled && options.quality};
   planning.writing.block = options.writing.cog ? kCogBlock : kResultBlock;
   planning.writing.copied_bands = copied;
   const ScenePlan plan = plan_with_threads(reader, used, settings, planning);

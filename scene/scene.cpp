@@ -29,16 +29,18 @@ std::string text_of(double value) {
   return text;
 }
 
-ValueRange choose_range(TiffReader& reader, const BandList& copied, const Model* model,
+// The range that the net sees as 0..1, as people are told.
+KnownRange choose_range(TiffReader& reader, const BandList& copied, const Model* model,
                         const SceneOptions& options, TileGrid pieces, const SceneEvents& events) {
   const TiffInfo info = without_bands(reader.info(), copied);
   if (info.bands == 0) return {};
-  const auto told = [&](const ValueRange& range, const std::string& source) {
-    if (!source.empty())
-      events.say("value range " + text_of(range.low) + ".." + text_of(range.high) + " (" + source + ")");
-    return range;
+  const auto told = [&](const KnownRange& r) {
+    if (!r.source.empty())
+      events.say("value range " + text_of(r.range.low) + ".." + text_of(r.range.high) + " (" + r.source +
+                 ")");
+    return r;
   };
-  if (const auto known = known_range(info, model, options)) return told(known->range, known->source);
+  if (const auto known = known_range(info, model, options)) return told(*known);
   pieces.region = {};  // a part of the scene has the whole scene's range
   RangeMeter meter;
   for (int64_t i = 0; i < pieces.size(); ++i) {
@@ -48,7 +50,7 @@ ValueRange choose_range(TiffReader& reader, const BandList& copied, const Model*
         may_have_holes(info) ? find_invalid(raster, info.nodata, info.alpha_band()) : Invalid();
     meter.add(raster, invalid, info.alpha_band());
   }
-  return told(meter.range(), "measured over the scene, 0.1 to 99.9 percent");
+  return told({meter.range(), "measured over the scene, 0.1 to 99.9 percent"});
 }
 
 std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
@@ -113,8 +115,8 @@ void tell(const PreparedScene& scene, const SceneEvents& events) {
 
 }  // namespace
 
-void upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
-                   const SceneOptions& options, const SceneEvents& events) {
+SceneDone upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
+                        const SceneOptions& options, const SceneEvents& events) {
   reset_pool_peak();  // what other scenes needed is not this one's
   PreparedScene scene = prepare_scene(path, results, model, factor, options);
   TiffReader& reader = scene.reader;
@@ -126,8 +128,9 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
     events.say(hint);
   if (const std::string hint = scene.model ? hint_of_repeated_pixels(reader) : ""; !hint.empty())
     events.say(hint);
-  scene.settings.range =
+  const KnownRange range =
       choose_range(reader, scene.settings.copied_bands, scene.model, options, grid, events);
+  scene.settings.range = range.range;
 
   const bool with_bicubic = !results.bicubic.empty();
   std::unique_ptr<TiffWriter> upscaled, bicubic;
@@ -152,7 +155,8 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
   for (TiffWriter* writer : {upscaled.get(), bicubic.get()})
     if (writer) writer->finish();
   reset_pool_peak();  // what the tiles needed is not for what comes after them
-  if (!scene.upscaled || options.verify_windows == 0) return;
+  const SceneDone done{scene.settings, scene.region, range.source, scene.plan.cache_bytes};
+  if (!scene.upscaled || options.verify_windows == 0) return done;
   try {
     const auto gpu = scene.gpus.empty() ? std::nullopt : std::optional(scene.gpus[0]);
     verify(results.upscaled, reader, scene.model, scene.settings, grid, options.verify_windows, gpu, events);
@@ -160,6 +164,7 @@ void upscale_scene(const std::string& path, const SceneResults& results, const M
     std::filesystem::remove(results.upscaled);
     throw;
   }
+  return done;
 }
 
 }  // namespace sr

@@ -31,6 +31,7 @@ struct SceneOptions {
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
   Region region;                         ///< of the scene that is enlarged
+  bool quality = false;                  ///< memory is left for measure_quality()
   int verify_windows = 0;                ///< recompute so many windows afterwards and compare with the file
 };
 
@@ -39,6 +40,14 @@ struct SceneEvents {
   std::function<void(const std::string& text)> say = [](const std::string&) {};
   /// Coarse pixels done of all; may throw to stop the run.
   std::function<void(int64_t done, int64_t all)> progress = [](int64_t, int64_t) {};
+};
+
+/// What was decided for a scene.
+struct SceneDone {
+  SceneSettings settings;
+  Window region;             ///< of the scene that was enlarged
+  std::string range_source;  ///< where the value range comes from, for people; empty: the sample type's own
+  int64_t cache_bytes = 0;   ///< that readers of the results may keep
 };
 
 /// Where the results go; an empty name = not wanted.
@@ -51,7 +60,7 @@ struct SceneResults {
 /// of that factor. Nothing stays under a result's name unless it is complete (and verified, if asked for).
 /// Errors: those of TiffReader and TiffWriter; unsupported (a map of classes, see PaletteUse); usage (see
 /// scene_settings); limit (max_memory is too small).
-void upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
-                   const SceneOptions& options, const SceneEvents& events = {});
+SceneDone upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
+                        const SceneOptions& options, const SceneEvents& events = {});
 
 }  // namespace sr

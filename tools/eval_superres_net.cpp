@@ -24,6 +24,7 @@
 #include "tools/dry_run.h"
 #include "tools/images.h"
 #include "tools/program.h"
+#include "tools/quality_record.h"
 
 namespace sr {
 namespace {
@@ -42,8 +43,9 @@ struct Options {
               predictor = "yes", palette = "auto";
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
-  bool bicubic = false, bicubic_only = false, preview = false, dry_run = false;
+  bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, quality_record = false;
   std::string json;
+  std::vector<std::string> arguments;  // as given
   CommonOptions common;
 };
 
@@ -122,6 +124,10 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--verify", o.scene.verify_windows,
                  "compute N random windows again without tiles and compare them with the file bit for bit")
       ->check(CLI::Range(0, 1000000));
+  app.add_flag(
+      "--quality_record", o.quality_record,
+      "also write NAME.quality.json: the result shrunk again against the input, shifts, clipped samples, "
+      "and all that the result was made with");
   app.add_flag("--dry_run", o.dry_run,
                "tell what would be done and refused, with memory, size and time; write no results");
   app.add_option("--json", o.json, "write what --dry_run tells to this file; - is the standard output")
@@ -184,11 +190,13 @@ void settle_file_options(Options& o) {
 }
 
 void settle(Options& o) {
+  o.scene.quality = o.quality_record;
   o.scene.max_memory_bytes = memory_of_option(o.max_memory);
   if (o.pretrained_path.empty() && !o.bicubic_only)
     throw Error(Error::Kind::usage, "--pretrained_path is missing; without weights there is --bicubic_only");
   if (const char* idle = o.scene.verify_windows > 0 ? "--verify"
                          : o.preview                ? "--preview"
+                         : o.quality_record         ? "--quality_record"
                                                     : nullptr;
       idle && o.bicubic_only)
     throw Error(Error::Kind::usage, idle,
@@ -241,11 +249,11 @@ void create_folder(const std::string& folder) {
 
 // What is written for an image; an empty name = not wanted.
 struct Outputs {
-  std::string upscaled, bicubic, preview;
+  std::string upscaled, bicubic, preview, quality;
 
   std::vector<std::string> files() const {
     std::vector<std::string> list;
-    for (const std::string& file : {upscaled, bicubic, preview})
+    for (const std::string& file : {upscaled, bicubic, preview, quality})
       if (!file.empty()) list.push_back(file);
     return list;
   }
@@ -257,6 +265,7 @@ Outputs outputs_of(const fs::path& image, const fs::path& folder, const Options&
   if (!o.bicubic_only) outputs.upscaled = folder / image.filename();
   if (o.bicubic || o.bicubic_only) outputs.bicubic = folder / (stem + "_bic_up" + extension);
   if (o.preview) outputs.preview = folder / (stem + "_preview.png");
+  if (o.quality_record) outputs.quality = folder / (stem + ".quality.json");
   return outputs;
 }
 
@@ -293,18 +302,25 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   const std::string& main_result = model ? outputs.upscaled : outputs.bicubic;
   o.common.say(image.filename().string() + ":");
   int64_t pixels = 0;
-  upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic}, model, o.factor, o.scene,
-                {.say = [&](const std::string& text) { o.common.say("  " + text); },
-                 .progress =
-                     [&](int64_t done, int64_t all) {
-                       pixels = all;
-                       progress(done, all);
-                     }});
+  const SceneDone made =
+      upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic}, model, o.factor, o.scene,
+                    {.say = [&](const std::string& text) { o.common.say("  " + text); },
+                     .progress =
+                         [&](int64_t done, int64_t all) {
+                           pixels = all;
+                           progress(done, all);
+                         }});
   char seconds[64];
   std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
                 static_cast<double>(pixels) * 1e-6 / progress.seconds());
   o.common.say("  wrote " + main_result + seconds);
   if (model && !outputs.bicubic.empty()) o.common.say("  wrote " + outputs.bicubic);
+  if (!outputs.quality.empty()) {
+    const ResultOrigin origin{
+        image.string(),         main_result,       find_checkpoint(o.pretrained_path, o.factor), o.arguments,
+        o.common.description(), progress.seconds()};
+    o.common.say("  " + write_quality_record(outputs.quality, origin, *model, made));
+  }
   if (!outputs.preview.empty()) {
     write_png(outputs.preview,
               side_by_side(image.string(), main_result, o.factor, kPreviewSide, o.scene.region));
@@ -380,5 +396,6 @@ int main(int argc, char** argv) {
   sr::Options options;
   CLI::App app("Super-resolves every image of a folder with trained weights.", sr::kName);
   sr::add_options(app, options);
+  options.arguments = {argv + 1, argv + argc};
   return sr::run_program(app, argc, argv, [&] { return sr::run(options); });
 }
