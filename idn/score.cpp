@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "idn/ensemble.h"
 #include "idn/luma.h"
 #include "idn/metrics.h"
 #include "idn/super_resolve.h"
@@ -27,46 +28,6 @@ Tensor cropped(const Tensor& x, const Window& window) {
   for (int64_t r = 0; r < window.h; ++r)
     std::copy_n(x.data() + (window.y + r) * x.shape().w + window.x, window.w, y.data() + r * window.w);
   return y;
-}
-
-Tensor transposed(const Tensor& x) {
-  const int64_t h = x.shape().h, w = x.shape().w;
-  Tensor y({1, w, h, 1});
-  for (int64_t r = 0; r < h; ++r)
-    for (int64_t c = 0; c < w; ++c) y.data()[c * h + r] = x.data()[r * w + c];
-  return y;
-}
-
-Tensor flipped(const Tensor& x, bool left_right, bool up_down) {
-  const int64_t h = x.shape().h, w = x.shape().w;
-  Tensor y({1, h, w, 1});
-  for (int64_t r = 0; r < h; ++r) {
-    const float* from = x.data() + (up_down ? h - 1 - r : r) * w;
-    float* to = y.data() + r * w;
-    if (left_right)
-      std::reverse_copy(from, from + w, to);
-    else
-      std::copy_n(from, w, to);
-  }
-  return y;
-}
-
-// The mean over the eight symmetries of the square, each undone after the network.
-Tensor ensemble_residual(const Model& model, const Tensor& luma) {
-  Tensor sum;
-  for (int symmetry = 0; symmetry < 8; ++symmetry) {
-    const bool turn = symmetry & 4, left_right = symmetry & 2, up_down = symmetry & 1;
-    const Tensor seen = flipped(turn ? transposed(luma) : luma, left_right, up_down);
-    const Tensor back = flipped(network_residual(model, seen), left_right, up_down);
-    const Tensor upright = turn ? transposed(back) : back;
-    if (!sum) {
-      sum = upright;
-      continue;
-    }
-    for (int64_t p = 0; p < sum.shape().size(); ++p) sum.data()[p] += upright.data()[p];
-  }
-  for (int64_t p = 0; p < sum.shape().size(); ++p) sum.data()[p] /= 8;
-  return sum;
 }
 
 }  // namespace
@@ -124,7 +85,8 @@ Tensor super_resolve_luma(const Model& model, const Tensor& luma, bool self_ense
   if (model.nchan() != 1)
     throw Error(Error::Kind::usage, "the weights are for ", model.nchan(),
                 " channels together; the protocol scores luma, which needs a network of one channel");
-  const Tensor added = self_ensemble ? ensemble_residual(model, luma) : network_residual(model, luma);
+  const auto residual = [&](const Tensor& image) { return network_residual(model, image); };
+  const Tensor added = self_ensemble ? ensemble_residual(luma, false, residual).mean : residual(luma);
   Tensor result = bicubic_enlarge(luma, model.factor());
   for (int64_t p = 0; p < result.shape().size(); ++p) result.data()[p] += added.data()[p];
   return result;

@@ -7,6 +7,7 @@
 
 #include "scene/pipeline.h"
 #include "scene/quality.h"
+#include "scene/spread.h"
 #include "scene/tile_on_cuda.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
@@ -53,6 +54,7 @@ class Planner {
   Tile largest_tile(int64_t w, int64_t h, int margins) const;
   int64_t tile_bytes(const Tile& tile) const;
   int64_t writer_bytes(int64_t w, int64_t h) const;
+  int64_t spread_bytes() const { return settings_.spread ? 4 * spread_bands(settings_) : 0; }
   int64_t sample_bytes() const { return info_.bands * bytes_of(info_.type); }
   int64_t picture_bytes() const { return settings_.bands * bytes_of(info_.type); }
 
@@ -77,7 +79,8 @@ Tile Planner::largest_tile(int64_t w, int64_t h, int margins) const {
 int64_t Planner::tile_bytes(const Tile& tile) const {
   const int64_t f2 = int64_t{settings_.factor} * settings_.factor;
   const int64_t mask = info_.has_mask ? 1 : 0, coarse = tile.read.pixels() * (sample_bytes() + mask);
-  const int64_t fine = tile.core.pixels() * f2 * (sample_bytes() + mask) * options_.results;
+  const int64_t fine =
+      tile.core.pixels() * f2 * ((sample_bytes() + mask) * options_.results + spread_bytes());
   const TilesInFlight tiles = tiles_in_flight(options_.gpus);
   const int64_t in_and_out = tiles.windows * coarse + tiles.fine * fine;
   // Of what is computed where other bands are copied, which are put back at the end.
@@ -88,15 +91,20 @@ int64_t Planner::tile_bytes(const Tile& tile) const {
   if (options_.gpus == 0) return in_and_out + parts + working_bytes(model_, settings_, tile);
   // Each thread's pinned memory, and where holes are filled, samples as float32.
   const int64_t filling = settings_.may_have_holes ? tile.read.pixels() * info_.bands * kFillingBytes : 0;
+  const int64_t spread = tile.read.pixels() * f2 * 2 * spread_bytes();  // what it is made of
   return in_and_out +
-         kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling + parts);
+         kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling + parts + spread);
 }
 
 int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
   const int64_t f = settings_.factor;
   TiffInfo fine = info_;
   fine.width = region_.w * f, fine.height = region_.h * f;
-  return options_.results * TiffWriter::working_bytes(fine, options_.writing, w * f, h * f);
+  const int64_t spread = settings_.spread
+                             ? TiffWriter::working_bytes(spread_info(fine, settings_),
+                                                         spread_writing(options_.writing), w * f, h * f)
+                             : 0;
+  return options_.results * TiffWriter::working_bytes(fine, options_.writing, w * f, h * f) + spread;
 }
 
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {

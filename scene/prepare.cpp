@@ -103,6 +103,8 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
       scene_settings(without_bands(info, copied), used ? used->options() : network, {}, options.mode);
   settings.copied_bands = copied;
   if (settings.bands == 0) used = nullptr;  // nothing to compute
+  settings.self_ensemble = used && options.self_ensemble;
+  settings.spread = settings.self_ensemble && !results.spread.empty();
   const Window region = window_of(options.region, info);
   const bool whole = region == Window{0, 0, info.width, info.height};
   const std::vector<int> gpus = used ? options.gpus : std::vector<int>();

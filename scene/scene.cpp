@@ -12,6 +12,7 @@
 #include "scene/code_bands.h"
 #include "scene/prepare.h"
 #include "scene/repeated_pixels.h"
+#include "scene/spread.h"
 #include "scene/tile_computer.h"
 #include "scene/value_range.h"
 #include "tensor/allocator.h"
@@ -133,12 +134,15 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
   scene.settings.range = range.range;
 
   const bool with_bicubic = !results.bicubic.empty();
-  std::unique_ptr<TiffWriter> upscaled, bicubic;
+  std::unique_ptr<TiffWriter> upscaled, bicubic, spread;
   const auto writer_of = [&](const std::string& result, const Model* by) {
     return std::make_unique<TiffWriter>(result, described(scene, options, by), scene.planning.writing);
   };
   if (scene.upscaled) upscaled = writer_of(results.upscaled, scene.model);
   if (with_bicubic) bicubic = writer_of(results.bicubic, nullptr);
+  if (scene.settings.spread)
+    spread = std::make_unique<TiffWriter>(results.spread, spread_info(fine_info(scene), scene.settings),
+                                          spread_writing(scene.planning.writing));
   upscale(scene.model, scene.settings, grid, with_bicubic,
           {.read = [&](const Window& window) { return reader.read(window); },
            .write =
@@ -149,10 +153,11 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
                  };
                  if (upscaled) write(*upscaled, tile.result);
                  if (bicubic) write(*bicubic, *tile.bicubic);
+                 if (spread) write(*spread, *tile.spread);
                },
            .progress = [&](int64_t done) { events.progress(done, scene.region.pixels()); }},
           scene.gpus);
-  for (TiffWriter* writer : {upscaled.get(), bicubic.get()})
+  for (TiffWriter* writer : {spread.get(), upscaled.get(), bicubic.get()})
     if (writer) writer->finish();
   reset_pool_peak();  // what the tiles needed is not for what comes after them
   const SceneDone done{scene.settings, scene.region, range.source, scene.plan.cache_bytes};
@@ -162,6 +167,7 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
     verify(results.upscaled, reader, scene.model, scene.settings, grid, options.verify_windows, gpu, events);
   } catch (...) {
     std::filesystem::remove(results.upscaled);
+    if (scene.settings.spread) std::filesystem::remove(results.spread);
     throw;
   }
   return done;

@@ -30,6 +30,7 @@ struct SceneOptions {
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
+  bool self_ensemble = false;            ///< the mean of eight flips and rotations, eight times the work
   Region region;                         ///< of the scene that is enlarged
   bool quality = false;                  ///< memory is left for measure_quality()
   int verify_windows = 0;                ///< recompute so many windows afterwards and compare with the file
@@ -54,6 +55,7 @@ struct SceneDone {
 struct SceneResults {
   std::string upscaled;
   std::string bicubic;
+  std::string spread;  ///< of the upscaled one, with self_ensemble: spread.h
 };
 
 /// Reads `path`, enlarges it by `factor` and writes the results with all tags. The upscaled one needs a model

@@ -6,8 +6,11 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
+#include "idn/ensemble.h"
 #include "scene/nodata.h"
+#include "scene/spread.h"
 #include "tensor/error.h"
 #include "tensor/ops/resize.h"
 
@@ -52,8 +55,10 @@ Tensor bicubic_core(const Tensor& values, const Tile& tile, int factor) {
   return cropped(fine, scaled(relative(inside, near), factor));
 }
 
-// What the network adds to the bicubic part for one input [1, h, w, nchan], cut to the core.
-Tensor residual_core(const Model& model, Tensor input, const Tile& tile) {
+// What the network adds to the bicubic part for one input [1, h, w, nchan], cut to the core. Its answers'
+// deviations go to `spread`, if there is one, from that band on.
+Tensor residual_core(const Model& model, Tensor input, const Tile& tile, const SceneSettings& s,
+                     Raster* spread, int spread_band, double gain) {
   const int64_t c = input.shape().c;
   const MeanValues& means = model.means;
 #pragma omp parallel for schedule(static)
@@ -61,8 +66,14 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile) {
     const float limited = std::clamp(input.data()[i], kLowestInput, kHighestInput);
     input.data()[i] = limited - static_cast<float>(means.down[static_cast<size_t>(i % c)]);
   }
-  Tensor y =
-      cropped(model.residual(std::move(input)), scaled(relative(tile.core, tile.read), model.factor()));
+  const auto residual = [&](Tensor image) { return model.residual(std::move(image)); };
+  EnsembleResidual answer;
+  if (s.self_ensemble)
+    answer = ensemble_residual(std::exchange(input, {}), s.spread, residual);
+  else
+    answer.mean = residual(std::move(input));
+  if (spread) set_spread(*spread, spread_band, answer.shift, answer.squares, tile, s, gain);
+  Tensor y = cropped(answer.mean, scaled(relative(tile.core, tile.read), model.factor()));
   for (int64_t i = 0; i < y.shape().size(); ++i) {
     const auto k = static_cast<size_t>(i % c);
     y.data()[i] += static_cast<float>(means.gt[k] - means.bic_up[k]);
@@ -91,19 +102,22 @@ void add_residual(Tensor& fine, int band, const Tensor& residual, int64_t channe
 }
 
 void add_network(Tensor& fine, const Model& model, const SceneSettings& s, const Tensor& values,
-                 const Tile& tile) {
+                 const Tile& tile, Raster* spread) {
   const std::vector<int> bands = s.colour_bands();
   if (s.mode == ColourMode::luma) {
     const LumaCoefficients k = coefficients(model.luma);
-    const Tensor residual = residual_core(model, luma_of(values, bands, k), tile);
+    const Tensor residual = residual_core(model, luma_of(values, bands, k), tile, s, spread, 0, k.rgb_gain);
     for (const int band : bands) add_residual(fine, band, residual, 0, static_cast<float>(k.rgb_gain));
   } else if (s.mode == ColourMode::joint) {
     const auto count = static_cast<int64_t>(bands.size());
-    const Tensor residual = residual_core(model, values.channels(bands[0], bands[0] + count).clone(), tile);
+    const Tensor residual =
+        residual_core(model, values.channels(bands[0], bands[0] + count).clone(), tile, s, spread, 0, 1);
     for (int64_t k = 0; k < count; ++k) add_residual(fine, bands[static_cast<size_t>(k)], residual, k, 1);
   } else {
-    for (const int band : bands)
-      add_residual(fine, band, residual_core(model, values.channels(band, band + 1).clone(), tile), 0, 1);
+    for (int i = 0; const int band : bands)
+      add_residual(fine, band,
+                   residual_core(model, values.channels(band, band + 1).clone(), tile, s, spread, i++, 1), 0,
+                   1);
   }
 }
 
@@ -184,7 +198,10 @@ SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network
 
 Reach margin_for(const Model* model, const SceneSettings& settings) {
   Reach reach{kBicubicReach, kBicubicReach};
-  if (model) reach = reach | model->network->reach();
+  if (model) {
+    const Reach own = model->network->reach();
+    reach = reach | (settings.self_ensemble ? ensemble_reach(own) : own);
+  }
   return settings.may_have_holes ? reach + Reach{kFillRadius, kFillRadius} : reach;
 }
 
@@ -200,6 +217,7 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
     restore_invalid(empty, window, invalid, s.factor);
     if (with_bicubic) out.bicubic = empty;
     if (model) out.result = std::move(empty);
+    if (model && s.spread) out.spread = no_spread(fine_window, s);
     return out;
   }
   Tensor values = normalized(window, s.range);
@@ -212,8 +230,10 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
   };
   if (with_bicubic) out.bicubic = finished();
   if (model) {
-    add_network(fine, *model, s, values, tile);
+    if (s.spread) out.spread = no_spread(fine_window, s);
+    add_network(fine, *model, s, values, tile, out.spread ? &*out.spread : nullptr);
     out.result = finished();
+    if (holes && out.spread) hide_spread(*out.spread, window, invalid, s);
   }
   return out;
 }
@@ -233,10 +253,13 @@ int64_t working_bytes(const Model* model, const SceneSettings& s, const Tile& ti
       (near * (1 + f2) + fine + threads * (4 * s.factor + 2) * (tile.core.w + 2 * kBicubicReach));
   int64_t network = 0;
   if (model) {
-    const int64_t channels = model->nchan(), result = channels * (coarse * f2 + fine);
-    network = kFloat * (fine * s.bands + coarse * channels +
-                        std::max(coarse * model->network->peak_channels(), result) +
-                        threads * kRingRows * kRingChannels * tile.read.w);
+    const int64_t channels = model->nchan(), answer = channels * coarse * f2;
+    const EnsembleMemory more = s.self_ensemble ? ensemble_memory(s.spread) : EnsembleMemory{0, 0};
+    const int64_t inputs = (s.self_ensemble ? 2 : 1) * coarse * channels;  // one of them turned
+    network = kFloat * (fine * s.bands + inputs +
+                        std::max(coarse * model->network->peak_channels() + more.during * answer,
+                                 channels * fine + (1 + more.after) * answer) +
+                        threads * kRingRows * kRingChannels * std::max(tile.read.w, tile.read.h));
   }
   return samples + std::max({filling, bicubic, network});
 }

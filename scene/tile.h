@@ -32,6 +32,8 @@ struct SceneSettings {
   bool may_have_holes =
       false;  ///< nodata, mask, alpha or a type with NaN: the margin grows by the fill's reach
   ValueRange range;
+  bool self_ensemble = false;  ///< the network's mean for the eight flips and rotations
+  bool spread = false;         ///< and their deviation (self_ensemble only)
 
   /// Bands that the net (or luma) takes part in, in order.
   std::vector<int> colour_bands() const;
@@ -52,6 +54,7 @@ Reach margin_for(const Model* model, const SceneSettings& settings);
 struct FineTile {
   Raster result;                  ///< core * factor; empty if there is no model
   std::optional<Raster> bicubic;  ///< the same with the bicubic part alone
+  std::optional<Raster> spread;   ///< where it is asked for: spread.h
 };
 
 /// Computes the core of a tile from the samples of its read window. Without a model only the bicubic part.

@@ -119,6 +119,7 @@ FineTile TileComputer::moved_to(const Window& core, FineTile fine) const {
   const Window place{core.x * f, core.y * f, core.w * f, core.h * f};
   fine.result.window = place;
   if (fine.bicubic) fine.bicubic->window = place;
+  if (fine.spread) fine.spread->window = place;
   return fine;
 }
 

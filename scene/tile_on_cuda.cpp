@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "scene/spread.h"
 #include "scene/tile_kernels.h"
 #include "tensor/cuda/convert.h"
 #include "tensor/cuda/telling.h"
@@ -36,6 +37,11 @@ void copy_samples(void* to, const void* from, int64_t bytes) {
   for (int64_t begin = 0; begin < bytes; begin += kPiece)
     std::memcpy(static_cast<std::byte*>(to) + begin, static_cast<const std::byte*>(from) + begin,
                 static_cast<size_t>(std::min(kPiece, bytes - begin)));
+}
+
+// One after the other, within the GPU's memory.
+void copy_floats(const Tensor& from, float* to) {
+  convert(queue(), from.shape().size(), 1, DType::f32, {from.address(), 1}, DType::f32, {to, 1});
 }
 
 Model copied(const Model& model) {
@@ -93,6 +99,7 @@ FineTile TileOnCuda::in_two(const Raster& window, const Tile& tile, bool with_bi
   FineTile whole;
   whole.result = Raster(scaled(core, settings_.factor), settings_.bands, window.type);
   if (with_bicubic) whole.bicubic = whole.result;
+  if (settings_.spread) whole.spread = no_spread(whole.result.window, settings_);
   for (const Window& half : {first, second}) {
     // The margin, cut where the tile's own was cut: at the scene's border.
     const int64_t left = std::max(tile.read.x, half.x - margin.before),
@@ -103,6 +110,7 @@ FineTile TileOnCuda::in_two(const Raster& window, const Tile& tile, bool with_bi
     const FineTile fine = (*this)(cut(window, part.read), part, with_bicubic);
     paste(whole.result, fine.result);
     if (with_bicubic) paste(*whole.bicubic, *fine.bicubic);
+    if (whole.spread) paste(*whole.spread, *fine.spread);
   }
   return whole;
 }
@@ -123,18 +131,35 @@ Tensor TileOnCuda::input(const Tensor& values, const Window& read, int band) con
   return x;
 }
 
-// What the network adds, without the means: [inputs, h, w, channels].
-Tensor TileOnCuda::residual(const Tensor& values, const Window& read) const {
+EnsembleResidual TileOnCuda::answer(const Tensor& image) const {
+  const auto network = [&](const Tensor& x) { return (*model_.network)(Var(x)).value(); };
+  if (!settings_.self_ensemble) return {network(image), {}, {}};
+  return ensemble_residual(image, settings_.spread, network);
+}
+
+// Images one after the other, [inputs, h, w, channels].
+Shape TileOnCuda::residual_shape(const Window& read) const {
+  const auto colours = static_cast<int64_t>(settings_.colour_bands().size());
+  const int f = settings_.factor;
+  return {settings_.mode == ColourMode::per_band ? colours : 1, read.h * f, read.w * f,
+          settings_.mode == ColourMode::joint ? model_.nchan() : 1};
+}
+
+// What the network adds, without the means.
+EnsembleResidual TileOnCuda::residual(const Tensor& values, const Window& read) const {
   const NoGrad no_grad;
   const std::vector<int> colours = settings_.colour_bands();
-  const auto inputs = settings_.mode == ColourMode::per_band ? static_cast<int64_t>(colours.size()) : 1;
-  if (inputs == 1) return (*model_.network)(Var(input(values, read, colours[0]))).value();
-  const int f = settings_.factor;
-  Tensor all(Shape{inputs, read.h * f, read.w * f, 1}, DType::f32, Device::cuda);
-  for (int64_t i = 0; i < inputs; ++i) {
-    const Tensor one = (*model_.network)(Var(input(values, read, colours[static_cast<size_t>(i)]))).value();
-    auto* const to = static_cast<float*>(all.address()) + i * one.shape().size();
-    convert(queue(), one.shape().pixels(), 1, DType::f32, {one.address(), 1}, DType::f32, {to, 1});
+  const Shape shape = residual_shape(read);
+  if (shape.n == 1) return answer(input(values, read, colours[0]));
+  EnsembleResidual all;
+  const auto put = [&](Tensor& to, const Tensor& one, int64_t image) {
+    if (!one) return;
+    if (!to) to = Tensor(shape, DType::f32, Device::cuda);
+    copy_floats(one, static_cast<float*>(to.address()) + image * one.shape().size());
+  };
+  for (int64_t i = 0; i < shape.n; ++i) {
+    const EnsembleResidual one = answer(input(values, read, colours[static_cast<size_t>(i)]));
+    put(all.mean, one.mean, i), put(all.shift, one.shift, i), put(all.squares, one.squares, i);
   }
   return all;
 }
@@ -166,7 +191,12 @@ void TileOnCuda::compute(const Tile& tile, SampleType type, bool normalized) {
   if (!normalized)
     normalize_samples(queue(), type, tile.read.pixels() * settings_.bands, place_.samples.address(),
                       settings_.range, static_cast<float*>(place_.values.address()));
-  finish(tile, type, place_.values, residual(place_.values, tile.read), place_.result);
+  const EnsembleResidual added = residual(place_.values, tile.read);
+  finish(tile, type, place_.values, added.mean, place_.result);
+  if (added.shift) {
+    copy_floats(added.shift, static_cast<float*>(place_.shift.address()));
+    copy_floats(added.squares, static_cast<float*>(place_.squares.address()));
+  }
   if (place_.bicubic) finish(tile, type, place_.values, {}, place_.bicubic);
 }
 
@@ -187,8 +217,16 @@ FineTile TileOnCuda::computed(const Raster& window, const Tile& tile, bool with_
     last_.reset();
     place_ = {};
     const int64_t samples = tile.read.pixels() * settings_.bands;
-    place_ = {device_block(holes ? 0 : samples * bytes_of(window.type)), device_block(4 * samples),
-              device_block(result_bytes), with_bicubic ? device_block(result_bytes) : Tensor()};
+    place_ = {device_block(holes ? 0 : samples * bytes_of(window.type)),
+              device_block(4 * samples),
+              device_block(result_bytes),
+              with_bicubic ? device_block(result_bytes) : Tensor(),
+              {},
+              {}};
+    if (settings_.spread) {
+      place_.shift = Tensor(residual_shape(tile.read), DType::f32, Device::cuda);
+      place_.squares = Tensor(residual_shape(tile.read), DType::f32, Device::cuda);
+    }
   }
   upload(window, invalid, holes);
   if (graph_)
@@ -203,7 +241,9 @@ FineTile TileOnCuda::computed(const Raster& window, const Tile& tile, bool with_
   fine.result = download(place_.result, fine_window, window.type);
   check_overflow(tile);
   if (with_bicubic) fine.bicubic = download(place_.bicubic, fine_window, window.type);
+  if (settings_.spread) fine.spread = spread(tile);
   if (holes) {
+    if (fine.spread) hide_spread(*fine.spread, window, invalid, settings_);
     restore_invalid(fine.result, window, invalid, settings_.factor);
     if (with_bicubic) restore_invalid(*fine.bicubic, window, invalid, settings_.factor);
   }
@@ -248,13 +288,22 @@ Raster TileOnCuda::download(const Tensor& samples, const Window& window, SampleT
   return raster;
 }
 
+Raster TileOnCuda::spread(const Tile& tile) const {
+  Raster raster = no_spread(scaled(tile.core, settings_.factor), settings_);
+  const double gain = settings_.mode == ColourMode::luma ? coefficients(model_.luma).rgb_gain : 1;
+  set_spread(raster, 0, place_.shift.to(Device::cpu), place_.squares.to(Device::cpu), tile, settings_, gain);
+  return raster;
+}
+
 int64_t device_bytes(const Model& model, const SceneSettings& s, const Tile& tile, int64_t sample_bytes) {
   const int64_t f2 = int64_t{s.factor} * s.factor, coarse = tile.read.pixels(),
                 fine = tile.core.pixels() * f2;
   const int64_t inputs = s.mode == ColourMode::per_band ? static_cast<int64_t>(s.colour_bands().size()) : 1;
   const int64_t stored = sr::bytes_of(storage(precision()));
-  const int64_t network =
-      coarse * (stored * model.network->recorded_channels() + 4 * model.nchan() * (1 + f2 * (inputs + 1)));
+  const EnsembleMemory more = s.self_ensemble ? ensemble_memory(s.spread) : EnsembleMemory{0, 0};
+  const int64_t answers = inputs + 1 + more.during + more.after + (s.spread ? 4 * inputs : 0);
+  const int64_t network = coarse * (stored * model.network->recorded_channels() +
+                                    4 * model.nchan() * ((s.self_ensemble ? 2 : 1) + f2 * answers));
   return coarse * s.bands * (sample_bytes + 4) + 2 * fine * s.bands * sample_bytes + network;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "idn/ensemble.h"
 #include "scene/nodata.h"
 #include "scene/spare_samples.h"
 #include "scene/tile.h"
@@ -32,6 +33,7 @@ class TileOnCuda {
   // Where a tile's numbers lie on the GPU: what comes in and goes out keeps its place from tile to tile.
   struct Place {
     Tensor samples, values, result, bicubic;
+    Tensor shift, squares;  // of the answers' spread, if it is asked for
   };
   using Key = std::array<int64_t, 8>;
 
@@ -43,7 +45,10 @@ class TileOnCuda {
   void check_overflow(const Tile& tile);
   Raster download(const Tensor& samples, const Window& window, SampleType type);
   Tensor input(const Tensor& values, const Window& read, int band) const;
-  Tensor residual(const Tensor& values, const Window& read) const;
+  EnsembleResidual answer(const Tensor& image) const;
+  EnsembleResidual residual(const Tensor& values, const Window& read) const;
+  Shape residual_shape(const Window& read) const;
+  Raster spread(const Tile& tile) const;
   void finish(const Tile& tile, SampleType type, const Tensor& values, const Tensor& residual, Tensor& to);
 
   Model model_;

@@ -43,7 +43,8 @@ struct Options {
               predictor = "yes", palette = "auto";
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
-  bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, quality_record = false;
+  bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, quality_record = false,
+       spread = false;
   std::string json;
   std::vector<std::string> arguments;  // as given
   CommonOptions common;
@@ -128,6 +129,10 @@ void add_options(CLI::App& app, Options& o) {
       "--quality_record", o.quality_record,
       "also write NAME.quality.json: the result shrunk again against the input, shifts, clipped samples, "
       "and all that the result was made with");
+  app.add_flag("--self_ensemble", o.scene.self_ensemble,
+               "average the network's results for the 8 flips and rotations; eight times the work");
+  app.add_flag("--spread", o.spread, "also write NAME_spread, their standard deviation, as floats")
+      ->needs("--self_ensemble");
   app.add_flag("--dry_run", o.dry_run,
                "tell what would be done and refused, with memory, size and time; write no results");
   app.add_option("--json", o.json, "write what --dry_run tells to this file; - is the standard output")
@@ -197,6 +202,7 @@ void settle(Options& o) {
   if (const char* idle = o.scene.verify_windows > 0 ? "--verify"
                          : o.preview                ? "--preview"
                          : o.quality_record         ? "--quality_record"
+                         : o.scene.self_ensemble    ? "--self_ensemble"
                                                     : nullptr;
       idle && o.bicubic_only)
     throw Error(Error::Kind::usage, idle,
@@ -249,11 +255,11 @@ void create_folder(const std::string& folder) {
 
 // What is written for an image; an empty name = not wanted.
 struct Outputs {
-  std::string upscaled, bicubic, preview, quality;
+  std::string upscaled, bicubic, spread, preview, quality;
 
   std::vector<std::string> files() const {
     std::vector<std::string> list;
-    for (const std::string& file : {upscaled, bicubic, preview, quality})
+    for (const std::string& file : {upscaled, bicubic, spread, preview, quality})
       if (!file.empty()) list.push_back(file);
     return list;
   }
@@ -264,6 +270,7 @@ Outputs outputs_of(const fs::path& image, const fs::path& folder, const Options&
   Outputs outputs;
   if (!o.bicubic_only) outputs.upscaled = folder / image.filename();
   if (o.bicubic || o.bicubic_only) outputs.bicubic = folder / (stem + "_bic_up" + extension);
+  if (o.spread) outputs.spread = folder / (stem + "_spread" + extension);
   if (o.preview) outputs.preview = folder / (stem + "_preview.png");
   if (o.quality_record) outputs.quality = folder / (stem + ".quality.json");
   return outputs;
@@ -302,19 +309,20 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   const std::string& main_result = model ? outputs.upscaled : outputs.bicubic;
   o.common.say(image.filename().string() + ":");
   int64_t pixels = 0;
-  const SceneDone made =
-      upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic}, model, o.factor, o.scene,
-                    {.say = [&](const std::string& text) { o.common.say("  " + text); },
-                     .progress =
-                         [&](int64_t done, int64_t all) {
-                           pixels = all;
-                           progress(done, all);
-                         }});
+  const SceneDone made = upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic, outputs.spread},
+                                       model, o.factor, o.scene,
+                                       {.say = [&](const std::string& text) { o.common.say("  " + text); },
+                                        .progress =
+                                            [&](int64_t done, int64_t all) {
+                                              pixels = all;
+                                              progress(done, all);
+                                            }});
   char seconds[64];
   std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
                 static_cast<double>(pixels) * 1e-6 / progress.seconds());
   o.common.say("  wrote " + main_result + seconds);
   if (model && !outputs.bicubic.empty()) o.common.say("  wrote " + outputs.bicubic);
+  if (!outputs.spread.empty()) o.common.say("  wrote " + outputs.spread);
   if (!outputs.quality.empty()) {
     const ResultOrigin origin{
         image.string(),         main_result,       find_checkpoint(o.pretrained_path, o.factor), o.arguments,
@@ -353,8 +361,8 @@ int run_dry(Options& o, const std::vector<fs::path>& images, const std::string& 
   for (const fs::path& image : images) {
     const Outputs outputs = outputs_of(image, folder, o);
     if (loaded)
-      dry.add(image.string(), {outputs.upscaled, outputs.bicubic}, outputs.files(), model ? &*model : nullptr,
-              o.factor, o.scene);
+      dry.add(image.string(), {outputs.upscaled, outputs.bicubic, outputs.spread}, outputs.files(),
+              model ? &*model : nullptr, o.factor, o.scene);
   }
   return dry.finish(folder);
 }

@@ -18,6 +18,14 @@ Tensor add(const Tensor& a, const Tensor& b) {
   return map_pairs(a, b, [](float x, float y) { return x + y; });
 }
 
+Tensor multiply(const Tensor& a, const Tensor& b) {
+  check_same_shape("multiply", a, b);
+  if constexpr (cuda::kBuilt) {
+    if (a.device() == Device::cuda) return cuda::multiply(a, b);
+  }
+  return map_pairs(a, b, [](float x, float y) { return x * y; });
+}
+
 Tensor scale(const Tensor& x, float factor) {
   if constexpr (cuda::kBuilt) {
     if (x.device() == Device::cuda) return cuda::scale(x, factor);

@@ -10,6 +10,9 @@ namespace sr {
 /// a + b, same shapes, result contiguous. Errors: shape.
 Tensor add(const Tensor& a, const Tensor& b);
 
+/// a * b, element by element, same shapes, result contiguous. Errors: shape.
+Tensor multiply(const Tensor& a, const Tensor& b);
+
 /// factor * x, contiguous.
 Tensor scale(const Tensor& x, float factor);
 

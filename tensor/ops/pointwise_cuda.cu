@@ -30,6 +30,21 @@ __global__ void __launch_bounds__(kRunThreads)
   });
 }
 
+// ptxas: multiply_kernel registers<=40 shared<=0
+template <class T, int kVector>
+__global__ void __launch_bounds__(kRunThreads)
+    multiply_kernel(Runs runs, const T* a, int64_t a_pitch, const T* b, int64_t b_pitch, T* y,
+                    int64_t y_pitch) {
+  for_each_vector<kVector>(runs, [&](int64_t run, int k, int n) {
+    float u[kVector], v[kVector];
+    load(a + run * a_pitch + k, n, u);
+    load(b + run * b_pitch + k, n, v);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) u[i] *= v[i];
+    store(y + run * y_pitch + k, n, u);
+  });
+}
+
 // ptxas: scale_kernel registers<=40 shared<=0
 template <class T, int kVector>
 __global__ void __launch_bounds__(kRunThreads)
@@ -155,6 +170,16 @@ void finish(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstVie
   });
 }
 
+void multiply(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView a, ConstView b, View y) {
+  const Runs runs = runs_of(pixels, c, {a, b, y});
+  a = runs.of(a), b = runs.of(b), y = runs.of(y);
+  with_types(dtype, {a, b, y}, [&](auto zero, auto width) {
+    using T = decltype(zero);
+    launch_runs<width.value>(queue, multiply_kernel<T, width.value>, runs, 1, as<T>(a), a.pitch, as<T>(b),
+                             b.pitch, as<T>(y), y.pitch);
+  });
+}
+
 void scale(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, float factor, View y) {
   const Runs runs = runs_of(pixels, c, {x, y});
   x = runs.of(x), y = runs.of(y);
@@ -208,6 +233,16 @@ Tensor add(const Tensor& a, const Tensor& b) {
   Tensor y = like(a, a.shape());
   telling([&] { finish(queue(), a.dtype(), a.shape().pixels(), a.shape().c, from, added, {}, 1, view(y)); },
           "add of ", a.shape());
+  return y;
+}
+
+Tensor multiply(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype())
+    throw Error(Error::Kind::usage, "multiply: one tensor is stored as ", a.dtype(), ", the other as ",
+                b.dtype());
+  Tensor y = like(a, a.shape());
+  telling([&] { multiply(queue(), a.dtype(), a.shape().pixels(), a.shape().c, view(a), view(b), view(y)); },
+          "multiply of ", a.shape());
   return y;
 }
 

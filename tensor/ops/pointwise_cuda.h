@@ -13,6 +13,9 @@ namespace sr::cuda {
 void finish(const Queue&, DType, int64_t pixels, int64_t c, ConstView a, ConstView b, ConstView mask,
             float leak, View y);
 
+/// y = a * b; y may be one of them.
+void multiply(const Queue&, DType, int64_t pixels, int64_t c, ConstView a, ConstView b, View y);
+
 /// y = factor * x; y may be x.
 void scale(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, float factor, View y);
 
@@ -34,9 +37,10 @@ void add_concat(const Queue&, DType, int64_t pixels, ConstView x, std::span<cons
 void channels_grad(const Queue&, DType, int64_t pixels, ConstView dy, int64_t dy_c, int64_t begin, int64_t c,
                    View dx);
 
-// Those of pointwise.h, their arguments checked. Errors: usage (add: the two are stored differently), device,
-// limit.
+// Those of pointwise.h, their arguments checked. Errors: usage (add, multiply: the two are stored
+// differently), device, limit.
 Tensor add(const Tensor& a, const Tensor& b);
+Tensor multiply(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, float factor);
 LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak);
 Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts);
