@@ -2,6 +2,7 @@
 // the result.
 #pragma once
 
+#include "io/tiff/writer.h"
 #include "scene/nodata.h"
 #include "scene/tile.h"
 

@@ -33,7 +33,18 @@ void BlockStore::append(size_t page, int64_t block, std::span<const std::byte> b
   }
   pages_.at(page).at(static_cast<size_t>(block)) = {end_, std::ssize(bytes)};
   end_ += std::ssize(bytes);
+  start_storing(std::ssize(bytes));
   if (journal_) journal_->add({static_cast<int>(page), block, std::ssize(bytes), crc32c(bytes)});
+}
+
+// Gigabytes that wait in memory would make the sync at the end, which no signal ends, last minutes on a slow
+// disk. Best effort: not all file systems can.
+void BlockStore::start_storing(int64_t bytes) {
+  constexpr int64_t kOften = int64_t{64} << 20;
+  not_stored_ += bytes;
+  if (not_stored_ < kOften) return;
+  ::sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  not_stored_ = 0;
 }
 
 bool BlockStore::take_over(std::span<const JournalEntry> blocks) {

@@ -52,9 +52,12 @@ class BlockStore {
   int64_t end() const { return end_; }
 
  private:
+  void start_storing(int64_t bytes);
+
   std::string path_;
   int descriptor_;
   int64_t end_;
+  int64_t not_stored_ = 0;  // bytes since the disk was last asked to store them
   std::vector<std::vector<StoredBlock>> pages_;
   std::optional<BlockJournal> journal_;
 };
