@@ -33,7 +33,7 @@ def make(folder):
         scene.SetGeoTransform(grid)
         for b in range(bands):
             wave = 0.5 + 0.5 * np.sin(columns / (3 + b) + rows * rows / 200)
-            scene.GetRasterBand(b + 1).WriteArray(wave * (200 if bands == 3 else 3000))
+            scene.GetRasterBand(b + 1).WriteArray(wave * (200 if bands == 3 else 300 + 30 * columns))
         if name == "south_up":
             for b in range(bands):
                 scene.GetRasterBand(b + 1).SetNoDataValue(0)
