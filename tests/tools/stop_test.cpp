@@ -42,7 +42,7 @@ TEST(Stop, ATileOfManySecondsEndsSoonAfterSigterm) {
 
 TEST(Stop, WritingOfManyBlocksEndsSoonAfterSigterm) {
   const TestFolder folder;
-  expect_soon_ended(folder, kInstrumented ? 700 : 2000, {"--type", "u16", "--bands", "8"},
+  expect_soon_ended(folder, 2000, {"--type", "u16", "--bands", "8"},
                     {"--bicubic_only", "--num_tiles_w", "1", "--num_tiles_h", "1", "--threads", "1"});
 }
 
