@@ -228,8 +228,10 @@ void settle(Options& o) {
   if (const auto& r = o.roi; !r.empty()) o.scene.region.pixels = Window{r[0], r[1], r[2], r[3]};
   if (const auto& r = o.roi_geo; !r.empty()) {
     o.scene.region.ground = GroundBox{r[0], r[1], r[2], r[3]};
-    if (!(r[0] < r[2] && r[1] < r[3]))
-      throw Error(Error::Kind::usage, "--roi_geo wants MINX,MINY,MAXX,MAXY, the smaller of both first");
+    const bool finite = std::all_of(r.begin(), r.end(), [](double x) { return std::isfinite(x); });
+    if (!(finite && r[0] < r[2] && r[1] < r[3]))
+      throw Error(Error::Kind::usage,
+                  "--roi_geo wants MINX,MINY,MAXX,MAXY, numbers of which the first two are smaller");
   }
   while (o.data_path.size() > 1 && o.data_path.back() == '/') o.data_path.pop_back();
   o.img_ext = extension_of_option(o.img_ext);

@@ -85,7 +85,8 @@ TEST_F(Regions, OutsideOfASceneAreOneLineAndNoFile) {
   const ProgramRun away = eval("in/north_up.tif", "part", {"--roi_geo", "0,0,10,10"});
   EXPECT_EQ(away.status, 1);
   EXPECT_NE(away.err.find("no pixel of the scene"), std::string::npos) << away.err;
-  EXPECT_EQ(eval("in", "part", {"--roi_geo", "3,0,1,10"}).status, 2);
+  for (const char* none : {"3,0,1,10", "0,3,10,3", "nan,0,1,1", "0,0,inf,1"})
+    EXPECT_EQ(eval("in", "part", {"--roi_geo", none}).status, 2) << none;
   EXPECT_TRUE(fs::is_empty(folder_ / "part"));
 }
 
