@@ -1,5 +1,6 @@
 #include "io/tiff/block_encoder.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sr {
@@ -48,6 +49,9 @@ BlockEncoder::BlockEncoder(const std::string& path, const TiffInfo& info, const 
   info_.width = options.block;
   info_.height = int64_t{kBlocks} * options.block;
   info_.tags = {};
+  // libtiff makes LERC's mask of an alpha band that is 0 or 255, and loses the colours where it is 0.
+  if (options.compression == Compression::lerc)
+    std::fill(info_.extra_samples.begin(), info_.extra_samples.end(), EXTRASAMPLE_UNSPECIFIED);
   if (options.by_band) {
     info_.bands = 1;
     info_.photometric = PHOTOMETRIC_MINISBLACK;

@@ -20,10 +20,10 @@ std::vector<PictureSize> overview_sizes(int64_t width, int64_t height, int64_t b
 
 /// How the pixels of an overview come from those of the picture before it.
 struct OverviewRule {
-  std::optional<double> nodata;
-  std::optional<int> alpha_band;
-  bool premultiplied = false;     ///< the colours are: transparent pixels are black, and count
-  std::vector<int> copied_bands;  ///< classes: a sample of the picture, never a mean
+  std::optional<double> nodata = {};
+  std::optional<int> alpha_band = {};
+  bool premultiplied = false;          ///< the colours are: transparent pixels are black, and count
+  std::vector<int> copied_bands = {};  ///< classes: a sample of the picture, never a mean
 };
 
 OverviewRule overview_rule(const TiffInfo& info, const std::vector<int>& copied_bands);

@@ -38,15 +38,12 @@ int64_t blocks_of(const BlockStore& store) {
   return blocks;
 }
 
-// The text behind the header by which GDAL knows how a COG is laid out (its COG driver's documentation). Of
-// bands in tiles of their own, nothing is said of the order of the blocks.
-std::string structural_metadata(bool by_band, bool masked) {
-  std::string text = "LAYOUT=IFDS_BEFORE_DATA\n";
-  if (!by_band) {
-    text += "BLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\nBLOCK_TRAILER=LAST_4_BYTES_REPEATED\n";
-    text += "KNOWN_INCOMPATIBLE_EDITION=NO\n ";  // the space is room for YES
-    if (masked) text += "MASK_INTERLEAVED_WITH_IMAGERY=YES\n";
-  }
+// The text behind the header by which GDAL knows how a COG is laid out (its COG driver's documentation).
+std::string structural_metadata(bool mask_beside_picture) {
+  std::string text =
+      "LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
+      "BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n ";  // the space is room for YES
+  if (mask_beside_picture) text += "MASK_INTERLEAVED_WITH_IMAGERY=YES\n";
   char size[64];
   std::snprintf(size, sizeof size, "GDAL_STRUCTURAL_METADATA_SIZE=%06zu bytes\n", text.size());
   return size + text;
@@ -108,7 +105,7 @@ class CogWriter {
   int64_t write_directories() {
     file_.emplace(path_, big_ ? TiffFile::Mode::create_big : TiffFile::Mode::create);
     const bool masked = mask_of(result_.pages[0]) != nullptr;
-    const std::string text = structural_metadata(result_.options.by_band, masked);
+    const std::string text = structural_metadata(masked && !result_.options.by_band);
     write(big_ ? 16 : 8, std::as_bytes(std::span(text)));
     for (const ResultPage& page : result_.pages) write_directory(*file_, result_, page, placed_[page.stored]);
     return file_->length();

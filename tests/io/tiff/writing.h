@@ -77,9 +77,8 @@ inline std::vector<std::vector<std::byte>> decoded_blocks(TiffFile& file) {
   return blocks;
 }
 
-/// The picture of the first page, read with libtiff alone.
-inline Raster read_back(const std::string& path, const TiffInfo& info) {
-  TiffFile file(path, TiffFile::Mode::read);
+/// The picture of the current directory, of that size and type, read with libtiff alone.
+inline Raster picture_of(TiffFile& file, const TiffInfo& info) {
   uint32_t side = 0;
   TIFFGetField(file.get(), TIFFTAG_TILEWIDTH, &side);
   const auto blocks = decoded_blocks(file);
@@ -93,6 +92,12 @@ inline Raster read_back(const std::string& path, const TiffInfo& info) {
     }
   }
   return picture;
+}
+
+/// That of the first page.
+inline Raster read_back(const std::string& path, const TiffInfo& info) {
+  TiffFile file(path, TiffFile::Mode::read);
+  return picture_of(file, info);
 }
 
 inline void write_whole(const std::string& path, const TiffInfo& info, const Raster& picture,
