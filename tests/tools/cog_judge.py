@@ -13,7 +13,7 @@ from osgeo import gdal
 from osgeo_utils.samples import validate_cloud_optimized_geotiff
 
 gdal.UseExceptions()
-SIZE = 700, 530
+SIZE = 560, 277
 
 
 def checkerboard():
