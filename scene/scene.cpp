@@ -159,6 +159,7 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
           scene.gpus);
   for (TiffWriter* writer : {spread.get(), upscaled.get(), bicubic.get()})
     if (writer) writer->finish();
+  if (const std::string note = reader.decoding_note(); !note.empty()) events.say(note);
   reset_pool_peak();  // what the tiles needed is not for what comes after them
   const SceneDone done{scene.settings, scene.region, range.source, scene.plan.cache_bytes};
   if (!scene.upscaled || options.verify_windows == 0) return done;

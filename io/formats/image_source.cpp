@@ -35,9 +35,13 @@ ImageSource::ImageSource(const std::string& path, const TiffLimits& limits) : pa
   if (is_tiff(path)) {
     tiff_.emplace(path, limits);
   } else {
-    picture_ = read_picture(path);
+    picture_ = read_picture(path, &picture_warning_);
     picture_info_ = info_of(picture_);
   }
+}
+
+std::string ImageSource::decoding_note() const {
+  return tiff_ ? tiff_->decoding_note() : sr::decoding_note(picture_warning_);
 }
 
 Raster ImageSource::read(const Window& window) {

@@ -21,11 +21,15 @@ class ImageSource {
   /// The samples of a window within the image. Errors: also usage (window outside the image).
   Raster read(const Window& window);
 
+  /// See TiffReader.
+  std::string decoding_note() const;
+
  private:
   std::string path_;
   std::optional<TiffReader> tiff_;
   Raster picture_;
   TiffInfo picture_info_;
+  std::string picture_warning_;
 };
 
 }  // namespace sr

@@ -9,8 +9,6 @@
 
 #include <jpeglib.h>
 
-#include <jerror.h>
-
 #define STBI_ONLY_BMP
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
@@ -23,6 +21,7 @@
 #include <stb_image_write.h>
 
 #include "io/counted.h"
+#include "io/jpeg_warnings.h"
 #include "io/output_file.h"
 
 namespace sr {
@@ -133,14 +132,16 @@ class JpegDecoder {
     errors_.error_exit = [](j_common_ptr jpeg) { fail(jpeg); };
     errors_.output_message = [](j_common_ptr) {};
     errors_.emit_message = [](j_common_ptr jpeg, int level) {
-      // Level -1 are warnings: data is missing or wrong. Stray bytes between markers do no harm.
-      if (level == -1 && jpeg->err->msg_code != JWRN_EXTRANEOUS_DATA) fail(jpeg);
+      if (level == -1) static_cast<JpegDecoder*>(jpeg->client_data)->look_at_warning();
     };
     run([this] { jpeg_create_decompress(&jpeg_); });
   }
   ~JpegDecoder() { jpeg_destroy_decompress(&jpeg_); }
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;
+
+  /// The first thing that libjpeg warned of although no pixel is lost; empty if nothing.
+  const std::string& warning() const { return warning_; }
 
   Raster decode() {
     const std::string_view all = bytes_.part(0, bytes_.size());
@@ -170,12 +171,19 @@ class JpegDecoder {
   // Nothing that `step` calls may own anything: a failure jumps over it.
   template <class Step>
   void run(const Step& step) {
-    if (setjmp(failed_) != 0) {
-      char text[JMSG_LENGTH_MAX];
-      errors_.format_message(reinterpret_cast<j_common_ptr>(&jpeg_), text);
-      bytes_.corrupted(std::string("JPEG decoder: ") + text);
-    }
+    if (setjmp(failed_) != 0) bytes_.corrupted("JPEG decoder: " + message());
     step();
+  }
+
+  std::string message() {
+    char text[JMSG_LENGTH_MAX];
+    errors_.format_message(reinterpret_cast<j_common_ptr>(&jpeg_), text);
+    return text;
+  }
+
+  void look_at_warning() {
+    if (loses_pixels(errors_.msg_code)) fail(reinterpret_cast<j_common_ptr>(&jpeg_));
+    if (warning_.empty()) warning_ = message();
   }
 
   [[noreturn]] static void fail(j_common_ptr jpeg) {
@@ -186,6 +194,7 @@ class JpegDecoder {
   jpeg_decompress_struct jpeg_{};
   jpeg_error_mgr errors_{};
   std::jmp_buf failed_;
+  std::string warning_;
 };
 
 struct FreeImage {
@@ -249,10 +258,15 @@ std::string encode(const Raster& picture, const std::string& asked) {
 
 }  // namespace
 
-Raster read_picture(const std::string& path) {
+Raster read_picture(const std::string& path, std::string* warning) {
   const std::string file = read_file(path, kMaxFileBytes);
   const Bytes bytes(path, file);
-  if (bytes.starts_with("\xff\xd8\xff")) return JpegDecoder(bytes).decode();
+  if (bytes.starts_with("\xff\xd8\xff")) {
+    JpegDecoder decoder(bytes);
+    Raster picture = decoder.decode();
+    if (warning) *warning = decoder.warning();
+    return picture;
+  }
   if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return read_with_stb(bytes, png_header(bytes));
   if (bytes.starts_with("BM")) return read_with_stb(bytes, bmp_header(bytes));
   throw Error(Error::Kind::format, "reading ", path,

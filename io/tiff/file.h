@@ -72,9 +72,13 @@ class TiffFile {
   /// the errors, or else the warnings; empty if nothing. For the text of an Error.
   std::string take_messages();
 
-  /// Whether libtiff has reported an error (or libjpeg missing data, which it calls a warning) since the last
-  /// take_messages(). Some codecs return success all the same.
+  /// Whether libtiff has reported an error since the last take_messages(). Some codecs return success all the
+  /// same.
   bool has_error() const { return !errors_.empty(); }
+
+  /// What libtiff has warned of since the last take_messages(), but for tags that it does not know: see
+  /// lost_data().
+  const std::string& warnings() const { return warnings_; }
 
   /// The errno of a read or write that failed since the last take_messages(), or 0.
   int system_error() const { return system_error_; }

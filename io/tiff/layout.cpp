@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "io/counted.h"
 #include "tensor/error.h"
@@ -92,8 +93,10 @@ void check_codec(TiffFile& file, uint16_t compression) {
     fail(Error::Kind::unsupported, file, "old-style JPEG compression (code 6)", kConvertFirst);
   }
   if (!TIFFIsCODECConfigured(compression)) {
-    fail(Error::Kind::unsupported, file, "compression ", compression_name(compression),
-         " is not among those of this build of libtiff", kConvertFirst);
+    fail(
+        Error::Kind::unsupported, file, "compression ", compression_name(compression),
+        " is not among those of this build of libtiff, nor mostly of GDAL; convert it with Python's tifffile "
+        "and imagecodecs, or get it in another compression");
   }
 }
 
@@ -220,22 +223,48 @@ int64_t largest_expansion(uint16_t compression) {
   }
 }
 
-void check_block(TiffFile& file, TiffLayout& layout, const TiffLimits& limits, uint32_t block) {
+// Where blocks begin in the file, in ascending order.
+class BlockStarts {
+ public:
+  BlockStarts(TiffFile& file, int64_t blocks) : file_(file), blocks_(blocks) {}
+
+  /// Whether no block begins within so many bytes after the beginning of this one.
+  bool has_room(uint64_t offset, uint64_t bytes) {
+    if (starts_.empty())
+      for (uint32_t i = 0; i < static_cast<uint32_t>(blocks_); ++i)
+        starts_.insert(TIFFGetStrileOffset(file_.get(), i));
+    const auto next = starts_.upper_bound(offset);
+    return next == starts_.end() || *next - offset >= bytes;
+  }
+
+ private:
+  TiffFile& file_;
+  int64_t blocks_;
+  std::set<uint64_t> starts_;  // filled when it is asked
+};
+
+void check_block(TiffFile& file, TiffLayout& layout, const TiffLimits& limits, uint32_t block,
+                 BlockStarts& starts) {
   const char* kind = layout.tiled ? "tile " : "strip ";
   const auto size = static_cast<uint64_t>(file.size_bytes());
   const uint64_t offset = TIFFGetStrileOffset(file.get(), block);
   uint64_t bytes = TIFFGetStrileByteCount(file.get(), block);
   const int64_t decoded = decoded_bytes(layout, block);
+  const bool raw = layout.compression == COMPRESSION_NONE;
+  // Samples that are there are read, whatever the number that goes with them, as libtiff does.
+  if (raw && bytes > 0 && bytes < static_cast<uint64_t>(decoded) &&
+      starts.has_room(offset, static_cast<uint64_t>(decoded)))
+    bytes = static_cast<uint64_t>(decoded);
   if (bytes < static_cast<uint64_t>(decoded / largest_expansion(layout.compression))) {
     fail(Error::Kind::format, file, kind, block, " has ", bytes, " bytes, too few for ", decoded,
          " bytes of pixels: it is truncated or damaged");
   }
-  if (layout.compression == COMPRESSION_NONE) bytes = static_cast<uint64_t>(decoded);
+  if (raw) bytes = static_cast<uint64_t>(decoded);
   if (offset > size || bytes > size - offset) {
     fail(Error::Kind::format, file, kind, block, " (", bytes, " bytes at offset ", offset,
          ") lies beyond the end of the file, which has ", size, " bytes: it is truncated");
   }
-  if (layout.compression == COMPRESSION_NONE) return;
+  if (raw) return;
   if (bytes > static_cast<uint64_t>(limits.block_bytes)) {
     fail(Error::Kind::limit, file, kind, block, " has ", bytes, " bytes, more than the ", limits.block_bytes,
          " allowed", kConvertFirst, " into tiles of 512 pixels");
@@ -258,8 +287,9 @@ void check_blocks_in_file(TiffFile& file, TiffLayout& layout, const TiffLimits& 
     fail(Error::Kind::format, file, "it does not say where all its ", found,
          layout.tiled ? " tiles" : " strips", " are: it is truncated or damaged");
   }
+  BlockStarts starts(file, found);
   for (uint32_t i = 0; i < static_cast<uint32_t>(found); ++i) {
-    if (!is_sparse(file, i)) check_block(file, layout, limits, i);
+    if (!is_sparse(file, i)) check_block(file, layout, limits, i, starts);
   }
 }
 
@@ -308,6 +338,7 @@ TiffLayout read_layout(TiffFile& file, const TiffLimits& limits, SampleReading r
   read_blocks(file, layout);
   limit_blocks(file, layout, limits);
   check_blocks_in_file(file, layout, limits, opening_messages);
+  layout.opening_warnings = opening_messages;
   return layout;
 }
 
@@ -326,6 +357,8 @@ bool is_sparse(TiffFile& file, uint32_t block) {
 std::string compression_name(uint16_t compression) {
   const TIFFCodec* codec = TIFFFindCODEC(compression);
   const std::string code = std::to_string(compression);
+  if (compression == 50002 || compression == 52546) return "JPEG XL (code " + code + ")";
+  if (compression == 34712) return "JPEG 2000 (code " + code + ")";
   return codec ? std::string(codec->name) + " (code " + code + ")" : "code " + code;
 }
 

@@ -26,6 +26,7 @@ struct TiffLayout {
   int64_t block_w = 0, block_h = 0, band_h = 0;
   int64_t most_band_h = 0;  ///< band_h if the limits were higher
   int64_t largest_stored_block_bytes = 0;
+  std::string opening_warnings;  ///< libtiff's, of the page's tags
 
   int planes() const { return planar ? stored_bands : 1; }
   int stored_bands_per_block() const { return planar ? 1 : stored_bands; }

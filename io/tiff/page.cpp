@@ -7,6 +7,7 @@
 #include <exception>
 #include <utility>
 
+#include "io/tiff/lost_data.h"
 #include "tensor/error.h"
 #include "tensor/stop.h"
 
@@ -168,6 +169,7 @@ TiffPage::Samples TiffPage::decode_whole(TiffFile& file, const Block& block) {
   const tmsize_t got = layout_.tiled ? TIFFReadEncodedTile(tiff, block.index, packed.data(), size)
                                      : TIFFReadEncodedStrip(tiff, block.index, packed.data(), size);
   if (got != size || file.has_error()) fail(file, block);
+  look_at_warnings(file, block);
   return unpacked(block, std::move(packed));
 }
 
@@ -214,6 +216,7 @@ TiffPage::Samples TiffPage::decode_rows(TiffFile& file, const Block& block) {
         TIFFReadScanline(file.get(), &packed[static_cast<size_t>(row * row_bytes)],
                          static_cast<uint32_t>(block.area.y + row), static_cast<uint16_t>(block.plane));
     if (done != 1 || file.has_error()) fail(file, block);
+    look_at_warnings(file, block);
   }
   return unpacked(block, std::move(packed));
 }
@@ -271,17 +274,38 @@ TiffFile& TiffPage::file_of(int plane_or_thread) {
   return *file;
 }
 
-void TiffPage::fail(TiffFile& file, const Block& block) const {
+void TiffPage::look_at_warnings(TiffFile& file, const Block& block) {
+  if (file.warnings().empty()) return;
+  const int64_t top = block.area.y - block.area.y % layout_.block_h;
+  const int64_t h = std::min(layout_.block_h, layout_.height - top);
+  const std::string lost = lost_data(file, layout_, block.index, block.area.w, h);
+  const std::string warnings = file.take_messages();
+  if (!lost.empty())
+    throw Error(Error::Kind::format, "reading '", file.path(), "': ", description(block),
+                " has lost pixels: ", lost);
+  const std::lock_guard lock(warning_mutex_);
+  if (!warning_.empty() && warned_block_ <= block.index) return;
+  warned_block_ = block.index;
+  warning_ = (layout_.tiled ? "tile " : "strip ") + std::to_string(block.index) + ": " + warnings;
+}
+
+std::string TiffPage::description(const Block& block) const {
+  const auto range = [](int64_t first, int64_t count) {
+    return std::to_string(first) + " to " + std::to_string(first + count - 1);
+  };
   const Window& a = block.area;
+  return (layout_.tiled ? "tile " : "strip ") + std::to_string(block.index) + " (columns " + range(a.x, a.w) +
+         ", rows " + range(a.y, a.h) + (layout_.planar ? ", band " + std::to_string(block.plane + 1) : "") +
+         "; compression " + compression_name(layout_.compression) + ")";
+}
+
+void TiffPage::fail(TiffFile& file, const Block& block) const {
   auto kind = file.system_error() != 0 ? Error::Kind::io : Error::Kind::format;
   const std::string messages = file.take_messages();
   if (messages.find("byte limit") != std::string::npos) kind = Error::Kind::limit;
-  throw Error(
-      kind, "reading '", file.path(), "': ", layout_.tiled ? "tile " : "strip ", block.index, " (columns ",
-      a.x, " to ", a.x + a.w - 1, ", rows ", a.y, " to ", a.y + a.h - 1,
-      layout_.planar ? ", band " + std::to_string(block.plane + 1) : "", "; compression ",
-      compression_name(layout_.compression), ") ",
-      kind == Error::Kind::limit ? "is too large for the memory allowed: " : "cannot be decoded: ", messages);
+  throw Error(kind, "reading '", file.path(), "': ", description(block),
+              kind == Error::Kind::limit ? " is too large for the memory allowed: " : " cannot be decoded: ",
+              messages);
 }
 
 }  // namespace sr

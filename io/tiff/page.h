@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,10 @@ class TiffPage {
   /// Rows of blocks that were decoded in order so far: whether strips were started anew.
   int64_t rows_decoded_in_order() const { return rows_in_order_; }
 
+  /// What decoders have warned of so far, of the first block in the file with a warning: no pixel is lost, or
+  /// there was an error. Empty if nothing.
+  const std::string& decoding_warning() const { return warning_; }
+
   /// Samples of a window within the page into out, [row][column][band].
   void read(const Window& window, std::byte* out);
 
@@ -81,6 +86,8 @@ class TiffPage {
   Samples filled(const Block& block) const;
   void copy_part(const Block& block, const Samples& samples, const Window& window, std::byte* out) const;
   TiffFile& file_of(int plane_or_thread);
+  void look_at_warnings(TiffFile& file, const Block& block);
+  std::string description(const Block& block) const;
   [[noreturn]] void fail(TiffFile& file, const Block& block) const;
 
   uint64_t directory_offset_;
@@ -90,6 +97,9 @@ class TiffPage {
       files_;                    // one for each thread, or for each plane that has large strips
   std::vector<Cursor> cursors_;  // beside files_
   int64_t rows_in_order_ = 0;
+  std::mutex warning_mutex_;
+  std::string warning_;
+  uint32_t warned_block_ = 0;
   TiffLayout layout_;
   BlockCache cache_;
   std::vector<std::byte> fill_;  // one pixel of a block

@@ -182,6 +182,7 @@ struct TiffReader::Impl {
     std::optional<uint32_t> hidden;
     picture.fill_with(take_nodata(info, layout.coding, hidden));
     if (hidden) hide(*hidden, limits);
+    if (!layout.opening_warnings.empty()) info.notes.push_back("libtiff warns: " + layout.opening_warnings);
     const FurtherPages further = look_at_further_pages(path, layout, limits.block_bytes);
     note_further_pages(further, info.notes);
     note_sub_images(picture.file(), info.notes);
@@ -271,6 +272,15 @@ int64_t TiffReader::bytes_of_rows(int64_t rows) const {
   // As set_cache_limit() divides it.
   const int64_t pixel = impl_->info.bands * bytes_of(impl_->info.type);
   return std::max((picture + pixel - 1) / pixel, impl_->mask->bytes_of_rows(rows)) * (pixel + 1);
+}
+
+std::string TiffReader::decoding_note() const {
+  const std::string& picture = impl_->picture.decoding_warning();
+  return sr::decoding_note(picture.empty() && impl_->mask ? impl_->mask->decoding_warning() : picture);
+}
+
+std::string decoding_note(const std::string& warning) {
+  return warning.empty() ? "" : "the decoder warned, but no pixel is lost: " + warning;
 }
 
 Raster TiffReader::read(const Window& window) {

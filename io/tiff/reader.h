@@ -43,6 +43,9 @@ struct TiffLimits {
   int64_t cache_bytes = int64_t{256} << 20;  ///< decoded strips and tiles kept for the next window
 };
 
+/// What a user is told of a decoder's warning; empty if there is none.
+std::string decoding_note(const std::string& warning);
+
 /// Reads windows of the first page. Strips or tiles, chunky or planar, both byte orders, BigTIFF, all of
 /// libtiff's lossless codecs and JPEG. Samples of 8, 16, 32 bits and float64 come as they are. Converted:
 /// 1 to 7 bits are scaled to u8 (1 bit: 0 and 255), 9 to 15 bits come as u16, 17 to 31 bits as u32, half
@@ -77,6 +80,10 @@ class TiffReader {
 
   /// So many threads decode a window's blocks side by side from now on, where the file's layout lets them.
   void set_threads(int threads);
+
+  /// What decoders have warned of so far although no pixel is lost, one text for the whole file, for the
+  /// user; empty if nothing.
+  std::string decoding_note() const;
 
   /// The samples of a window that lies within the image. Errors: as above; usage (window outside the image).
   Raster read(const Window& window);

@@ -169,6 +169,7 @@ struct Look {
   std::vector<PlannedTile> tiles;
   std::vector<double> deviations;  // in the samples' units
   ManifestSource account;
+  std::string note;  // of the decoder
 };
 
 template <class Progress>
@@ -190,6 +191,7 @@ Look look_at(const ScannedImage& image, const DatasetOptions& o, RangeMeter* met
     look.tiles.push_back(tile);
     look.deviations.push_back(deviation(samples.gt, image.bands));
   }
+  look.note = source.decoding_note();
   return look;
 }
 
@@ -222,6 +224,8 @@ AllLooks look_at_all(std::vector<Candidate>& candidates, const DatasetOptions& o
       all.looks.push_back(look_at(c.image, o, measure ? &with_this : nullptr,
                                   [&](int64_t more) { events.progress(done += more, pixels); }));
       all.meter = std::move(with_this);
+      if (const Look& look = all.looks.back(); !look.note.empty())
+        events.say(look.account.name + ": " + look.note);
       return false;
     } catch (const Error& e) {
       if (e.kind() == Error::Kind::usage) throw;  // interrupted

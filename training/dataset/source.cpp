@@ -79,6 +79,11 @@ TrainingSource::TrainingSource(const std::string& path, const std::string& pair_
   check_pair(image_.info(), fine_->info(), factor, path, pair_path);
 }
 
+std::string TrainingSource::decoding_note() const {
+  const std::string note = truth().decoding_note();
+  return note.empty() ? image_.decoding_note() : note;
+}
+
 Raster TrainingSource::read(ImageSource& image, const Window& window, RangeMeter* meter, bool& complete) {
   const TiffInfo& info = image.info();
   Raster raster = image.read(window);

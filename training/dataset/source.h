@@ -23,6 +23,8 @@ class TrainingSource {
 
   /// The image that the truth is cut from: the finer one of a pair.
   const TiffInfo& info() const { return truth().info(); }
+  /// See TiffReader; of the truth, or else of its companion.
+  std::string decoding_note() const;
   bool is_pair() const { return fine_.has_value(); }
 
   /// The samples of a window of the truth, as files hold them, and whether all of them are a picture.

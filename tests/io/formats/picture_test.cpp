@@ -218,6 +218,21 @@ TEST_F(Picture, JpegIsReadInGreyAndColour) {
             Error::Kind::unsupported);
 }
 
+// As some cameras write it; libjpeg and GDAL give the same pixels.
+TEST_F(Picture, WarningsOfAJpegThatCostNoPixelAreHandedOver) {
+  std::string bytes = jpeg(gradient(35, 21, 3));
+  std::string warning;
+  const Raster clean = read_picture(put("clean.jpg", bytes), &warning);
+  EXPECT_EQ(warning, "");
+  const size_t scan = bytes.find("\xff\xda");
+  bytes[scan + 12] = 0;  // where the spectrum ends: 0 for 63
+  const Raster odd = read_picture(put("odd.jpg", bytes), &warning);
+  EXPECT_EQ(odd.samples, clean.samples);
+  EXPECT_EQ(warning, "Invalid SOS parameters for sequential JPEG");
+  bytes.resize(bytes.size() - bytes.size() / 10);
+  EXPECT_EQ(kind_of_failure([&] { read_picture(put("cut.jpg", bytes)); }), Error::Kind::format);
+}
+
 TEST_F(Picture, FileCutOffAnywhereIsAnError) {
   write_png(path("a.png"), gradient(9, 7, 3));
   const std::string png_bytes = get("a.png"), bmp_bytes = bmp(3, 2, 24, "", std::string(21, 'x'));

@@ -287,6 +287,12 @@ TEST(TiffDamage, UnsupportedKindsAreNamed) {
   ASSERT_TRUE(write_tiff(folder / "a.tif", tiled_deflate(), "wl"));
   patch(folder / "a.tif", TIFFTAG_COMPRESSION, kValue, uint16_t{50013});
   expect_error(folder / "a.tif", Error::Kind::unsupported, "50013");
+  for (const uint16_t jpeg_xl : std::initializer_list<uint16_t>{50002, 52546}) {
+    patch(folder / "a.tif", TIFFTAG_COMPRESSION, kValue, jpeg_xl);
+    expect_error(folder / "a.tif", Error::Kind::unsupported, "JPEG XL");
+    expect_error(folder / "a.tif", Error::Kind::unsupported, "tifffile");
+    EXPECT_EQ(error_of(folder / "a.tif").find("gdal_translate"), std::string::npos);
+  }
   patch(folder / "a.tif", TIFFTAG_COMPRESSION, kValue, uint16_t{COMPRESSION_OJPEG});
   expect_error(folder / "a.tif", Error::Kind::unsupported, "old-style JPEG");
   // The three bits per sample lie outside the entry: 8 8 8 becomes 8 16 8.
