@@ -177,6 +177,14 @@ std::string megabytes(int64_t bytes) {
 
 }  // namespace
 
+int result_block(const TiffInfo& info, const TiffWriterOptions& writing) {
+  constexpr int64_t kBlockBytes = int64_t{16} << 20;
+  const int64_t pixel = (writing.by_band ? 1 : info.bands) * bytes_of(info.type);
+  int side = writing.cog ? 512 : 256;
+  while (side > 16 && int64_t{side} * side * pixel > kBlockBytes) side /= 2;
+  return side;
+}
+
 ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSettings& settings,
                      const PlanOptions& options) {
   const auto side_asked_for = [](int64_t length, int tiles) {

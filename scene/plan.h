@@ -10,10 +10,12 @@
 
 namespace sr {
 
-constexpr int kResultBlock = 256;                     ///< side of a block of the result
-constexpr int kCogBlock = 512;                        ///< of a Cloud Optimized GeoTIFF, as GDAL's
 constexpr int64_t kProgramBytes = int64_t{32} << 20;  ///< code, libraries, what the allocator keeps
 constexpr int64_t kVerifySide = 48;  ///< of the windows that are computed anew, with twice the margin
+
+/// Side of a block of the result: 256, of a COG 512 (as GDAL's), or so much less that a block takes at most
+/// 16 MB (or 16).
+int result_block(const TiffInfo& info, const TiffWriterOptions& writing);
 
 struct PlanOptions {
   Window region{};  ///< of the scene; empty: all of it

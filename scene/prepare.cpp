@@ -118,7 +118,7 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
                        .writing = options.writing,
                        .verify = upscaled && options.verify_windows > 0,
                        .quality = upscaled && options.quality};
-  planning.writing.block = options.writing.cog ? kCogBlock : kResultBlock;
+  planning.writing.block = result_block(info, options.writing);
   planning.writing.copied_bands = copied;
   const ScenePlan plan = plan_with_threads(reader, used, settings, planning);
   reader.set_cache_limit(plan.cache_bytes);

@@ -175,5 +175,29 @@ TEST(ScenePlan, TheLeastThatAnErrorAsksForIsEnoughForStripsOfAnySize) {
   }
 }
 
+// Else a few blocks of all bands would take the memory, and tiles would be cut small.
+TEST(ScenePlan, BlocksOfTheResultTakeAtMostSixteenMegabytesHoweverManyBandsThereAre) {
+  const auto side = [](int bands, SampleType type) {
+    TiffInfo info;
+    info.bands = bands, info.type = type;
+    return result_block(info, {});
+  };
+  EXPECT_EQ(side(3, SampleType::u8), 256);
+  EXPECT_EQ(side(32, SampleType::f64), 256);
+  EXPECT_EQ(side(33, SampleType::f64), 128);
+  EXPECT_EQ(side(425, SampleType::f64), 64);
+  EXPECT_EQ(side(65535, SampleType::f64), 16);
+}
+
+TEST(ScenePlan, HyperspectralScenesAreNotCutIntoTinyTiles) {
+  const TestFolder folder;
+  TestPage page = page_of(600, 400, 425, 64);
+  page.format = SAMPLEFORMAT_IEEEFP, page.tile = 256, page.planar = true;
+  const TiffReader reader = scene_of(folder / "a.tif", page);
+  const ScenePlan plan =
+      plan_of(reader, nullptr, {.max_memory_bytes = 2048 * kMegabyte, .writer_threads = 2});
+  EXPECT_GE(plan.grid.tile_width * plan.grid.tile_height, 96 * 96);
+}
+
 }  // namespace
 }  // namespace sr
