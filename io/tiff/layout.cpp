@@ -5,6 +5,7 @@
 #include <set>
 
 #include "io/counted.h"
+#include "io/tiff/codec_memory.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -295,25 +296,6 @@ void check_blocks_in_file(TiffFile& file, TiffLayout& layout, const TiffLimits& 
 
 }  // namespace
 
-// Measured with libtiff 4.5. Windows and dictionaries are never larger than what goes through them.
-int64_t TiffLayout::codec_bytes() const {
-  const int64_t decoded = packed_row_bytes() * block_h;
-  switch (compression) {
-    case COMPRESSION_LERC:  // the whole block, its mask, and what deflate or zstd made of it
-    case COMPRESSION_WEBP:
-    case COMPRESSION_JBIG:
-      return 3 * decoded;
-    case COMPRESSION_JPEG:  // coefficients of 16 bits, of progressive files; libtiff allows no more
-      return std::min(2 * decoded, int64_t{100} << 20);
-    case COMPRESSION_ZSTD:
-      return std::min(decoded, int64_t{128} << 20);
-    case COMPRESSION_LZMA:
-      return std::min(decoded, int64_t{64} << 20);
-    default:
-      return 0;
-  }
-}
-
 TiffLayout read_layout(TiffFile& file, const TiffLimits& limits, SampleReading reading) {
   const std::string opening_messages = file.take_messages();
   TiffLayout layout;
@@ -339,6 +321,7 @@ TiffLayout read_layout(TiffFile& file, const TiffLimits& limits, SampleReading r
   limit_blocks(file, layout, limits);
   check_blocks_in_file(file, layout, limits, opening_messages);
   layout.opening_warnings = opening_messages;
+  layout.codec_bytes = codec_memory(file, layout);
   return layout;
 }
 

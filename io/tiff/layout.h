@@ -26,6 +26,7 @@ struct TiffLayout {
   int64_t block_w = 0, block_h = 0, band_h = 0;
   int64_t most_band_h = 0;  ///< band_h if the limits were higher
   int64_t largest_stored_block_bytes = 0;
+  int64_t codec_bytes = 0;       ///< see codec_memory()
   std::string opening_warnings;  ///< libtiff's, of the page's tags
 
   int planes() const { return planar ? stored_bands : 1; }
@@ -37,9 +38,6 @@ struct TiffLayout {
 
   /// Whether bands can only be decoded one after the other from the strip's first row.
   bool in_order() const { return banded() && compression != COMPRESSION_NONE; }
-
-  /// What the codec takes at most for a block beside its compressed bytes and the rows that it hands out.
-  int64_t codec_bytes() const;
 
   /// Bytes of a row of a block as libtiff decodes it, and as it is handed out.
   int64_t packed_row_bytes() const { return coding.packed_bytes(block_w * stored_bands_per_block()); }

@@ -58,7 +58,7 @@ int64_t TiffPage::decoding_bytes(int64_t band_h) const {
   const int64_t packed = layout_.packed_row_bytes() * band_h;
   const int64_t unpacked = layout_.pixel_bytes() * layout_.block_w * band_h;
   const int64_t blocks = layout_.blocks_across() * layout_.blocks_down() * layout_.planes();
-  const int64_t handle = layout_.largest_stored_block_bytes + layout_.codec_bytes() + kIndexBytes * blocks;
+  const int64_t handle = layout_.largest_stored_block_bytes + layout_.codec_bytes + kIndexBytes * blocks;
   // A block is decoded while the one before is still there, even if the cache is to hold nothing.
   return threads_ * (unpacked + packed + (layout_.coding.as_is() ? 0 : unpacked)) +
          static_cast<int64_t>(files_.size()) * handle + (threads_ - 1) * kHandleBytes;
