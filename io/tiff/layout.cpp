@@ -13,6 +13,10 @@ namespace {
 
 constexpr int64_t kLargeStripBytes = int64_t{4} << 20;
 constexpr int64_t kBandBytes = int64_t{1} << 20;
+// What libtiff lacks, GDAL lacks where it stands on the same library.
+constexpr const char* kConvertWithoutGdal =
+    ", which GDAL mostly cannot read either; convert it with Python's tifffile and imagecodecs, or get it in "
+    "another compression";
 constexpr const char* kConvertFirst = "; convert it first, for example with gdal_translate";
 
 template <class... Parts>
@@ -85,7 +89,8 @@ void read_coding(TiffFile& file, TiffLayout& layout, SampleReading reading) {
   layout.coding.half_float = format == SAMPLEFORMAT_IEEEFP && layout.coding.bits == 16;
   const bool jpeg = layout.compression == COMPRESSION_JPEG;
   if (jpeg && layout.coding.bits != 8) {
-    fail(Error::Kind::unsupported, file, "JPEG with ", layout.coding.bits, " bits a sample", kConvertFirst);
+    fail(Error::Kind::unsupported, file, "JPEG with ", layout.coding.bits, " bits a sample",
+         kConvertWithoutGdal);
   }
 }
 
@@ -94,10 +99,8 @@ void check_codec(TiffFile& file, uint16_t compression) {
     fail(Error::Kind::unsupported, file, "old-style JPEG compression (code 6)", kConvertFirst);
   }
   if (!TIFFIsCODECConfigured(compression)) {
-    fail(
-        Error::Kind::unsupported, file, "compression ", compression_name(compression),
-        " is not among those of this build of libtiff, nor mostly of GDAL; convert it with Python's tifffile "
-        "and imagecodecs, or get it in another compression");
+    fail(Error::Kind::unsupported, file, "compression ", compression_name(compression),
+         " is not among those of this build of libtiff", kConvertWithoutGdal);
   }
 }
 
