@@ -1,7 +1,6 @@
 #include "io/tiff/georeference.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <pugixml.hpp>
@@ -10,6 +9,7 @@
 #include <string_view>
 
 #include "io/tiff/read_tags.h"
+#include "io/tiff/siblings.h"
 
 namespace sr {
 namespace {
@@ -46,11 +46,6 @@ void scale_rpc(std::vector<double>& rpc, int factor) {
   for (const size_t i : {kLineScale, kSampleScale}) rpc[i] *= factor;
 }
 
-std::string shortest_text(double value) {
-  char digits[40];
-  return std::string(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
-}
-
 /// GDAL_METADATA after the offsets of its RPC, which GDAL takes if there is no RPC tag, have been moved.
 std::string moved_rpc_items(const std::string& xml, double x, double y) {
   pugi::xml_document document;
@@ -68,6 +63,10 @@ std::string moved_rpc_items(const std::string& xml, double x, double y) {
 }
 
 }  // namespace
+
+std::array<double, 2> applied(const GeoTransform& g, double column, double row) {
+  return {g[0] + g[1] * column + g[2] * row, g[3] + g[4] * column + g[5] * row};
+}
 
 std::optional<GeoTransform> geo_transform_of(const SceneTags& tags) {
   GeoTransform g{};
@@ -93,14 +92,22 @@ std::optional<GeoTransform> geo_transform_of(const SceneTags& tags) {
 void set_geo_transform(SceneTags& tags, const GeoTransform& g) {
   const double half = tags.pixel_is_point ? 0.5 : 0;
   const double x = g[0] + (g[1] + g[2]) * half, y = g[3] + (g[4] + g[5]) * half;
-  tags.pixel_scale.clear();
-  tags.tiepoints.clear();
-  tags.transformation.clear();
+  set_control_points(tags, {});
   if (g[2] == 0 && g[4] == 0 && g[1] > 0 && g[5] < 0) {
     tags.pixel_scale = {g[1], -g[5], 0};
     tags.tiepoints = {0, 0, 0, x, y, 0};
   } else {
     tags.transformation = {g[1], g[2], 0, x, g[4], g[5], 0, y, 0, 0, 0, 0, 0, 0, 0, 1};
+  }
+}
+
+void set_control_points(SceneTags& tags, const std::vector<double>& points) {
+  tags.pixel_scale.clear();
+  tags.transformation.clear();
+  tags.tiepoints = points;
+  for (size_t i = 0; tags.pixel_is_point && i + 5 < points.size(); i += 6) {
+    tags.tiepoints[i] -= 0.5;
+    tags.tiepoints[i + 1] -= 0.5;
   }
 }
 

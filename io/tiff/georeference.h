@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "io/tiff/scene_tags.h"
 
@@ -14,6 +15,9 @@ namespace sr {
 /// of the first pixel: GDAL's geotransform.
 using GeoTransform = std::array<double, 6>;
 
+/// The ground point (x, y) of a raster point.
+std::array<double, 2> applied(const GeoTransform& grid, double column, double row);
+
 /// The grid that GDAL takes from the tags: pixel scale and first tie point, or else the matrix. Nothing if
 /// there is none; ground control points and RPC are not looked at.
 std::optional<GeoTransform> geo_transform_of(const SceneTags& tags);
@@ -21,6 +25,10 @@ std::optional<GeoTransform> geo_transform_of(const SceneTags& tags);
 /// Makes the grid the georeference of the tags, instead of any that they have; RPC and coordinate system
 /// stay.
 void set_geo_transform(SceneTags& tags, const GeoTransform& grid);
+
+/// The same with ground control points: six numbers each (i j k x y z), where (0, 0) is the outer corner of
+/// the first pixel.
+void set_control_points(SceneTags& tags, const std::vector<double>& points);
 
 /// Leaves out the tags that contradict those that GDAL takes: the matrix beside a pixel scale; a scale
 /// without use, and tie points, beside the matrix; a matrix that has not 16 numbers.

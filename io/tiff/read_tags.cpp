@@ -4,13 +4,11 @@
 #include <geotiff.h>
 #include <geovalues.h>
 
-#include <array>
-#include <cctype>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <memory>
+
+#include "io/tiff/side_files.h"
 
 namespace sr {
 namespace {
@@ -60,47 +58,6 @@ bool is_pixel_is_point(TiffFile& file) {
          raster_type == RasterPixelIsPoint;
 }
 
-std::string upper(std::string text) {
-  for (char& c : text) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return text;
-}
-
-std::string world_file_beside(const std::string& tiff_path) {
-  std::filesystem::path candidate(tiff_path);
-  for (const std::string extension : {".tfw", ".tifw", ".tiffw", ".wld"}) {
-    const std::string capitals = upper(extension);
-    for (const std::string& cased : {extension, capitals, capitals.substr(0, 2) + extension.substr(2)}) {
-      candidate.replace_extension(cased);
-      std::error_code none;
-      if (std::filesystem::is_regular_file(candidate, none)) return candidate.string();
-    }
-  }
-  return "";
-}
-
-// The six numbers A D B E C F: x = A column + B row + C and y = D column + E row + F at pixel centres.
-std::optional<std::array<double, 6>> read_six_numbers(const std::string& path) {
-  std::ifstream stream(path);
-  std::array<double, 6> numbers{};
-  for (double& number : numbers) {
-    std::string word;
-    word.reserve(64);
-    for (char c; word.size() < 64 && stream.get(c);) {
-      if (!std::isspace(static_cast<unsigned char>(c))) {
-        word += c;
-      } else if (!word.empty()) {
-        break;
-      }
-    }
-    const std::optional<double> value = parse_number(word);
-    if (!value || !std::isfinite(*value)) return std::nullopt;
-    number = *value;
-  }
-  return numbers;
-}
-
 }  // namespace
 
 std::optional<double> parse_number(std::string_view text) {
@@ -122,35 +79,7 @@ std::string colour_interpretation(const std::string& gdal_metadata, int band) {
   return gdal_metadata.substr(start + 1, gdal_metadata.find('<', start) - start - 1);
 }
 
-void read_world_file(const std::string& tiff_path, SceneTags& tags) {
-  const std::string path = world_file_beside(tiff_path);
-  if (path.empty()) return;
-  const auto numbers = read_six_numbers(path);
-  if (!numbers) return;
-  const auto [a, d, b, e, c, f] = *numbers;
-  const double corner_x = c - (a + b) / 2;
-  const double corner_y = f - (d + e) / 2;
-  if (b == 0 && d == 0 && a > 0 && e < 0) {
-    tags.pixel_scale = {a, -e, 0};
-    tags.tiepoints = {0, 0, 0, corner_x, corner_y, 0};
-  } else {
-    tags.transformation = {a, b, 0, corner_x, d, e, 0, corner_y, 0, 0, 0, 0, 0, 0, 0, 1};
-  }
-}
-
-std::vector<std::string> unread_sidecars(const std::string& tiff_path) {
-  const std::filesystem::path path(tiff_path);
-  const std::string name = path.filename().string(), stem = path.stem().string();
-  std::vector<std::string> found;
-  for (const std::string& sidecar : {name + ".msk", name + ".aux.xml", stem + "_RPC.TXT", stem + "_rpc.txt",
-                                     stem + ".RPB", stem + ".rpb"}) {
-    std::error_code none;
-    if (std::filesystem::exists(path.parent_path() / sidecar, none)) found.push_back(sidecar);
-  }
-  return found;
-}
-
-SceneTags read_scene_tags(TiffFile& file) {
+SceneTags read_scene_tags(TiffFile& file, std::vector<std::string>& notes) {
   SceneTags tags;
   tags.pixel_scale = array_tag<double>(file, kTagModelPixelScale);
   tags.tiepoints = array_tag<double>(file, kTagModelTiepoint);
@@ -171,9 +100,9 @@ SceneTags read_scene_tags(TiffFile& file) {
   tags.resolution_unit = short_tag(file, TIFFTAG_RESOLUTIONUNIT);
   tags.orientation = short_tag(file, TIFFTAG_ORIENTATION);
   for (const TextTag& tag : kTextTags) tags.*tag.text = text_tag(file, tag.number);
-  if (tags.pixel_scale.empty() && tags.tiepoints.empty() && tags.transformation.empty()) {
-    read_world_file(file.path(), tags);
-  }
+  uint16_t bands = 1;
+  TIFFGetFieldDefaulted(file.get(), TIFFTAG_SAMPLESPERPIXEL, &bands);
+  read_side_files(file.path(), bands, tags, notes);
   return tags;
 }
 

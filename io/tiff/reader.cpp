@@ -63,16 +63,6 @@ void note_sub_images(TiffFile& file, std::vector<std::string>& notes) {
   }
 }
 
-void note_sidecars(const std::string& path, std::vector<std::string>& notes) {
-  const std::vector<std::string> files = unread_sidecars(path);
-  if (files.empty()) return;
-  std::string names;
-  for (const std::string& file : files) names += (names.empty() ? "" : ", ") + file;
-  notes.push_back(names + " beside it " + (files.size() > 1 ? "are" : "is") +
-                  " not read; gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES OLD.tif NEW.tif makes one "
-                  "file of all");
-}
-
 // GDAL's own word on a band goes before the TIFF tag: it writes near infrared as alpha and corrects that
 // there.
 void correct_alpha(TiffInfo& info) {
@@ -175,7 +165,7 @@ struct TiffReader::Impl {
     info.photometric = layout.photometric;
     info.palette = layout.palette;
     info.extra_samples = layout.extra_samples;
-    info.tags = read_scene_tags(picture.file());
+    info.tags = read_scene_tags(picture.file(), info.notes);
     correct_alpha(info);
     if (!layout.coding.palette.empty()) leave_out_texts_of_indices();
     if (layout.coding.bits < 8 && !layout.coding.codes) shrink_scales(info, layout.coding.bits);
@@ -186,7 +176,6 @@ struct TiffReader::Impl {
     const FurtherPages further = look_at_further_pages(path, layout, limits.block_bytes);
     note_further_pages(further, info.notes);
     note_sub_images(picture.file(), info.notes);
-    note_sidecars(path, info.notes);
     if (further.mask_directory != 0) open_mask(further.mask_directory, limits);
   }
 

@@ -1,52 +1,24 @@
 #include "training/dataset/source.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
+#include "io/tiff/georeference.h"
 #include "scene/nodata.h"
 #include "tensor/error.h"
 
 namespace sr {
 namespace {
 
-// World coordinates of raster coordinate (0, 0) = the outer corner of the first pixel and of one step right
-// and down: x = x0 + column * xc + row * xr; none if the image is not georeferenced by a grid.
-struct Grid {
-  double x0, xc, xr, y0, yc, yr;
-
-  std::array<double, 2> at(double column, double row) const {
-    return {x0 + column * xc + row * xr, y0 + column * yc + row * yr};
-  }
-};
-
-std::optional<Grid> grid_of(const SceneTags& tags) {
-  Grid g{};
-  if (tags.transformation.size() == 16) {
-    const auto& m = tags.transformation;
-    g = {m[3], m[0], m[1], m[7], m[4], m[5]};
-  } else if (tags.pixel_scale.size() == 3 && tags.tiepoints.size() == 6) {
-    const auto& t = tags.tiepoints;
-    const double sx = tags.pixel_scale[0], sy = -tags.pixel_scale[1];
-    g = {t[3] - t[0] * sx, sx, 0, t[4] - t[1] * sy, 0, sy};
-  } else {
-    return {};
-  }
-  if (tags.pixel_is_point) {
-    const auto corner = g.at(-0.5, -0.5);
-    g.x0 = corner[0], g.y0 = corner[1];
-  }
-  return g;
-}
-
 // Largest distance of the images' corners in pixels of the finer image.
-double corner_distance(const Grid& coarse, const Grid& fine, const TiffInfo& info, int factor) {
-  const double pixel = std::max(std::hypot(fine.xc, fine.yc), std::hypot(fine.xr, fine.yr));
+double corner_distance(const GeoTransform& coarse, const GeoTransform& fine, const TiffInfo& info,
+                       int factor) {
+  const double pixel = std::max(std::hypot(fine[1], fine[4]), std::hypot(fine[2], fine[5]));
   double largest = 0;
   for (const double u : {0.0, 1.0})
     for (const double v : {0.0, 1.0}) {
       const double column = u * static_cast<double>(info.width), row = v * static_cast<double>(info.height);
-      const auto a = coarse.at(column, row), b = fine.at(column * factor, row * factor);
+      const auto a = applied(coarse, column, row), b = applied(fine, column * factor, row * factor);
       largest = std::max(largest, std::hypot(a[0] - b[0], a[1] - b[1]) / pixel);
     }
   return largest;
@@ -62,7 +34,7 @@ void check_pair(const TiffInfo& coarse, const TiffInfo& fine, int factor, const 
     throw Error(Error::Kind::shape, path, ": ", coarse.bands, " bands of ", name_of(coarse.type),
                 ", its pair ", pair_path, " ", fine.bands, " of ", name_of(fine.type),
                 "; both must have the same");
-  const auto here = grid_of(coarse.tags), there = grid_of(fine.tags);
+  const auto here = geo_transform_of(coarse.tags), there = geo_transform_of(fine.tags);
   if (!here || !there) return;
   const double distance = corner_distance(*here, *there, coarse, factor);
   if (!(distance <= 0.5))

@@ -1,4 +1,4 @@
-// What the reader says of a TIFF besides its samples: tags, nodata, mask, alpha, notes, world files.
+// What the reader says of a TIFF besides its samples: tags, nodata, mask, alpha, notes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -239,24 +239,6 @@ TEST(TiffInfo, FurtherPagesAreNotedUnlessTheyAreOverviewsOrTheirMasks) {
   }
 }
 
-TEST(TiffInfo, FilesBesideThatAreNotReadAreNotedInOneLine) {
-  const TestFolder folder;
-  ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}));
-  for (const char* other : {"a.tif.ovr", "a.tfw", "b.tif.msk", "a.msk"}) write_bytes(folder / other, {});
-  EXPECT_TRUE(TiffReader(folder / "a.tif").info().notes.empty());
-  std::string all;
-  for (const std::string sidecar :
-       {"a.tif.msk", "a.tif.aux.xml", "a_RPC.TXT", "a_rpc.txt", "a.RPB", "a.rpb"}) {
-    write_bytes(folder / sidecar, {});
-    all += (all.empty() ? "" : ", ") + sidecar;
-    const auto notes = TiffReader(folder / "a.tif").info().notes;
-    ASSERT_EQ(notes.size(), 1u) << sidecar;
-    EXPECT_TRUE(notes[0].starts_with(all + " beside it " + (sidecar == "a.tif.msk" ? "is" : "are") +
-                                     " not read; gdal_translate "))
-        << notes[0];
-  }
-}
-
 TEST(TiffInfo, DirectoriesInALoopAreReadOnce) {
   const TestFolder folder;
   ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}, "wl"));
@@ -270,52 +252,6 @@ TEST(TiffInfo, DirectoriesInALoopAreReadOnce) {
   TiffReader reader(folder / "a.tif");
   EXPECT_EQ(reader.info().notes.size(), 1u);
   EXPECT_FALSE(reader.read({0, 0, 53, 41}).samples.empty());
-}
-
-TEST(TiffInfo, WorldFileGivesTheCentreOfTheFirstPixel) {
-  const TestFolder folder;
-  ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}));
-  for (const std::string extension : {".tfw", ".TFW", ".Tifw", ".wld"}) {
-    const std::string text = "0.5\r\n0\r\n0.0\r\n-0.25\r\n1000.25\r\n+1999.875\r\n";
-    write_bytes(folder / ("a" + extension), {text.begin(), text.end()});
-    const SceneTags tags = TiffReader(folder / "a.tif").info().tags;
-    EXPECT_EQ(tags.pixel_scale, (std::vector<double>{0.5, 0.25, 0})) << extension;
-    EXPECT_EQ(tags.tiepoints, (std::vector<double>{0, 0, 0, 1000, 2000, 0}));
-    std::filesystem::remove(folder / ("a" + extension));
-  }
-  EXPECT_TRUE(TiffReader(folder / "a.tif").info().tags.tiepoints.empty());
-}
-
-TEST(TiffInfo, RotatedAndSouthUpWorldFilesGiveAMatrix) {
-  const TestFolder folder;
-  ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}));
-  const std::string text = "3 4 2 -1 100 200";  // A D B E C F
-  write_bytes(folder / "a.tfw", {text.begin(), text.end()});
-  EXPECT_EQ(TiffReader(folder / "a.tif").info().tags.transformation,
-            (std::vector<double>{3, 2, 0, 97.5, 4, -1, 0, 198.5, 0, 0, 0, 0, 0, 0, 0, 1}));
-  const std::string south_up = "1 0 0 1 0.5 0.5";
-  write_bytes(folder / "a.tfw", {south_up.begin(), south_up.end()});
-  EXPECT_EQ(TiffReader(folder / "a.tif").info().tags.transformation.size(), 16u);
-}
-
-TEST(TiffInfo, WorldFileIsNotUsedBesideTagsOrWhenItIsUnreadable) {
-  const TestFolder folder;
-  const std::string good = "1 0 0 -1 0.5 -0.5", bad = "1 0 0 -1 nan";
-  ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}));
-  write_bytes(folder / "a.tfw", {bad.begin(), bad.end()});
-  EXPECT_TRUE(TiffReader(folder / "a.tif").info().tags.pixel_scale.empty());
-  {
-    TiffFile file(folder / "b.tif", TiffFile::Mode::create);
-    set_layout(file.get(), TestPage{});
-    const double points[] = {0, 0, 0, 7, 8, 0, 1, 1, 0, 9, 9, 0};
-    TIFFSetField(file.get(), kTagModelTiepoint, 12, points);
-    ASSERT_TRUE(write_blocks(file.get(), TestPage{}));
-    file.close();
-  }
-  write_bytes(folder / "b.tfw", {good.begin(), good.end()});
-  const SceneTags tags = TiffReader(folder / "b.tif").info().tags;
-  EXPECT_TRUE(tags.pixel_scale.empty());
-  EXPECT_EQ(tags.tiepoints.size(), 12u);
 }
 
 }  // namespace

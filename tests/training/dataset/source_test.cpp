@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "tests/support/expect_error.h"
 #include "tests/support/run_program.h"
@@ -60,6 +61,22 @@ TEST_F(TrainingSourceTest, AnyGeoreferenceAgreesWithItselfOnTheFinerGridAndNotWi
 // off.
 TEST_F(TrainingSourceTest, PixelCentresAndCornersAreToldApart) {
   expect_error(Error::Kind::shape, "fine pixels", [&] { open_pair(centres(grid(30)), grid(10)); });
+}
+
+TEST_F(TrainingSourceTest, AMatrixBesideScaleAndTiePointCountsForNothing) {
+  SceneTags coarse = grid(30);
+  coarse.transformation = turned_grid().transformation;
+  open_pair(coarse, grid(10));
+  std::swap(coarse.transformation[3], coarse.transformation[7]);
+  open_pair(coarse, grid(10));
+}
+
+TEST_F(TrainingSourceTest, AWorldFileSpeaksOfPixelCentresWhateverTheKeysSay) {
+  std::ofstream(folder_ / "coarse.tfw") << "30\n0\n0\n-30\n500015\n5299985\n";
+  open_pair(centres({}), grid(10));
+  open_pair({}, grid(10));
+  std::ofstream(folder_ / "coarse.tfw") << "30\n0\n0\n-30\n500000\n5300000\n";
+  expect_error(Error::Kind::shape, "fine pixels", [&] { open_pair(centres({}), grid(10)); });
 }
 
 TEST_F(TrainingSourceTest, WithoutGeoreferenceInBothOnlySizesAreCompared) {
