@@ -27,7 +27,8 @@ void choose_georeference(const Siblings& beside, const PamFile& pam, const TabFi
     set_geo_transform(tags, grid);
   };
   const bool in_tiff = geo_transform_of(tags).has_value();
-  if (pam.grid) return take(*pam.grid, in_tiff ? pam.control_points : tags.tiepoints);
+  const bool own_points = !in_tiff && pam.control_points.empty();
+  if (pam.grid) return take(*pam.grid, own_points ? tags.tiepoints : pam.control_points);
   if (!pam.control_points.empty()) return set_control_points(tags, pam.control_points);
   if (in_tiff) return;
   if (tab.grid) return set_geo_transform(tags, *tab.grid);
@@ -90,8 +91,8 @@ void read_side_files(const std::string& path, int bands, SceneTags& tags, std::v
   note_unread(beside, pam, vendor, notes);
   const std::string extended = beside.find(beside.stem() + ".tfwx");
   if (!extended.empty() && !geo_transform_of(tags) && tags.tiepoints.empty()) {
-    notes.push_back(extended + " beside it is not read, nor does GDAL; copied to " + beside.stem() +
-                    ".tfw it is");
+    notes.push_back(extended + " beside it is not read (nor does GDAL read it); copy it to " + beside.stem() +
+                    ".tfw to have it used");
   }
 }
 

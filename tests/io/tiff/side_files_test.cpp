@@ -4,14 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <random>
 
-#include "io/tiff/coordinate_system.h"
 #include "io/tiff/georeference.h"
-#include "io/tiff/grid_files.h"
 #include "io/tiff/reader.h"
-#include "io/tiff/rpc_files.h"
 #include "tests/io/tiff/samples.h"
 
 namespace sr {
@@ -110,7 +106,8 @@ TEST_F(SideFiles, AnExtendedWorldFileIsNamedWhereItWouldBeOfUse) {
   write("a.tfwx", kWorld);
   EXPECT_FALSE(geo_transform_of(read()));
   EXPECT_EQ(notes_,
-            std::vector<std::string>{"a.tfwx beside it is not read, nor does GDAL; copied to a.tfw it is"});
+            std::vector<std::string>{
+                "a.tfwx beside it is not read (nor does GDAL read it); copy it to a.tfw to have it used"});
   read(with_grid());
   EXPECT_TRUE(notes_.empty());
 }
@@ -174,62 +171,7 @@ TEST_F(SideFiles, ATabFilesCoordinateSystemBecomesGeoKeysOrIsNamed) {
   }
 }
 
-TEST(FittedGrid, IsTheLeastSquaresFit) {
-  const auto point = [](double column, double row, double off = 0) {
-    return std::vector<double>{column, row, 0, 5e5 + 8 * column + 3 * row + off, 5e6 + 2 * column - 9 * row,
-                               0};
-  };
-  const auto fit = [](const std::vector<std::vector<double>>& points) {
-    std::vector<double> all;
-    for (const auto& p : points) all.insert(all.end(), p.begin(), p.end());
-    return fitted_grid(all);
-  };
-  const auto exact = fit({point(10, 20), point(4000, 30), point(50, 3000), point(4100, 2900)});
-  ASSERT_TRUE(exact);
-  for (size_t i = 0; i < 6; ++i) EXPECT_NEAR((*exact)[i], (GeoTransform{5e5, 8, 3, 5e6, 2, -9}[i]), 1e-8);
-  // Four corners of a square, one of them a metre off: the plane through it is a quarter off everywhere.
-  const auto near = fit({point(0, 0, 1), point(100, 0), point(0, 100), point(100, 100)});
-  ASSERT_TRUE(near);
-  EXPECT_NEAR((*near)[0], 5e5 + 0.75, 1e-8);
-  EXPECT_NEAR((*near)[1], 8 - 0.005, 1e-8);
-  EXPECT_FALSE(fit({point(0, 0, 12), point(100, 0), point(0, 100), point(100, 100)}))
-      << "more than a quarter pixel";
-  EXPECT_FALSE(fit({point(0, 0), point(10, 10), point(20, 20)})) << "on one line";
-  EXPECT_FALSE(fit({point(0, 0)}));
-  EXPECT_FALSE(fit({point(0, 0), point(5, 0)}));
-}
-
-constexpr const char* kWkt =
-    "GEOGCS[\"WGS 84\",DATUM[\"WGS_1984\",SPHEROID[\"WGS "
-    "84\",6378137,298.257223563,AUTHORITY[\"EPSG\",\"7030\"]],"
-    "AUTHORITY[\"EPSG\",\"6326\"]],PRIMEM[\"Greenwich\",0],UNIT[\"degree\",0.0174532925199433],"
-    "AUTHORITY[\"EPSG\",\"4326\"]]";
-
-TEST(CoordinateSystem, TheCodeOfTheWholeIsFoundAndNoneOfItsParts) {
-  EXPECT_EQ(epsg_of(kWkt), 4326);
-  EXPECT_EQ(epsg_of("PROJCRS[\"a\",BASEGEOGCRS[\"b\",ID[\"EPSG\",4326]],\n  ID[\"EPSG\",32631]]\n"), 32631);
-  EXPECT_EQ(epsg_of("EPSG:2056"), 2056);
-  EXPECT_FALSE(epsg_of("GEOGCS[\"a\",UNIT[\"degree\",0.01,AUTHORITY[\"EPSG\",\"9122\"]]]"));
-  EXPECT_FALSE(epsg_of("PROJCS[\"a\",AUTHORITY[\"ESRI\",\"102100\"]]"));
-  EXPECT_FALSE(epsg_of(""));
-}
-
-TEST(CoordinateSystem, KeysSayModelRasterAndCode) {
-  SceneTags tags = of_points({});
-  EXPECT_TRUE(set_epsg(tags, 32631));
-  EXPECT_EQ(tags.geo_key_directory,
-            (std::vector<uint16_t>{1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 2, 3072, 0, 1, 32631}));
-  tags.geo_ascii_params = "citation|";
-  EXPECT_TRUE(set_epsg(tags, 32631));
-  EXPECT_EQ(tags.geo_ascii_params, "citation|") << "the same system, as it was";
-  EXPECT_TRUE(set_epsg(tags, 4258));
-  EXPECT_EQ(tags.geo_key_directory,
-            (std::vector<uint16_t>{1, 1, 0, 3, 1024, 0, 1, 2, 1025, 0, 1, 2, 2048, 0, 1, 4258}));
-  EXPECT_TRUE(tags.geo_ascii_params.empty());
-  const SceneTags before = tags;
-  for (const int other : {5703, 1, 0, 99999}) EXPECT_FALSE(set_epsg(tags, other)) << other;
-  EXPECT_EQ(tags.geo_key_directory, before.geo_key_directory);
-}
+constexpr const char* kWkt = "GEOGCS[\"WGS 84\",UNIT[\"degree\",0.017],AUTHORITY[\"EPSG\",\"4326\"]]";
 
 TEST_F(SideFiles, TheAuxXmlGoesBeforeTheTiff) {
   write("a.tif.aux.xml",
@@ -423,7 +365,7 @@ TEST_F(SideFiles, AnyBytesAreEitherReadOrLeft) {
                               "<RPB><IMAGE>",
                               "999999999999999999999999"};
   std::mt19937 random(1);
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 60; ++i) {
     for (const char* name : {"a.tab", "a.tfw", "a.tif.aux.xml", "a_RPC.TXT", "a.RPB", "a.xml"}) {
       std::string text;
       for (auto n = random() % 40; n > 0; --n) text += bits[random() % std::size(bits)];
