@@ -4,20 +4,28 @@
 #include <geokeys.h>
 #include <geovalues.h>
 
-#include <regex>
+#include <algorithm>
 #include <string>
 
 namespace sr {
 
 std::optional<int> epsg_of(std::string_view text) {
+  std::string end;  // without spaces
+  for (const char c : text.substr(text.size() - std::min<size_t>(text.size(), 200))) {
+    if (c != ' ' && c != '\t' && c != '\r' && c != '\n') end += c;
+  }
   // The code of the whole stands before the last bracket; those of its parts are deeper.
-  static const std::regex whole(
-      "(?:AUTHORITY|ID)\\[\\s*\"EPSG\"\\s*,\\s*\"?(\\d{1,5})\"?\\s*\\]\\s*\\]\\s*$");
-  static const std::regex short_form("^\\s*EPSG:(\\d{1,5})\\s*$", std::regex::icase);
-  const std::string end(text.substr(text.size() - std::min<size_t>(text.size(), 200)));
-  std::smatch code;
-  if (!std::regex_search(end, code, whole) && !std::regex_search(end, code, short_form)) return std::nullopt;
-  return std::stoi(code[1]);
+  const bool wkt = end.ends_with("]]");
+  if (wkt) end.resize(end.size() - 2);
+  if (wkt && end.ends_with('"')) end.pop_back();
+  const size_t code = end.find_last_not_of("0123456789") + 1;
+  const std::string digits = end.substr(code);
+  end.resize(code);
+  if (wkt && end.ends_with('"')) end.pop_back();
+  const bool named = wkt ? end.ends_with("AUTHORITY[\"EPSG\",") || end.ends_with("ID[\"EPSG\",")
+                         : end == "EPSG:" || end == "epsg:";
+  if (!named || digits.empty() || digits.size() > 5) return std::nullopt;
+  return std::stoi(digits);
 }
 
 bool set_epsg(SceneTags& tags, int code) {
