@@ -63,6 +63,18 @@ def make(folder):
         rpc[axis + "_NUM_COEFF"] = " ".join(str(v) for v in linear + [0.001] * 17)
         rpc[axis + "_DEN_COEFF"] = " ".join(str(v) for v in [1] + [0.0005] * 19)
     ds.SetMetadata(rpc, "RPC")
+    arrays = os.path.join(os.path.abspath(folder), "arrays")
+    os.makedirs(arrays)
+    y, x = np.mgrid[0:13, 0:17]
+    for name, values in (("lon.tif", 5 + 0.1 * x + 0.01 * y), ("lat.tif", 45 - 0.1 * y + 0.005 * x)):
+        array = gdal.GetDriverByName("GTiff").Create(os.path.join(arrays, name), 17, 13, 1, gdal.GDT_Float64)
+        array.WriteArray(values)
+        del array
+    for convention in ("TOP_LEFT_CORNER", "PIXEL_CENTER"):
+        ds = create(folder, "geolocation_%s.tif" % convention.lower(), 1)
+        ds.SetMetadata({"X_DATASET": arrays + "/lon.tif", "Y_DATASET": arrays + "/lat.tif", "X_BAND": "1", "Y_BAND": "1",
+                        "PIXEL_OFFSET": "2", "LINE_OFFSET": "1.5", "PIXEL_STEP": "4", "LINE_STEP": "4",
+                        "SRS": "EPSG:4326", "GEOREFERENCING_CONVENTION": convention}, "GEOLOCATION")
     ds = create(folder, "nodata_rgb.tif")
     values = ds.ReadAsArray()
     values[:, :, :20] = 0
@@ -128,6 +140,14 @@ def rpc_ground(ds, factor):
     return np.array([p[1] for p in done]) if all(p[0] for p in done) else None
 
 
+def geolocation_ground(ds, factor):
+    """Ground points of some pixels through the geolocation arrays, or None."""
+    if not ds.GetMetadata("GEOLOCATION"):
+        return None
+    transformer = gdal.Transformer(ds, None, ["METHOD=GEOLOC_ARRAY"])
+    return np.array([transformer.TransformPoint(0, x * factor, y * factor)[1] for x, y in ((4, 5), (20.5, 11.25))])
+
+
 def enlarged(values, factor):
     return np.repeat(np.repeat(values, factor, axis=-2), factor, axis=-1)
 
@@ -159,6 +179,9 @@ def differences(a, b, factor):
     left, right = rpc_ground(a, 1), rpc_ground(b, factor)
     if (left is None) != (right is None) or (left is not None and np.abs(left - right).max() > 1e-9):
         found.append("RPC model differs: %r %r" % (left, right))
+    left, right = geolocation_ground(a, 1), geolocation_ground(b, factor)
+    if (left is None) != (right is None) or (left is not None and np.abs(left - right).max() > 1e-9):
+        found.append("geolocation differs: %r %r" % (left, right))
     same("AREA_OR_POINT", a.GetMetadataItem("AREA_OR_POINT"), b.GetMetadataItem("AREA_OR_POINT"))
     same("ICC profile", a.GetMetadataItem("SOURCE_ICC_PROFILE", "COLOR_PROFILE"),
          b.GetMetadataItem("SOURCE_ICC_PROFILE", "COLOR_PROFILE"))
