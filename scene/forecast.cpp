@@ -57,7 +57,7 @@ ValueRange trial_range(const PreparedScene& scene, const SceneOptions& options, 
   const TiffInfo& info = scene.reader.info();
   if (const auto known = known_range(info, scene.model, options)) return known->range;
   RangeMeter meter;
-  meter.add(window, may_have_holes(info) ? find_invalid(window, info.nodata, info.alpha_band()) : Invalid(),
+  meter.add(window, may_have_holes(info) ? find_invalid(window, hole_rule(info)) : Invalid(),
             info.alpha_band());
   return meter.range();
 }

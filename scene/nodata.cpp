@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <type_traits>
 
+#include "scene/nodata_range.h"
 #include "tensor/stop.h"
 
 namespace sr {
@@ -15,12 +17,15 @@ bool is_quantity(T value) {
   return true;
 }
 
-// The nodata value as a sample, if the type has it (the reader refuses others; NaN is no quantity).
 template <class T>
-std::optional<T> as_sample(std::optional<double> nodata) {
-  if (!nodata || std::isnan(*nodata)) return {};
-  return static_cast<T>(*nodata);
+bool all_equal(const T* pixel, const std::vector<double>& values) {
+  for (size_t b = 0; b < values.size(); ++b)
+    if (static_cast<double>(pixel[b]) != values[b]) return false;
+  return !values.empty();
 }
+
+// Below an eighth of full opacity an 8-bit colour has less than five bits left.
+constexpr double kFaintPart = 0.125;
 
 // What one pass of filling does to one sample: the mean of the known neighbours, in a fixed order.
 struct Neighbours {
@@ -45,31 +50,81 @@ Neighbours known_neighbours(const Tensor& values, const Invalid& unknown, int64_
 
 }  // namespace
 
-bool may_have_holes(const TiffInfo& info) {
-  const bool has_nan = info.type == SampleType::f32 || info.type == SampleType::f64;
-  return has_nan || info.nodata || info.has_mask || info.alpha_band();
+HoleRule hole_rule(const TiffInfo& info) {
+  HoleRule rule{info.nodata, info.nodata_values, info.alpha_band(), 0};
+  if (!rule.nodata_values.empty()) rule.nodata.reset();
+  const bool real = info.type == SampleType::f32 || info.type == SampleType::f64;
+  if (info.premultiplied()) rule.opaque = real ? 1 : std::exp2(info.significant_bits) - 1;
+  return rule;
 }
 
-Invalid find_invalid(const Raster& raster, std::optional<double> nodata, std::optional<int> alpha_band) {
-  const int bands = raster.bands;
-  Invalid invalid(static_cast<size_t>(raster.window.pixels() * bands), 0);
+bool may_have_holes(const TiffInfo& info) {
+  const bool has_nan = info.type == SampleType::f32 || info.type == SampleType::f64;
+  return has_nan || info.nodata || !info.nodata_values.empty() || info.has_mask || info.alpha_band();
+}
+
+Invalid find_invalid(const Raster& raster, const HoleRule& rule) {
+  const int bands = raster.bands, alpha = rule.alpha_band.value_or(-1);
+  Invalid invalid(static_cast<size_t>(raster.window.pixels() * bands), kSeen);
+  // Nothing is between infinities on the same side: no range hides nothing.
+  const NodataRange none{0, NodataRange::kNone, NodataRange::kNone};
+  const NodataRange range = nodata_range(rule.nodata, raster.type).value_or(none);
   with_sample_type(raster.type, [&](auto zero) {
     using T = decltype(zero);
     const T* samples = raster.data<T>();
-    const std::optional<T> none = as_sample<T>(nodata);
 #pragma omp parallel for schedule(static)
     for (int64_t p = 0; p < raster.window.pixels(); ++p) {
-      const bool hidden = (!raster.mask.empty() && !raster.mask[static_cast<size_t>(p)]) ||
-                          (alpha_band && samples[p * bands + *alpha_band] == T{0});
+      const T* pixel = samples + p * bands;
+      const double opacity = alpha >= 0 ? static_cast<double>(pixel[alpha]) : 1;
+      const bool hidden = (!raster.mask.empty() && !raster.mask[static_cast<size_t>(p)]) || opacity == 0 ||
+                          all_equal(pixel, rule.nodata_values);
+      const bool faint = opacity < kFaintPart * rule.opaque;
       for (int b = 0; b < bands; ++b) {
-        const T value = samples[p * bands + b];
+        uint8_t& mark = invalid[static_cast<size_t>(p * bands + b)];
         const bool empty =
-            hidden || !is_quantity(value) || (none && value == *none && b != alpha_band.value_or(-1));
-        invalid[static_cast<size_t>(p * bands + b)] = empty ? 1 : 0;
+            hidden || !is_quantity(pixel[b]) || (b != alpha && range.hides(static_cast<double>(pixel[b])));
+        mark = empty ? kHole : faint && b != alpha ? kFaint : kSeen;
       }
     }
   });
   return invalid;
+}
+
+void keep_seen(Raster& fine, const HoleRule& rule) {
+  if (!rule.nodata && rule.nodata_values.empty()) return;
+  const std::optional<NodataRange> range = nodata_range(rule.nodata, fine.type);
+  const std::optional<NodataRange> first =
+      rule.nodata_values.empty() ? std::nullopt : nodata_range(rule.nodata_values[0], fine.type);
+  with_sample_type(fine.type, [&](auto zero) {
+    using T = decltype(zero);
+    T* const samples = fine.data<T>();
+#pragma omp parallel for schedule(static)
+    for (int64_t p = 0; p < fine.window.pixels(); ++p) {
+      T* const pixel = samples + p * fine.bands;
+      for (int b = 0; range && b < fine.bands; ++b)
+        if (b != rule.alpha_band && range->hides(static_cast<double>(pixel[b])))
+          pixel[b] = static_cast<T>(range->beside(range->above));
+      if (first && all_equal(pixel, rule.nodata_values))
+        pixel[0] = static_cast<T>(first->beside(first->above));
+    }
+  });
+}
+
+std::string note_beside_nodata(const ValueRange& range, std::optional<double> nodata) {
+  constexpr double kNear = 1e-3, kApart = 100;
+  if (!nodata || !std::isfinite(*nodata)) return "";
+  const auto distance = [&](double end) { return std::abs(end - *nodata); };
+  const double end = distance(range.low) < distance(range.high) ? range.low : range.high;
+  const double other = end == range.low ? range.high : range.low;
+  if (distance(end) == 0 || distance(end) > kNear * std::abs(*nodata) ||
+      distance(other) < kApart * distance(end))
+    return "";
+  std::ostringstream text;
+  text.precision(10);
+  text << "samples of " << end << " lie beside the nodata value " << *nodata
+       << " and are taken for picture; if they are holes, correct the file's nodata value (gdal_edit.py "
+          "-a_nodata)";
+  return text.str();
 }
 
 void fill_invalid(Tensor& values, const Invalid& invalid, float beyond) {
@@ -79,7 +134,7 @@ void fill_invalid(Tensor& values, const Invalid& invalid, float beyond) {
   for (size_t i = 0; i < invalid.size(); ++i)
     if (invalid[i]) open.push_back(static_cast<int64_t>(i));
   // Those that a pass fills count as unknown until it ends: its order must not matter.
-  constexpr uint8_t kFilled = 2;
+  constexpr uint8_t kFilled = 3;
   Invalid unknown = invalid;
   for (int64_t pass = 0; pass < kFillRadius && !open.empty(); ++pass) {
     throw_if_stopping();
@@ -116,7 +171,8 @@ void restore_invalid(Raster& fine, const Raster& coarse, const Invalid& invalid,
         const int64_t column = (fine.window.x + j) / factor - coarse.window.x;
         const int64_t at = (row * coarse.window.w + column) * bands;
         for (int64_t b = 0; b < bands; ++b)
-          if (invalid[static_cast<size_t>(at + b)]) to[(i * fine.window.w + j) * bands + b] = from[at + b];
+          if (invalid[static_cast<size_t>(at + b)] == kHole)
+            to[(i * fine.window.w + j) * bands + b] = from[at + b];
       }
   });
 }

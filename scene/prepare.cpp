@@ -95,6 +95,7 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
     throw Error(Error::Kind::usage, "the weights are for factor ", used->factor(), ", factor ", factor,
                 " was asked for");
   TiffReader reader = open_scene(path, options);
+  if (options.alpha) reader.choose_alpha(*options.alpha);
   const TiffInfo& info = reader.info();
   const BandList copied = copied_bands(info, options.copy_bands);
   NetworkOptions network;

@@ -120,7 +120,7 @@ Block read_block(TiffReader& scene, TiffReader& result, const SceneSettings& s, 
   const Window& near = block.tile.read;
   block.fine = result.read({near.x * f, near.y * f, near.w * f, near.h * f});
   block.coarse = scene.read({near.x + region.x, near.y + region.y, near.w, near.h});
-  if (s.may_have_holes) block.invalid = find_invalid(block.coarse, info.nodata, info.alpha_band());
+  if (s.may_have_holes) block.invalid = find_invalid(block.coarse, s.hole_rule());
   block.wanted = normalized(block.coarse, s.range);
   block.shrunk = bicubic_resize(normalized(block.fine, s.range), near.h, near.w);
   return block;

@@ -47,10 +47,11 @@ KnownRange choose_range(TiffReader& reader, const BandList& copied, const Model*
   for (int64_t i = 0; i < pieces.size(); ++i) {
     events.progress(0, info.width * info.height);
     const Raster raster = without_bands(reader.read(pieces[i].core), copied);
-    const Invalid invalid =
-        may_have_holes(info) ? find_invalid(raster, info.nodata, info.alpha_band()) : Invalid();
+    const Invalid invalid = may_have_holes(info) ? find_invalid(raster, hole_rule(info)) : Invalid();
     meter.add(raster, invalid, info.alpha_band());
   }
+  if (const std::string note = note_beside_nodata(meter.range(), info.nodata); !note.empty())
+    events.say(note);
   return told({meter.range(), "measured over the scene, 0.1 to 99.9 percent"});
 }
 
@@ -109,6 +110,10 @@ void tell(const PreparedScene& scene, const SceneEvents& events) {
   if (info.stored_bits < 8 && info.palette.empty() && s.copied_bands.empty())
     events.say("its samples of " + counted(info.stored_bits, "bit") +
                " are scaled to 0..255; --copy_bands keeps those of bands that are no picture");
+  if (const std::optional<int> alpha = info.alpha_band())
+    events.say("band " + std::to_string(*alpha + 1) + " is taken for alpha" +
+               (info.premultiplied() ? ", by which colours were multiplied" : "") +
+               (info.asked_alpha ? "" : "; --alpha none makes it picture"));
   if (info.type == SampleType::u32 || info.type == SampleType::i32 || info.type == SampleType::f64)
     events.say(std::string(name_of(info.type)) +
                " samples are computed in float32: 24 bits of the value range are kept");

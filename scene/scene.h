@@ -27,6 +27,7 @@ struct SceneOptions {
   std::optional<PaletteUse> palette;  ///< else colours, but a palette that looks like classes is refused
   Origin origin;                      ///< for the result's metadata
   TiffWriterOptions writing = {};     ///< of the results; block and threads are chosen for the scene
+  std::optional<int> alpha;           ///< the band (from 0) that is alpha, or kNoAlpha; else as GDAL finds it
   int64_t max_memory_bytes = int64_t{2} << 30;
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor

@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <type_traits>
 #include <utility>
 
 #include "idn/ensemble.h"
-#include "scene/nodata.h"
+#include "scene/nodata_range.h"
+#include "scene/premultiplied.h"
 #include "scene/spread.h"
 #include "tensor/error.h"
 #include "tensor/ops/resize.h"
@@ -121,31 +120,21 @@ void add_network(Tensor& fine, const Model& model, const SceneSettings& s, const
   }
 }
 
-// A valid sample must not become "no data" by rounding: it takes the nearest other value.
-template <class T>
-T avoiding(T sample, T nodata, double exact) {
-  if (sample != nodata) return sample;
-  const bool up = sample == std::numeric_limits<T>::lowest() ||
-                  (sample != std::numeric_limits<T>::max() && exact > static_cast<double>(nodata));
-  if constexpr (std::is_floating_point_v<T>)
-    return std::nextafter(sample, up ? std::numeric_limits<T>::max() : std::numeric_limits<T>::lowest());
-  return static_cast<T>(up ? sample + 1 : sample - 1);
-}
-
 Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& window, SampleType type) {
   Raster raster(window, s.bands, type);
   const double scale = s.range.high - s.range.low;
   with_sample_type(type, [&](auto zero) {
     using T = decltype(zero);
     T* samples = raster.data<T>();
-    const bool avoid = s.nodata && !std::isnan(*s.nodata);
-    const T nodata = avoid ? static_cast<T>(*s.nodata) : T{};
+    // A valid sample must not become "no data" by rounding.
+    const std::optional<NodataRange> avoided = nodata_range(s.nodata, type);
     const int alpha = s.alpha_band.value_or(-1);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < fine.shape().size(); ++i) {
       const double value = s.range.low + scale * double{fine.data()[i]};
       const T sample = to_sample<T>(value);
-      samples[i] = avoid && i % s.bands != alpha ? avoiding(sample, nodata, value) : sample;
+      const bool moved = avoided && i % s.bands != alpha && avoided->hides(static_cast<double>(sample));
+      samples[i] = moved ? static_cast<T>(avoided->beside(value)) : sample;
     }
   });
   return raster;
@@ -165,6 +154,20 @@ Tensor normalized(const Raster& raster, const ValueRange& range) {
   return values;
 }
 
+Tensor prepared(const Raster& raster, const SceneSettings& s, const Invalid& invalid) {
+  Tensor values = normalized(raster, s.range);
+  if (s.opaque > 0) straighten(values, raster, invalid, s.hole_rule(), s.range);
+  fill_invalid(values, invalid, kFillBeyond);
+  return values;
+}
+
+void complete(Raster& fine, const Raster& window, const SceneSettings& s, const Invalid& invalid) {
+  const HoleRule rule = s.hole_rule();
+  if (s.opaque > 0) multiply_by_alpha(fine, rule);
+  if (s.opaque > 0 || !s.nodata_values.empty()) keep_seen(fine, rule);
+  if (!invalid.empty()) restore_invalid(fine, window, invalid, s.factor);
+}
+
 std::vector<int> SceneSettings::colour_bands() const {
   std::vector<int> list;
   for (int b = 0; b < bands; ++b)
@@ -178,7 +181,10 @@ SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network
   s.factor = network.factor;
   s.bands = info.bands;
   s.alpha_band = info.alpha_band();
-  s.nodata = info.nodata;
+  const HoleRule rule = hole_rule(info);
+  s.nodata = rule.nodata;
+  s.nodata_values = rule.nodata_values;
+  s.opaque = rule.opaque;
   s.range = range;
   s.may_have_holes = may_have_holes(info);
   const auto colours = static_cast<int>(s.colour_bands().size());
@@ -208,9 +214,9 @@ Reach margin_for(const Model* model, const SceneSettings& settings) {
 FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& window, const Tile& tile,
                       bool with_bicubic) {
   const Window fine_window = scaled(tile.core, s.factor);
-  const Invalid invalid = s.may_have_holes ? find_invalid(window, s.nodata, s.alpha_band) : Invalid();
-  const bool holes = std::find(invalid.begin(), invalid.end(), 1) != invalid.end();
-  const bool all_holes = holes && std::find(invalid.begin(), invalid.end(), 0) == invalid.end();
+  const Invalid invalid = s.may_have_holes ? find_invalid(window, s.hole_rule()) : Invalid();
+  const bool all_holes =
+      !invalid.empty() && std::find(invalid.begin(), invalid.end(), kSeen) == invalid.end();
   FineTile out;
   if (all_holes) {
     Raster empty(fine_window, s.bands, window.type);
@@ -220,12 +226,11 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
     if (model && s.spread) out.spread = no_spread(fine_window, s);
     return out;
   }
-  Tensor values = normalized(window, s.range);
-  if (holes) fill_invalid(values, invalid, kFillBeyond);
+  const Tensor values = prepared(window, s, invalid);
   Tensor fine = bicubic_core(values, tile, s.factor);
   const auto finished = [&] {
     Raster raster = to_samples(fine, s, fine_window, window.type);
-    if (holes) restore_invalid(raster, window, invalid, s.factor);
+    complete(raster, window, s, invalid);
     return raster;
   };
   if (with_bicubic) out.bicubic = finished();
@@ -233,7 +238,7 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
     if (s.spread) out.spread = no_spread(fine_window, s);
     add_network(fine, *model, s, values, tile, out.spread ? &*out.spread : nullptr);
     out.result = finished();
-    if (holes && out.spread) hide_spread(*out.spread, window, invalid, s);
+    if (!invalid.empty() && out.spread) hide_spread(*out.spread, window, invalid, s);
   }
   return out;
 }

@@ -8,6 +8,7 @@
 #include "idn/tiling.h"
 #include "io/tiff/reader.h"
 #include "scene/copied_bands.h"
+#include "scene/nodata.h"
 
 namespace sr {
 
@@ -29,11 +30,15 @@ struct SceneSettings {
   BandList copied_bands;  ///< among all bands of the file (TileComputer; upscale_tile does not see them)
   std::optional<int> alpha_band;  ///< enlarged bicubically; where it is zero there is no picture
   std::optional<double> nodata;
+  std::vector<double> nodata_values;  ///< see HoleRule
+  double opaque = 0;                  ///< see HoleRule
   bool may_have_holes =
       false;  ///< nodata, mask, alpha or a type with NaN: the margin grows by the fill's reach
   ValueRange range;
   bool self_ensemble = false;  ///< the network's mean for the eight flips and rotations
   bool spread = false;         ///< and their deviation (self_ensemble only)
+
+  HoleRule hole_rule() const { return {nodata, nodata_values, alpha_band, opaque}; }
 
   /// Bands that the net (or luma) takes part in, in order.
   std::vector<int> colour_bands() const;
@@ -64,6 +69,15 @@ FineTile upscale_tile(const Model* model, const SceneSettings& settings, const R
 
 /// Samples on the network's scale, (sample - low) / (high - low), as [1, h, w, bands].
 Tensor normalized(const Raster& raster, const ValueRange& range);
+
+/// The same, but colours before they were
+/// multiplied by alpha, and what is marked filled. For windows with marks or premultiplied colours, on
+/// every device.
+Tensor prepared(const Raster& raster, const SceneSettings& settings, const Invalid& invalid);
+
+/// What is left to do to the fine samples of such a window, or where there are NODATA_VALUES.
+void complete(Raster& fine, const Raster& window, const SceneSettings& settings, const Invalid& invalid);
+
 /// What holes become that are deeper than filling reaches.
 constexpr float kFillBeyond = 0.5f;
 

@@ -81,18 +81,24 @@ GPU_FN S nearest_sample(double value) {
   return static_cast<S>(value < low ? low : high < value ? high : value);
 }
 
-// The sample, or the next one in the direction of the exact value if it is `nodata`.
+// As NodataRange, whose functions are the host's.
+struct Avoided {
+  double nodata, below, above;
+  bool up, down;  // whether there are samples above and below
+};
+
+// The sample, or if it is hidden the one beside that in the direction of the exact value.
 template <class S>
-GPU_FN S avoiding(S sample, S nodata, double exact) {
-  const S low = kLowest<S>, high = kHighest<S>;
-  if (sample != nodata) return sample;
-  const bool up = sample == low || (sample != high && exact > static_cast<double>(nodata));
-  if constexpr (std::is_same_v<S, float>)
-    return nextafterf(sample, up ? high : low);
-  else if constexpr (std::is_same_v<S, double>)
-    return nextafter(sample, up ? high : low);
-  else
-    return static_cast<S>(up ? sample + 1 : sample - 1);
+GPU_FN S avoiding(S sample, const Avoided& a, double exact) {
+  const auto value = static_cast<double>(sample);
+  if (!(a.below < value && value < a.above)) return sample;
+  return static_cast<S>(!a.down || (a.up && exact > a.nodata) ? a.above : a.below);
+}
+
+Avoided avoided_of(const std::optional<NodataRange>& range) {
+  constexpr double kNone = NodataRange::kNone;
+  if (!range) return {0, kNone, kNone, false, false};
+  return {range->nodata, range->below, range->above, range->above != kNone, range->below != -kNone};
 }
 
 struct CoreShape {
@@ -120,7 +126,8 @@ template <class S, class T>
 __global__ void __launch_bounds__(kPictureX* kPictureY)
     finish_samples_kernel(CoreShape s, const float* weights, const float* values,
                           const __grid_constant__ Residual residual,
-                          const __grid_constant__ FinishedSamples form, double scale, S nodata, S* samples) {
+                          const __grid_constant__ FinishedSamples form, double scale,
+                          const __grid_constant__ Avoided avoided, S* samples) {
   const int width = s.core_w * s.factor;
   for_each_in_rows(static_cast<int64_t>(s.core_h) * s.factor, width, [&](int64_t core_row, int core_column) {
     const int row = static_cast<int>(core_row) + s.y * s.factor, column = core_column + s.x * s.factor;
@@ -132,7 +139,7 @@ __global__ void __launch_bounds__(kPictureX* kPictureY)
         fine = fine + residual_of<T>(residual, form, row * residual.width + column, band);
       const double value = form.range.low + scale * static_cast<double>(fine);
       S sample = nearest_sample<S>(value);
-      if (form.avoids_nodata && band != form.alpha_band) sample = avoiding(sample, nodata, value);
+      if (band != form.alpha_band) sample = avoiding(sample, avoided, value);
       to[band] = sample;
     }
   });
@@ -150,7 +157,7 @@ void launch_finish(const Queue& queue, const CoreShape& s, const float* weights,
                 width = static_cast<int64_t>(s.core_w) * s.factor;
   gpu::launch(finish_samples_kernel<S, T>, picture_grid(queue, rows, width), dim3(kPictureX, kPictureY), 0,
               queue.stream, s, weights, values, residual, form, form.range.high - form.range.low,
-              form.avoids_nodata ? static_cast<S>(form.nodata) : S{}, samples);
+              avoided_of(form.avoided), samples);
 }
 
 }  // namespace

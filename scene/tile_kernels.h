@@ -2,8 +2,11 @@
 // the CPU's bits, given the CPU's network.
 #pragma once
 
+#include <optional>
+
 #include "idn/model.h"
 #include "io/raster.h"
+#include "scene/nodata_range.h"
 #include "tensor/cuda/view.h"
 
 namespace sr::cuda {
@@ -40,8 +43,7 @@ struct FinishedSamples {
   int bands = 1;
   int alpha_band = -1;  ///< has no residual, and may equal nodata; -1: none
   ValueRange range;
-  bool avoids_nodata = false;  ///< results that would be `nodata` take the next value
-  double nodata = 0;
+  std::optional<NodataRange> avoided;  ///< results that it hides take the value beside it
 };
 
 /// Fine samples of the core of a window of normalised values: bicubic enlargement plus residual, the value

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "scene/nodata_range.h"
 #include "scene/spread.h"
 #include "scene/tile_kernels.h"
 #include "tensor/cuda/convert.h"
@@ -166,12 +167,8 @@ EnsembleResidual TileOnCuda::residual(const Tensor& values, const Window& read) 
 
 void TileOnCuda::finish(const Tile& tile, SampleType type, const Tensor& values, const Tensor& added,
                         Tensor& to) {
-  const FinishedSamples form{type,
-                             settings_.bands,
-                             settings_.alpha_band.value_or(-1),
-                             settings_.range,
-                             settings_.nodata && !std::isnan(*settings_.nodata),
-                             settings_.nodata.value_or(0)};
+  const FinishedSamples form{type, settings_.bands, settings_.alpha_band.value_or(-1), settings_.range,
+                             nodata_range(settings_.nodata, type)};
   Residual r;
   if (added) {
     const Shape& s = added.shape();
@@ -202,13 +199,13 @@ void TileOnCuda::compute(const Tile& tile, SampleType type, bool normalized) {
 
 FineTile TileOnCuda::computed(const Raster& window, const Tile& tile, bool with_bicubic) {
   const Window fine_window = scaled(tile.core, settings_.factor);
-  const Invalid invalid =
-      settings_.may_have_holes ? find_invalid(window, settings_.nodata, settings_.alpha_band) : Invalid();
-  const bool holes = std::find(invalid.begin(), invalid.end(), 1) != invalid.end();
-  if (holes && std::find(invalid.begin(), invalid.end(), 0) == invalid.end())
+  const Invalid invalid = settings_.may_have_holes ? find_invalid(window, settings_.hole_rule()) : Invalid();
+  const bool marked = std::any_of(invalid.begin(), invalid.end(), [](uint8_t mark) { return mark != kSeen; });
+  if (marked && std::find(invalid.begin(), invalid.end(), kSeen) == invalid.end())
     return upscale_tile(&model_, settings_, window, tile, with_bicubic);  // nothing to compute
+  const bool prepares = marked || settings_.opaque > 0;                   // by the processor
   const Key key{tile.read.w, tile.read.h, tile.core.x - tile.read.x,         tile.core.y - tile.read.y,
-                tile.core.w, tile.core.h, static_cast<int64_t>(window.type), holes + 2 * with_bicubic};
+                tile.core.w, tile.core.h, static_cast<int64_t>(window.type), prepares + 2 * with_bicubic};
   const bool again = last_ == key;
   const auto result_bytes =
       static_cast<int64_t>(fine_window.pixels() * settings_.bands * bytes_of(window.type));
@@ -217,7 +214,7 @@ FineTile TileOnCuda::computed(const Raster& window, const Tile& tile, bool with_
     last_.reset();
     place_ = {};
     const int64_t samples = tile.read.pixels() * settings_.bands;
-    place_ = {device_block(holes ? 0 : samples * bytes_of(window.type)),
+    place_ = {device_block(prepares ? 0 : samples * bytes_of(window.type)),
               device_block(4 * samples),
               device_block(result_bytes),
               with_bicubic ? device_block(result_bytes) : Tensor(),
@@ -228,13 +225,13 @@ FineTile TileOnCuda::computed(const Raster& window, const Tile& tile, bool with_
       place_.squares = Tensor(residual_shape(tile.read), DType::f32, Device::cuda);
     }
   }
-  upload(window, invalid, holes);
+  upload(window, invalid, prepares);
   if (graph_)
     graph_->launch();
   else if (again)
-    graph_ = std::make_unique<Graph>([&] { compute(tile, window.type, holes); });
+    graph_ = std::make_unique<Graph>([&] { compute(tile, window.type, prepares); });
   else
-    compute(tile, window.type, holes);
+    compute(tile, window.type, prepares);
   last_ = key;
   start_copy_to_host(overflowed_.reserve(sizeof(int)), overflow_.address(), sizeof(int));
   FineTile fine;
@@ -242,19 +239,16 @@ FineTile TileOnCuda::computed(const Raster& window, const Tile& tile, bool with_
   check_overflow(tile);
   if (with_bicubic) fine.bicubic = download(place_.bicubic, fine_window, window.type);
   if (settings_.spread) fine.spread = spread(tile);
-  if (holes) {
-    if (fine.spread) hide_spread(*fine.spread, window, invalid, settings_);
-    restore_invalid(fine.result, window, invalid, settings_.factor);
-    if (with_bicubic) restore_invalid(*fine.bicubic, window, invalid, settings_.factor);
-  }
+  if (!invalid.empty() && fine.spread) hide_spread(*fine.spread, window, invalid, settings_);
+  complete(fine.result, window, settings_, invalid);
+  if (with_bicubic) complete(*fine.bicubic, window, settings_, invalid);
   return fine;
 }
 
 // Samples, or where there are holes to be filled, what they become.
-void TileOnCuda::upload(const Raster& window, const Invalid& invalid, bool holes) {
-  if (holes) {
-    Tensor values = normalized(window, settings_.range);
-    fill_invalid(values, invalid, kFillBeyond);
+void TileOnCuda::upload(const Raster& window, const Invalid& invalid, bool prepares) {
+  if (prepares) {
+    const Tensor values = prepared(window, settings_, invalid);
     send(place_.values, values.data(), 4 * values.shape().size());
   } else {
     send(place_.samples, window.samples.data(), static_cast<int64_t>(window.samples.size()));

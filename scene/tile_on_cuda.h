@@ -40,7 +40,7 @@ class TileOnCuda {
   FineTile computed(const Raster& window, const Tile& tile, bool with_bicubic);
   FineTile in_two(const Raster& window, const Tile& tile, bool with_bicubic);
   void compute(const Tile& tile, SampleType type, bool normalized);
-  void upload(const Raster& window, const Invalid& invalid, bool holes);
+  void upload(const Raster& window, const Invalid& invalid, bool prepares);
   void send(Tensor& to, const void* from, int64_t bytes);
   void check_overflow(const Tile& tile);
   Raster download(const Tensor& samples, const Window& window, SampleType type);

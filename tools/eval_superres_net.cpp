@@ -17,6 +17,7 @@
 #include "idn/checkpoint_files.h"
 #include "io/formats/picture.h"
 #include "io/output_file.h"
+#include "io/tiff/alpha_band.h"
 #include "scene/plan.h"
 #include "scene/preview.h"
 #include "scene/scene.h"
@@ -40,7 +41,7 @@ struct Options {
   std::vector<double> value_range, roi_geo;
   std::vector<int64_t> roi;
   std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate", interleave = "pixel",
-              predictor = "yes", palette = "auto";
+              predictor = "yes", palette = "auto", alpha;
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, quality_record = false,
@@ -109,6 +110,10 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--colour_mode", o.colour_mode, "auto, luma, per_band or joint")
       ->check(CLI::IsMember({"auto", "luma", "per_band", "joint"}))
       ->capture_default_str();
+  app.add_option(
+      "--alpha", o.alpha,
+      "none, or the band (from 1) that is alpha (default: the last of 2 or 4 bands that is tagged as "
+      "alpha)");
   app.add_option("--copy_bands", o.scene.copy_bands,
                  "N,M: bands (from 1) that are no picture, as classes: their samples are repeated")
       ->delimiter(',');
@@ -194,6 +199,16 @@ void settle_file_options(Options& o) {
                 " changes samples; leave one of them away");
 }
 
+// From 1 on the command line, from 0 within.
+int alpha_of_option(const std::string& text) {
+  if (text == "none") return kNoAlpha;
+  int band = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), band);
+  if (error != std::errc() || rest != text.data() + text.size() || band < 1)
+    throw Error(Error::Kind::usage, "--alpha ", text, ": want none, or a band's number from 1");
+  return band - 1;
+}
+
 void settle(Options& o) {
   o.scene.quality = o.quality_record;
   o.scene.max_memory_bytes = memory_of_option(o.max_memory);
@@ -219,6 +234,7 @@ void settle(Options& o) {
                 "--copy_bands repeats a palette's indices, --palette rgb expands them; leave "
                 "one of them away");
   o.scene.origin.software = std::string("superres ") + SR_VERSION;
+  if (!o.alpha.empty()) o.scene.alpha = alpha_of_option(o.alpha);
   if (!o.value_range.empty()) {
     o.scene.value_range = ValueRange{o.value_range[0], o.value_range[1]};
     if (!(o.scene.value_range->low < o.scene.value_range->high))

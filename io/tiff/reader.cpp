@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <limits>
-#include <type_traits>
 #include <utility>
 
 #include "io/counted.h"
+#include "io/tiff/alpha_band.h"
 #include "io/tiff/gdal_metadata.h"
+#include "io/tiff/mask.h"
+#include "io/tiff/nodata_tag.h"
 #include "io/tiff/page.h"
 #include "io/tiff/read_tags.h"
 #include "tensor/error.h"
@@ -19,9 +20,10 @@ namespace {
 constexpr int kMaxPages = 1000;
 
 struct FurtherPages {
-  int pictures = 0;             // that are neither masks nor overviews
-  uint64_t mask_directory = 0;  // 0 = none
-  std::string damage;           // what libtiff says of a page that it cannot read
+  int pictures = 0;                   // that are neither masks nor overviews
+  uint64_t mask_directory = 0;        // 0 = none
+  std::vector<std::string> no_masks;  // why pages that are said to be masks are none
+  std::string damage;                 // what libtiff says of a page that it cannot read
 };
 
 // libtiff itself refuses to go round in a loop of directories.
@@ -34,14 +36,15 @@ FurtherPages look_at_further_pages(const std::string& path, const TiffLayout& fi
       result.damage = file.take_messages();
       break;
     }
-    uint32_t kind = 0, width = 0, height = 0;
+    uint32_t kind = 0;
     TIFFGetField(file.get(), TIFFTAG_SUBFILETYPE, &kind);
-    TIFFGetField(file.get(), TIFFTAG_IMAGEWIDTH, &width);
-    TIFFGetField(file.get(), TIFFTAG_IMAGELENGTH, &height);
-    if (kind & FILETYPE_MASK) {
-      const bool same_size = width == first.width && height == first.height;
-      if (same_size && result.mask_directory == 0) result.mask_directory = TIFFCurrentDirOffset(file.get());
-    } else if (!(kind & FILETYPE_REDUCEDIMAGE)) {
+    if (is_mask_kind(kind)) {
+      const std::string why = no_mask_because(file, first);
+      if (!why.empty())
+        result.no_masks.push_back(why);
+      else if (result.mask_directory == 0)
+        result.mask_directory = TIFFCurrentDirOffset(file.get());
+    } else if (!(kind & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK))) {
       ++result.pictures;
     }
   }
@@ -52,6 +55,10 @@ void note_further_pages(const FurtherPages& further, std::vector<std::string>& n
   if (further.pictures > 0) {
     notes.push_back("holds " + counted(further.pictures, "further page") + "; only the first is processed");
   }
+  if (further.mask_directory == 0) {
+    for (const std::string& why : further.no_masks)
+      notes.push_back("its mask page is ignored, as GDAL does: " + why);
+  }
   if (!further.damage.empty()) notes.push_back("a further page cannot be read: " + further.damage);
 }
 
@@ -61,60 +68,6 @@ void note_sub_images(TiffFile& file, std::vector<std::string>& notes) {
   if (TIFFGetField(file.get(), TIFFTAG_SUBIFD, &count, &offsets) && count > 0) {
     notes.push_back("holds " + counted(count, "sub-image") + "; only the main image is processed");
   }
-}
-
-// GDAL's own word on a band goes before the TIFF tag: it writes near infrared as alpha and corrects that
-// there.
-void correct_alpha(TiffInfo& info) {
-  for (std::optional<int> alpha = info.alpha_band(); alpha; alpha = info.alpha_band()) {
-    const std::string meaning = colour_interpretation(info.tags.gdal_metadata, *alpha);
-    if (meaning.empty() || meaning == "Alpha") return;
-    info.extra_samples[info.extra_samples.size() - static_cast<size_t>(info.bands - *alpha)] =
-        EXTRASAMPLE_UNSPECIFIED;
-  }
-}
-
-// The value as a sample of the type would hold it, or nothing.
-std::optional<double> as_sample(double value, SampleType type) {
-  return with_sample_type(type, [&](auto zero) -> std::optional<double> {
-    using T = decltype(zero);
-    if constexpr (std::is_floating_point_v<T>) {
-      const T sample = static_cast<T>(value);
-      if (std::isinf(sample) != std::isinf(value)) return std::nullopt;
-      return static_cast<double>(sample);
-    } else {
-      const bool fits = value >= std::numeric_limits<T>::min() && value <= std::numeric_limits<T>::max();
-      return fits && value == std::trunc(value) ? std::optional(value) : std::nullopt;
-    }
-  });
-}
-
-// Takes the nodata text over into info, or says why not: where a palette is expanded it is an index, to be
-// hidden. Returns what fills blocks without data.
-double take_nodata(TiffInfo& info, const SampleCoding& coding, std::optional<uint32_t>& hidden) {
-  const std::string text = std::exchange(info.tags.gdal_nodata, "");
-  if (text.empty()) return 0;
-  const auto ignored = [&](const std::string& why) {
-    info.notes.push_back("its nodata value '" + text.substr(0, 40) + "' is ignored: " + why);
-    return 0.0;
-  };
-  const std::optional<double> value = parse_number(text);
-  if (!value) return ignored("it is not a number");
-  std::optional<double> sample = as_sample(*value, info.type);
-  const bool packed_integer = !coding.half_float && coding.bits < 8 * bytes_of(coding.type);
-  if (packed_integer && sample && *sample >= std::ldexp(1.0, coding.bits)) sample.reset();
-  if (!sample) {
-    return ignored("no sample of " + std::to_string(coding.bits) + " bits (" + name_of(info.type) +
-                   ") can hold it");
-  }
-  if (!coding.palette.empty()) {
-    hidden = static_cast<uint32_t>(*sample);
-    return *sample;
-  }
-  const bool scaled = coding.bits < 8 && !coding.codes;
-  info.nodata = scaled ? scaled_to_u8(static_cast<uint32_t>(*sample), coding.bits) : *sample;
-  info.tags.gdal_nodata = scaled ? std::to_string(static_cast<int>(*info.nodata)) : text;
-  return *info.nodata;
 }
 
 // Where few bits become 0..255, what one of them is worth shrinks (GDAL: value = offset + scale * sample).
@@ -136,21 +89,13 @@ int significant_bits(const SampleCoding& coding) {
 
 }  // namespace
 
-std::optional<int> TiffInfo::alpha_band() const {
-  for (size_t i = 0; i < extra_samples.size(); ++i) {
-    if (extra_samples[i] == EXTRASAMPLE_ASSOCALPHA || extra_samples[i] == EXTRASAMPLE_UNASSALPHA) {
-      return bands - static_cast<int>(extra_samples.size() - i);
-    }
-  }
-  return std::nullopt;
-}
-
 struct TiffReader::Impl {
   std::string path;
   TiffPage picture;
   std::optional<TiffPage> mask;
   std::optional<TiffPage> indices;  // where a palette is expanded that has an index to be hidden
   uint32_t hidden_index = 0;
+  std::optional<HalfNodata> half_nodata;
   TiffInfo info;
 
   Impl(const std::string& path_, const TiffLimits& limits, SampleReading reading)
@@ -166,17 +111,18 @@ struct TiffReader::Impl {
     info.palette = layout.palette;
     info.extra_samples = layout.extra_samples;
     info.tags = read_scene_tags(picture.file(), info.notes);
-    correct_alpha(info);
     if (!layout.coding.palette.empty()) leave_out_texts_of_indices();
     if (layout.coding.bits < 8 && !layout.coding.codes) shrink_scales(info, layout.coding.bits);
-    std::optional<uint32_t> hidden;
-    picture.fill_with(take_nodata(info, layout.coding, hidden));
-    if (hidden) hide(*hidden, limits);
+    take_nodata(layout.coding, limits);
+    correct_extra_samples(info);
     if (!layout.opening_warnings.empty()) info.notes.push_back("libtiff warns: " + layout.opening_warnings);
     const FurtherPages further = look_at_further_pages(path, layout, limits.block_bytes);
     note_further_pages(further, info.notes);
     note_sub_images(picture.file(), info.notes);
-    if (further.mask_directory != 0) open_mask(further.mask_directory, limits);
+    const std::optional<MaskPlace> mask_page = further.mask_directory != 0
+                                                   ? MaskPlace{path, further.mask_directory}
+                                                   : mask_beside(path, layout, info.notes);
+    if (mask_page) open_mask(*mask_page, limits);
   }
 
   void leave_out_texts_of_indices() {
@@ -207,15 +153,27 @@ struct TiffReader::Impl {
     });
   }
 
-  void open_mask(uint64_t directory, TiffLimits limits) {
+  void take_nodata(const SampleCoding& coding, const TiffLimits& limits) {
+    const NodataTag tag = nodata_of_tag(info.tags.gdal_nodata, coding);
+    info.nodata = tag.nodata;
+    info.tags.gdal_nodata = tag.text;
+    if (!tag.note.empty()) info.notes.push_back(tag.note);
+    if (coding.palette.empty())
+      info.nodata_values = nodata_values(info.tags.gdal_metadata, info.bands, info.type);
+    picture.fill_with(tag.fill);
+    if (tag.hidden_index) hide(*tag.hidden_index, limits);
+    half_nodata = sr::half_nodata(coding, tag.nodata);
+  }
+
+  void open_mask(const MaskPlace& place, TiffLimits limits) {
     limits.cache_bytes /= 8;
-    mask.emplace(path, directory, limits);
+    mask.emplace(place.path, place.directory, limits);
     info.has_mask = true;
-    if (mask->layout().bands() != 1 || mask->layout().coding.type != SampleType::u8) {
-      throw Error(Error::Kind::unsupported, "reading '", path, "': its mask page has ",
-                  counted(mask->layout().bands(), "band"), " of ", name_of(mask->layout().coding.type),
+    const SampleCoding& coding = mask->layout().coding;
+    if (mask->layout().bands() != 1 || bytes_of(coding.type) != 1)
+      throw Error(Error::Kind::unsupported, "reading '", place.path, "': its mask page has ",
+                  counted(mask->layout().bands(), "band"), " of ", name_of(coding.type),
                   "; one band of up to 8 bits is expected");
-    }
   }
 };
 
@@ -230,6 +188,10 @@ const TiffInfo& TiffReader::info() const {
 }
 const std::string& TiffReader::path() const {
   return impl_->path;
+}
+
+void TiffReader::choose_alpha(int band) {
+  sr::choose_alpha(impl_->info, band);
 }
 
 void TiffReader::set_cache_limit(int64_t bytes) {
@@ -282,6 +244,9 @@ Raster TiffReader::read(const Window& window) {
   }
   Raster raster(window, info.bands, info.type);
   impl_->picture.read(window, raster.samples.data());
+  if (const auto& half = impl_->half_nodata)
+    std::replace(raster.data<float>(), raster.data<float>() + window.pixels() * info.bands, half->stored,
+                 half->declared);
   if (info.has_mask) raster.mask.resize(static_cast<size_t>(window.pixels()), 255);
   if (impl_->mask) impl_->mask->read(window, reinterpret_cast<std::byte*>(raster.mask.data()));
   if (impl_->indices) impl_->hide_in(raster);

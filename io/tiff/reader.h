@@ -28,13 +28,21 @@ struct TiffInfo {
   uint16_t photometric = 1;       ///< TIFF PhotometricInterpretation of the samples handed out (RGB = 2, ...)
   std::vector<uint16_t> palette;  ///< the file's own: red, green, blue of index 0, of 1, ...; empty: none
   std::vector<uint16_t> extra_samples;  ///< TIFF ExtraSamples: one entry for each band past the colour's own
-  std::optional<double> nodata;         ///< GDAL_NODATA as a number; NaN means NaN
+  std::optional<double> nodata;         ///< GDAL_NODATA as a sample; NaN means NaN
+  std::vector<double> nodata_values;  ///< NODATA_VALUES: hidden where all bands are equal to theirs; or empty
   bool has_mask = false;  ///< a mask page, or a palette's nodata index, hides pixels; Raster::mask is filled
   SceneTags tags;
   std::vector<std::string> notes;  ///< what the user should be told: a second page, a mask in a file beside
 
-  /// Index of the alpha band (ExtraSamples 1 associated or 2 unassociated), if there is one.
+  std::optional<int>
+      asked_alpha;  ///< the user's word on the alpha band (see choose_alpha); none: GDAL's rule
+
+  /// Index of the band that hides pixels where it is 0: the last, if ExtraSamples calls it alpha and GDAL
+  /// takes it for one; or the one asked for.
   std::optional<int> alpha_band() const;
+
+  /// Whether colours were multiplied by it: it is associated alpha.
+  bool premultiplied() const;
 };
 
 /// How much a file may make the reader allocate.
@@ -49,11 +57,11 @@ std::string decoding_note(const std::string& warning);
 /// Reads windows of the first page. Strips or tiles, chunky or planar, both byte orders, BigTIFF, all of
 /// libtiff's lossless codecs and JPEG. Samples of 8, 16, 32 bits and float64 come as they are. Converted:
 /// 1 to 7 bits are scaled to u8 (1 bit: 0 and 255), 9 to 15 bits come as u16, 17 to 31 bits as u32, half
-/// floats as f32, palettes are expanded to RGB (u8, or u16 for 16-bit palettes) without the texts of their
-/// band, YCbCr in JPEG to RGB; with SampleReading::codes, palettes and 1 to 7 bits come as they are. Errors:
-/// io (cannot open or read), format (truncated, corrupted, not a TIFF), unsupported (complex or 64-bit
-/// integers, Lab, LogLuv, subsampled YCbCr without JPEG, unknown codec), limit. Each names the file. Not safe
-/// for use by two threads at once.
+/// floats as f32 (what stands for a nodata value that is no half, as that value), palettes are expanded to
+/// RGB (u8, or u16 for 16-bit palettes) without the texts of their band, YCbCr in JPEG to RGB; with
+/// SampleReading::codes, palettes and 1 to 7 bits come as they are. Errors: io (cannot open or read), format
+/// (truncated, corrupted, not a TIFF), unsupported (complex or 64-bit integers, Lab, LogLuv, subsampled YCbCr
+/// without JPEG, unknown codec), limit. Each names the file. Not safe for use by two threads at once.
 class TiffReader {
  public:
   explicit TiffReader(const std::string& path, const TiffLimits& limits = {},
@@ -64,6 +72,9 @@ class TiffReader {
 
   const TiffInfo& info() const;
   const std::string& path() const;
+
+  /// Takes that band (from 0; kNoAlpha: none) for alpha from now on: see choose_alpha of alpha_band.h.
+  void choose_alpha(int band);
 
   /// Keeps at most so many bytes of decoded strips and tiles from now on.
   void set_cache_limit(int64_t bytes);

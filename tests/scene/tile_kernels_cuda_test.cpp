@@ -58,8 +58,8 @@ class DeviceTile {
     r.pitch = residual.shape().c, r.shared = s_.mode == ColourMode::luma;
     r.step = s_.mode == ColourMode::joint ? 1 : residual.shape().h * residual.shape().w;
     if (r.shared) r.gain = static_cast<float>(coefficients(model_.luma).rgb_gain);
-    const cuda::FinishedSamples form{window.type, s_.bands,        s_.alpha_band.value_or(-1),
-                                     s_.range,    bool(s_.nodata), s_.nodata.value_or(0)};
+    const cuda::FinishedSamples form{window.type, s_.bands, s_.alpha_band.value_or(-1), s_.range,
+                                     nodata_range(s_.nodata, window.type)};
     const int f = s_.factor;
     Raster result({tile.core.x * f, tile.core.y * f, tile.core.w * f, tile.core.h * f}, s_.bands,
                   window.type);

@@ -35,7 +35,7 @@ TEST(ValueRange, MeasuredRangeLeavesOutTheStrayThousandthAndTheInvalid) {
     raster.data<float>()[7] = std::numeric_limits<float>::quiet_NaN();
     raster.data<float>()[8] = 3e38f;
     RangeMeter meter;
-    meter.add(raster, find_invalid(raster, {}, {}), {});
+    meter.add(raster, find_invalid(raster, {}), {});
     EXPECT_NEAR(meter.range().low, offset + 1, 1);
     EXPECT_NEAR(meter.range().high, offset + 999, 1);
   }

@@ -59,9 +59,8 @@ std::string TrainingSource::decoding_note() const {
 Raster TrainingSource::read(ImageSource& image, const Window& window, RangeMeter* meter, bool& complete) {
   const TiffInfo& info = image.info();
   Raster raster = image.read(window);
-  const Invalid invalid =
-      may_have_holes(info) ? find_invalid(raster, info.nodata, info.alpha_band()) : Invalid();
-  complete = complete && std::find(invalid.begin(), invalid.end(), 1) == invalid.end();
+  const Invalid invalid = may_have_holes(info) ? find_invalid(raster, hole_rule(info)) : Invalid();
+  complete = complete && std::find(invalid.begin(), invalid.end(), kHole) == invalid.end();
   if (meter) meter->add(raster, invalid, info.alpha_band());
   raster.mask.clear();
   return raster;
