@@ -110,7 +110,6 @@ BandSums band_of(const Block& block, int band, const ValueRange& range) {
 
 Block read_block(TiffReader& scene, TiffReader& result, const SceneSettings& s, const Window& region,
                  const Window& core) {
-  const TiffInfo& info = scene.info();
   const int f = s.factor;
   // The result ends where the region ends: shrinking mirrors it there.
   Block block;

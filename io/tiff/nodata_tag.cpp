@@ -37,10 +37,8 @@ std::optional<double> as_sample(double value, SampleType type) {
   return with_sample_type(type, [&](auto zero) -> std::optional<double> {
     using T = decltype(zero);
     if constexpr (std::is_same_v<T, float>) {
-      if (std::isfinite(value) && std::abs(value) > static_cast<double>(std::numeric_limits<float>::max())) {
-        const auto nearest = static_cast<double>(std::numeric_limits<float>::max()) * (1 + 1e-10);
-        if (std::abs(value) > nearest) return std::copysign(HUGE_VAL, value);
-      }
+      constexpr double kHalfAStepBeyond = 0x1.ffffffp127;  // from there on the nearest float is infinity
+      if (std::abs(value) >= kHalfAStepBeyond) return std::copysign(HUGE_VAL, value);
       return static_cast<double>(static_cast<float>(value));
     } else if constexpr (std::is_same_v<T, double>) {
       return value;

@@ -53,7 +53,6 @@ void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& 
   const auto add = [&](const std::string& name) {
     if (!name.empty()) unread.push_back(name);
   };
-  add(beside.find(beside.name() + ".msk"));
   if (pam.more) add(pam.name);
   for (const std::string& name : {beside.name() + ".aux", beside.stem() + ".aux"}) {
     const std::string erdas = beside.find(name);
@@ -61,10 +60,8 @@ void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& 
   }
   add(vendor.unread_rpc);
   if (!unread.empty()) {
-    notes.push_back(
-        joined(unread) + " beside it " + (unread.size() > 1 ? "are" : "is") +
-        " not read; gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES OLD.tif NEW.tif makes one "
-        "file of all");
+    notes.push_back(joined(unread) + " beside it " + (unread.size() > 1 ? "are" : "is") +
+                    " not read; gdal_translate OLD.tif NEW.tif makes one file of all");
   }
   for (const std::string& name : {vendor.damaged_rpc, pam.damaged ? pam.name : std::string()}) {
     if (!name.empty()) notes.push_back(name + " beside it is not used: it is damaged or lacks something");

@@ -132,6 +132,7 @@ TEST(CudaUpscaleTile, SamplesAreTheCpusInEveryColourModeAndType) {
                             {ColourMode::per_band, 2, 3, 1, u16, {100, 3000}, 1, 1500.0},
                             {ColourMode::per_band, 4, 1, 1, i16, {-300, 900}, {}, -300.0},
                             {ColourMode::joint, 3, 3, 3, f32, {-1.5, 7}},
+                            {ColourMode::per_band, 2, 1, 1, f32, {999.998, 1000.002}, {}, 1000.0},
                             {ColourMode::per_band, 2, 1, 1, i8, {-128, 127}, {}, 127.0},
                             {ColourMode::joint, 2, 2, 2, u32, {0, 4e9}, {}, 0.0},
                             {ColourMode::per_band, 2, 1, 1, i32, {-2e9, 2e9}},

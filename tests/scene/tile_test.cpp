@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "scene/nodata.h"
+#include "scene/nodata_range.h"
 #include "tensor/allocator.h"
 #include "tensor/ops/resize.h"
 #include "tensor/random.h"
@@ -178,6 +179,37 @@ TEST(UpscaleTile, ValidSamplesNeverBecomeTheNodataValue) {
     const Raster up = whole(model, scene_settings(info, model.options(), {0, 255}), raster);
     for (int64_t p = 0; p < 18 * 18; ++p) EXPECT_NE(up.data<uint8_t>()[p], static_cast<uint8_t>(nodata));
   }
+}
+
+// GDAL hides a where |a - n| < 2^-22 |a + n|.
+TEST(UpscaleTile, ValidFloatsStayOutsideOfTheToleranceOfTheNodataValue) {
+  const Model model = silent_model(2);
+  TiffInfo info = info_of(40, 4, 1, SampleType::f32);
+  for (const double nodata : {1000.0, -9999.0}) {
+    info.nodata = nodata;
+    const double step = std::abs(nodata) * 1.2e-6;
+    const Raster ramp = raster_of<float>(40, 4, 1, SampleType::f32, [&](auto x, auto, auto) {
+      return nodata + step * (static_cast<double>(x) - 19.5);
+    });
+    const SceneSettings s = scene_settings(info, model.options(), {nodata - 25 * step, nodata + 25 * step});
+    const Raster up = whole(model, s, ramp);
+    for (int64_t p = 0; p < 80 * 8; ++p) {
+      const float a = up.data<float>()[p], n = static_cast<float>(nodata);
+      EXPECT_FALSE(std::abs(a - n) < 0x1p-22f * std::abs(a + n)) << a;
+    }
+  }
+}
+
+TEST(NodataRange, EndsWhereGdalNoLongerHides) {
+  const auto range = [](double n, SampleType type) { return nodata_range(n, type).value(); };
+  const NodataRange thousand = range(1000, SampleType::f32), zero = range(0, SampleType::f32);
+  EXPECT_TRUE(thousand.hides(double{1000.0004f}) && !thousand.hides(double{1000.0005f}));
+  EXPECT_TRUE(zero.hides(-0.0) && !zero.hides(1e-45) && !zero.hides(-1e-45));
+  const NodataRange lowest = range(-double{std::numeric_limits<float>::max()}, SampleType::f32);
+  EXPECT_TRUE(lowest.hides(-2e31) && !lowest.hides(-1e31));
+  EXPECT_EQ(range(0, SampleType::u8).beside(-3), 1);
+  EXPECT_EQ(range(255, SampleType::u8).beside(300), 254);
+  EXPECT_FALSE(nodata_range(INFINITY, SampleType::f32) || nodata_range(NAN, SampleType::f64));
 }
 
 TEST(UpscaleTile, NotANumberDoesNotSpread) {

@@ -51,6 +51,20 @@ TEST_P(Scenes, GdalFindsMadeScenesCarriedOverToTheFinerGrid) {
   EXPECT_EQ(judged.status, 0) << judged.out << judged.err;
 }
 
+// A hundred of texts of nodata, NODATA_VALUES, mask pages and files, and bands tagged as alpha.
+TEST(Masks, GdalHidesOfTheResultWhatItHidesOfTheInput) {
+  if (!has_gdal()) GTEST_SKIP() << "GDAL's Python bindings are not installed";
+  const std::string masks = std::string(SR_SOURCE_DIR) + "/tests/tools/mask_judge.py";
+  const TestFolder folder;
+  fs::create_directory(folder / "in");
+  const ProgramRun made = run_program(kPython, {masks, "make", folder / "in"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const ProgramRun run = eval(folder / "in", folder, 2);
+  ASSERT_EQ(run.status, 0) << run.err;
+  const ProgramRun judged = run_program(kPython, {masks, "judge", folder / "in", folder / "out", "2"});
+  EXPECT_EQ(judged.status, 0) << judged.out << judged.err;
+}
+
 INSTANTIATE_TEST_SUITE_P(Factor, Scenes, testing::Values(2, 3, 4));
 
 TEST(SharedScenes, GdalFindsEveryOneCarriedOverToTheFinerGrid) {

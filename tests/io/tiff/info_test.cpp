@@ -1,6 +1,8 @@
 // What the reader says of a TIFF besides its samples: tags, nodata, mask, alpha, notes.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include <cmath>
 #include <functional>
 
@@ -131,23 +133,33 @@ TEST(TiffInfo, NodataThatTheSamplesCanHoldIsANumber) {
   EXPECT_EQ(info_with_nodata(u4, "15").tags.gdal_nodata, "255");
 }
 
-TEST(TiffInfo, NodataThatCannotBeIsIgnoredWithANote) {
-  const TestPage u8, f32 = page_of(32, SAMPLEFORMAT_IEEEFP), u12 = page_of(12, SAMPLEFORMAT_UINT);
-  for (const auto& [page, text] : std::vector<std::pair<TestPage, std::string>>{{u8, "-9999"},
-                                                                                {u8, "256"},
-                                                                                {u8, "0.5"},
-                                                                                {u8, "nan"},
-                                                                                {u8, "abc"},
-                                                                                {u8, "1 2"},
-                                                                                {u8, "inf"},
-                                                                                {f32, "1e300"},
-                                                                                {f32, "abc"},
-                                                                                {u12, "4096"}}) {
-    const TiffInfo info = info_with_nodata(page, text);
+TEST(TiffInfo, NodataThatTheTypeCannotHoldHidesNothingAndIsCarriedOver) {
+  for (const std::string text : {"-9999", "256", "255.5", "-0.5", "nan", "inf"}) {
+    const TiffInfo info = info_with_nodata(TestPage{}, text);
     EXPECT_FALSE(info.nodata) << text;
-    EXPECT_EQ(info.tags.gdal_nodata, "");
+    EXPECT_EQ(info.tags.gdal_nodata, text);
     ASSERT_EQ(info.notes.size(), 1u) << text;
-    EXPECT_NE(info.notes[0].find("'" + text + "'"), std::string::npos) << info.notes[0];
+    EXPECT_NE(info.notes[0].find("'" + text + "' hides nothing"), std::string::npos) << info.notes[0];
+  }
+}
+
+// What GDAL 3.6 and 3.10 hide of such files (tests/tools/mask_judge.py asks it).
+TEST(TiffInfo, NodataIsTheNumberThatTheTextBeginsWith) {
+  const TestPage u8, f32 = page_of(32, SAMPLEFORMAT_IEEEFP), i16 = page_of(16, SAMPLEFORMAT_INT);
+  for (const auto& [page, text, value] :
+       std::vector<std::tuple<TestPage, std::string, double>>{{u8, "0 0 0", 0},
+                                                              {u8, "0.5", 0},
+                                                              {u8, "1,2", 1},
+                                                              {u8, "0x10", 16},
+                                                              {u8, "abc", 0},
+                                                              {u8, "12abc", 12},
+                                                              {i16, "-9999.7", -9999},
+                                                              {f32, "-1.797e308", -INFINITY},
+                                                              {f32, "1e300", INFINITY}}) {
+    const TiffInfo info = info_with_nodata(page, text);
+    EXPECT_EQ(info.nodata, value) << text;
+    EXPECT_EQ(info.tags.gdal_nodata, text);
+    EXPECT_EQ(info.notes.size(), text == "abc" ? 1u : 0u) << text;
   }
 }
 
@@ -160,11 +172,11 @@ TEST(TiffInfo, ExtraSamplesTellOfAllBandsPastTheColours) {
                            EXTRASAMPLE_ASSOCALPHA};
   const TiffInfo rgb = info_of(page, [&](TIFF* t) { TIFFSetField(t, TIFFTAG_EXTRASAMPLES, 2, kinds); });
   EXPECT_EQ(rgb.extra_samples, (std::vector<uint16_t>{0, 2}));
-  EXPECT_EQ(rgb.alpha_band(), 4);
+  EXPECT_FALSE(rgb.alpha_band()) << "GDAL takes the last of 2 or 4 bands alone";
   page.photometric = PHOTOMETRIC_MINISBLACK;
   const TiffInfo grey = info_of(page, [&](TIFF* t) { TIFFSetField(t, TIFFTAG_EXTRASAMPLES, 4, four); });
   EXPECT_EQ(grey.extra_samples, (std::vector<uint16_t>{0, 0, 0, 1}));
-  EXPECT_EQ(grey.alpha_band(), 4);
+  EXPECT_FALSE(grey.alpha_band());
   page.bands = 4;
   page.photometric = PHOTOMETRIC_RGB;
   const TiffInfo long_list = info_of(page, [&](TIFF* t) { TIFFSetField(t, TIFFTAG_EXTRASAMPLES, 2, kinds); });

@@ -296,12 +296,10 @@ TEST_F(SideFiles, WhatIsNotReadIsNamedInOneLine) {
     write(other, "x");
   read();
   EXPECT_TRUE(notes_.empty());
-  write("a.tif.msk", "");
   write("a.aux", "EHFA_HEADER_TAG");
   read();
-  EXPECT_EQ(notes_,
-            std::vector<std::string>{"a.tif.msk, a.aux beside it are not read; gdal_translate --config "
-                                     "GDAL_TIFF_INTERNAL_MASK YES OLD.tif NEW.tif makes one file of all"});
+  EXPECT_EQ(notes_, std::vector<std::string>{
+                        "a.aux beside it is not read; gdal_translate OLD.tif NEW.tif makes one file of all"});
 }
 
 TEST_F(SideFiles, MetadataOfEveryVendorIsNamed) {
@@ -378,7 +376,7 @@ TEST_F(SideFiles, AnyBytesAreEitherReadOrLeft) {
 TEST_F(SideFiles, TheReaderTakesThemIn) {
   ASSERT_TRUE(write_tiff(folder_ / "a.tif", TestPage{}));
   write("a.tfw", kWorld);
-  write("a.tif.msk", "");
+  write("a.aux", "EHFA_HEADER_TAG");
   const TiffInfo info = TiffReader(folder_ / "a.tif").info();
   EXPECT_EQ(geo_transform_of(info.tags), kWorldGrid);
   EXPECT_EQ(info.notes.size(), 1u);

@@ -217,7 +217,7 @@ TEST_F(TiffWriterTest, ReaderGivesBackPictureMaskAndDescription) {
   EXPECT_TRUE(found.has_mask);
   EXPECT_EQ(found.type, SampleType::i16);
   EXPECT_EQ(found.nodata, -9999);
-  EXPECT_EQ(found.alpha_band(), 3);
+  EXPECT_EQ(found.extra_samples, info.extra_samples);
   EXPECT_TRUE(found.tags.pixel_is_point);
   EXPECT_EQ(found.tags.pixel_scale, info.tags.pixel_scale);
   EXPECT_EQ(found.tags.tiepoints, info.tags.tiepoints);
