@@ -204,7 +204,7 @@ TEST(NodataRange, EndsWhereGdalNoLongerHides) {
   const auto range = [](double n, SampleType type) { return nodata_range(n, type).value(); };
   const NodataRange thousand = range(1000, SampleType::f32), zero = range(0, SampleType::f32);
   EXPECT_TRUE(thousand.hides(double{1000.0004f}) && !thousand.hides(double{1000.0005f}));
-  EXPECT_TRUE(zero.hides(-0.0) && !zero.hides(1e-45) && !zero.hides(-1e-45));
+  EXPECT_TRUE(zero.hides(-0.0) && !zero.hides(double{1e-45f}) && !zero.hides(double{-1e-45f}));
   const NodataRange lowest = range(-double{std::numeric_limits<float>::max()}, SampleType::f32);
   EXPECT_TRUE(lowest.hides(-2e31) && !lowest.hides(-1e31));
   EXPECT_EQ(range(0, SampleType::u8).beside(-3), 1);
