@@ -35,12 +35,20 @@ template <class T>
 double first_seen_above(T n) {
   const int64_t last = number_of(std::numeric_limits<T>::max());
   const auto hidden = [&](int64_t number) { return gdal_equal(float_of<T>(number), n); };
-  int64_t low = number_of(n), step = 1;
-  while (step <= last - low && hidden(low + step)) low += step, step *= 2;
-  int64_t high = step <= last - low ? low + step : last;
+  // Unsigned, as there are more than 2^63 numbers from the lowest to the largest.
+  const auto between = [](int64_t low, int64_t high) {
+    return static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  };
+  const auto further = [](int64_t number, uint64_t step) {
+    return static_cast<int64_t>(static_cast<uint64_t>(number) + step);
+  };
+  int64_t low = number_of(n);
+  uint64_t step = 1;
+  while (step <= between(low, last) && hidden(further(low, step))) low = further(low, step), step *= 2;
+  int64_t high = step <= between(low, last) ? further(low, step) : last;
   if (high == low || hidden(high)) return NodataRange::kNone;
-  while (high - low > 1) {
-    const int64_t middle = low + (high - low) / 2;
+  while (between(low, high) > 1) {
+    const int64_t middle = further(low, between(low, high) / 2);
     (hidden(middle) ? low : high) = middle;
   }
   return static_cast<double>(float_of<T>(high));
