@@ -52,7 +52,7 @@ json meta_of(const Model& model) {
             {"luma", kLumaNames[static_cast<int>(model.luma)]},
             {"mean_values", to_json(model.means)},
             {"origin", model.origin}};
-  if (model.range) j["value_range"] = {model.range->low, model.range->high};
+  if (!model.ranges.empty()) j["value_range"] = numbers_of(model.ranges);
   return j;
 }
 
@@ -71,12 +71,7 @@ Model model_from_meta(const json& j) {
   model.luma = static_cast<LumaConvention>(index_of(kLumaNames, "luma", j.at("luma").get<std::string>()));
   model.means = means_from_json(j.at("mean_values"), o.nchan);
   model.origin = j.at("origin").get<std::string>();
-  if (j.contains("value_range")) {
-    const auto range = j.at("value_range").get<std::vector<double>>();
-    if (range.size() != 2 || !(range[0] < range[1]))
-      throw Error(Error::Kind::format, "value_range must be two numbers, the lower first");
-    model.range = ValueRange{range[0], range[1]};
-  }
+  if (j.contains("value_range")) model.ranges = ranges_from(j.at("value_range").get<std::vector<double>>());
   return model;
 }
 

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "autograd/params.h"
 #include "idn/network.h"
+#include "idn/value_ranges.h"
 #include "io/formats/checkpoint.h"
 
 namespace sr {
@@ -24,12 +24,6 @@ struct LumaCoefficients {
   double offset, r, g, b, rgb_gain;
 };
 LumaCoefficients coefficients(LumaConvention convention);
-
-/// Sample values that the net sees as 0 and 1.
-struct ValueRange {
-  double low = 0, high = 255;
-  bool operator==(const ValueRange&) const = default;
-};
 
 /// Means over the training data, on the 0..1 scale, one per channel of the net: the net gets down -
 /// mean_down, the result is net + (bic_up - mean_bic_up) + mean_gt.
@@ -78,8 +72,8 @@ class Model {
   std::unique_ptr<Network> network;
   LumaConvention luma = LumaConvention::full;
   MeanValues means;
-  std::optional<ValueRange> range;  ///< the range of the training samples; none = 8 bit, 0..255
-  std::string origin;               ///< where the weights come from, for people
+  ValueRanges ranges;  ///< of the training samples, one for all bands or one for each; none = 8 bit, 0..255
+  std::string origin;  ///< where the weights come from, for people
 };
 
 }  // namespace sr

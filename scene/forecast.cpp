@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "io/tiff/block_encoder.h"
+#include "scene/choose_range.h"
 #include "scene/tile_computer.h"
 #include "scene/value_range.h"
 
@@ -53,13 +54,16 @@ std::pair<Tile, Raster> trial_window(PreparedScene& scene) {
   }
 }
 
-ValueRange trial_range(const PreparedScene& scene, const SceneOptions& options, const Raster& window) {
-  const TiffInfo& info = scene.reader.info();
-  if (const auto known = known_range(info, scene.model, options)) return known->range;
-  RangeMeter meter;
-  meter.add(window, may_have_holes(info) ? find_invalid(window, hole_rule(info)) : Invalid(),
+void set_trial_ranges(SceneSettings& s, const PreparedScene& scene, const SceneOptions& options,
+                      const Raster& window) {
+  const TiffInfo info = without_bands(scene.reader.info(), s.copied_bands);
+  if (info.bands == 0) return;
+  const auto known = known_ranges(s, scene.reader.info(), scene.model, options);
+  const Raster picture = without_bands(window, s.copied_bands);
+  RangeMeter meter(static_cast<int>(s.colour_bands().size()), picture.window.pixels());
+  meter.add(picture, may_have_holes(info) ? find_invalid(picture, hole_rule(info)) : Invalid(),
             info.alpha_band());
-  return meter.range();
+  s.ranges = with_alpha(s, known ? known->ranges : meter.ranges(), info.type);
 }
 
 // Of the tiles' windows, margins included: what the network's time goes by.
@@ -91,20 +95,21 @@ double compressing(const Raster& fine, const TiffInfo& info, TiffWriterOptions o
 Forecast forecast(PreparedScene& scene, const SceneOptions& options, bool with_bicubic) {
   const auto [tile, window] = trial_window(scene);
   SceneSettings settings = scene.settings;
-  settings.range = trial_range(scene, options, window);
+  set_trial_ranges(settings, scene, options, window);
   const bool on_gpu = !scene.gpus.empty();
-  TileComputer on_device(scene.model, settings, with_bicubic,
-                         on_gpu ? std::optional(scene.gpus[0]) : std::nullopt);
+  const auto gpu = on_gpu ? std::optional(scene.gpus[0]) : std::nullopt;
+  std::optional<TileComputer> compute;
   FineTile fine;
   double computing = 0;
   // Of the first run much is preparation, on a GPU of the second too.
   for (int run = 0; run < (on_gpu ? 3 : 2); ++run)
     computing = seconds_of([&] {
-      fine =
-          on_gpu ? on_device(window, tile) : upscale_tile(scene.model, settings, window, tile, with_bicubic);
+      if (!compute || !on_gpu)
+        compute.emplace(scene.model, settings, with_bicubic, gpu);  // it keeps uniform tiles
+      fine = (*compute)(window, tile);
     });
   const TiffInfo info = fine_info(scene);
-  const Raster& result = scene.model ? fine.result : *fine.bicubic;
+  const Raster& result = scene.upscaled ? fine.result : *fine.bicubic;
   const int64_t pixels = info.width * info.height;
   // Compressing shares the processor with a network that computes there.
   const int threads = scene.model && !on_gpu ? omp_get_max_threads() : scene.planning.writing.threads;

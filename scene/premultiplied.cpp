@@ -6,9 +6,8 @@
 namespace sr {
 
 void straighten(Tensor& values, const Raster& raster, const Invalid& invalid, const HoleRule& rule,
-                const ValueRange& range) {
+                const ValueRanges& ranges) {
   const int bands = raster.bands, alpha = *rule.alpha_band;
-  const double scale = 1 / (range.high - range.low);
   with_sample_type(raster.type, [&](auto zero) {
     const auto* samples = raster.data<decltype(zero)>();
 #pragma omp parallel for schedule(static)
@@ -16,7 +15,8 @@ void straighten(Tensor& values, const Raster& raster, const Invalid& invalid, co
       if (i % bands == alpha || invalid[static_cast<size_t>(i)] != kSeen) continue;
       const auto opacity = static_cast<double>(samples[i - i % bands + alpha]) / rule.opaque;
       const double colour = static_cast<double>(samples[i]) / opacity;
-      values.data()[i] = static_cast<float>((colour - range.low) * scale);
+      const ValueRange& range = range_of(ranges, i % bands);
+      values.data()[i] = static_cast<float>((colour - range.low) / range.width());
     }
   });
 }

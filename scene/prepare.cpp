@@ -126,17 +126,6 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
   return {std::move(reader), used, upscaled, settings, region, gpus, planning, plan};
 }
 
-std::optional<KnownRange> known_range(const TiffInfo& info, const Model* model, const SceneOptions& options) {
-  if (options.value_range) return KnownRange{*options.value_range, "as given"};
-  if (const auto range = range_of_type(info)) return KnownRange{*range, ""};
-  if (model && model->range) return KnownRange{*model->range, "recorded with the weights"};
-  // The bicubic part alone does not depend on it where float32 holds every sample.
-  const bool wide =
-      info.type == SampleType::i32 || info.type == SampleType::u32 || info.type == SampleType::f64;
-  if (!model && !wide) return KnownRange{{0, 1}, ""};
-  return {};
-}
-
 std::string description(const PreparedScene& scene) {
   const TiffInfo& info = scene.reader.info();
   const Window& region = scene.region;

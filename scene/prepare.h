@@ -14,7 +14,7 @@ struct PreparedScene {
   TiffReader reader;
   const Model* model;      ///< nullptr: bicubic alone, or nothing but copied bands
   bool upscaled;           ///< whether there is a result beside the bicubic one
-  SceneSettings settings;  ///< but for the range
+  SceneSettings settings;  ///< but for the ranges
   Window region;
   std::vector<int> gpus;  ///< that compute
   PlanOptions planning;
@@ -25,14 +25,6 @@ struct PreparedScene {
 /// computes.
 PreparedScene prepare_scene(const std::string& path, const SceneResults& results, const Model* model,
                             int factor, const SceneOptions& options);
-
-struct KnownRange {
-  ValueRange range;
-  std::string source;  ///< for people; empty: the sample type's own
-};
-
-/// The range that the net sees as 0..1 where it need not be measured over the scene.
-std::optional<KnownRange> known_range(const TiffInfo& info, const Model* model, const SceneOptions& options);
 
 /// "1200 x 800 x 3 u8 -> 2400 x 1600, luma through the network, 4 tiles of ..."
 std::string description(const PreparedScene& scene);

@@ -1,16 +1,9 @@
 #include "scene/provenance.h"
 
-#include <charconv>
-
 namespace sr {
 namespace {
 
 constexpr uint16_t kPalette = 3;
-
-std::string text_of(double value) {
-  char text[32];
-  return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
-}
 
 std::string numbers_of(const BandList& bands) {
   std::string text;
@@ -35,7 +28,7 @@ std::vector<std::pair<std::string, std::string>> provenance(const Origin& origin
     add("WEIGHTS", origin.weights);
     add("MEAN_VALUES", origin.mean_values);
     add("COLOUR_MODE", kModes[static_cast<int>(s.mode)]);
-    add("VALUE_RANGE", text_of(s.range.low) + ".." + text_of(s.range.high));
+    add("VALUE_RANGE", text_of(s.ranges, s.colour_bands()));
     add("PRECISION", precision);
   }
   add("COPIED_BANDS", numbers_of(s.copied_bands));

@@ -117,12 +117,20 @@ Block read_block(TiffReader& scene, TiffReader& result, const SceneSettings& s, 
   block.tile = tile_around({core.x - region.x, core.y - region.y, core.w, core.h}, region.w, region.h,
                            {kBlockMargin, kBlockMargin});
   const Window& near = block.tile.read;
-  block.fine = result.read({near.x * f, near.y * f, near.w * f, near.h * f});
-  block.coarse = scene.read({near.x + region.x, near.y + region.y, near.w, near.h});
+  block.fine = without_bands(result.read({near.x * f, near.y * f, near.w * f, near.h * f}), s.copied_bands);
+  block.coarse =
+      without_bands(scene.read({near.x + region.x, near.y + region.y, near.w, near.h}), s.copied_bands);
   if (s.may_have_holes) block.invalid = find_invalid(block.coarse, s.hole_rule());
-  block.wanted = normalized(block.coarse, s.range);
-  block.shrunk = bicubic_resize(normalized(block.fine, s.range), near.h, near.w);
+  block.wanted = normalized(block.coarse, s.ranges);
+  block.shrunk = bicubic_resize(normalized(block.fine, s.ranges), near.h, near.w);
   return block;
+}
+
+// The band of the file that is this one of the picture.
+int file_band(int band, const BandList& copied) {
+  for (const int c : copied)
+    if (c <= band) ++band;
+  return band;
 }
 
 }  // namespace
@@ -139,17 +147,18 @@ std::vector<BandQuality> measure_quality(const std::string& scene_path, const st
     with_sample_type(scene.info().type, [&](auto zero) {
 #pragma omp parallel for schedule(static)
       for (size_t k = 0; k < bands.size(); ++k)
-        sums[k].add(band_of<decltype(zero)>(block, bands[k], s.range));
+        sums[k].add(band_of<decltype(zero)>(block, bands[k], range_of(s.ranges, bands[k])));
     });
   }
   std::vector<BandQuality> found;
   for (size_t k = 0; k < bands.size(); ++k) {
-    BandQuality q{.band = bands[k] + 1,
-                  .scene = sums[k].scene.samples(s.range),
-                  .result = sums[k].result.samples(s.range),
+    const ValueRange& range = range_of(s.ranges, bands[k]);
+    BandQuality q{.band = file_band(bands[k], s.copied_bands) + 1,
+                  .scene = sums[k].scene.samples(range),
+                  .result = sums[k].result.samples(range),
                   .compared = sums[k].compared};
     const double mse = q.compared > 0 ? sums[k].squares / static_cast<double>(q.compared) : 0;
-    q.rmse = (s.range.high - s.range.low) * std::sqrt(mse);
+    q.rmse = range.width() * std::sqrt(mse);
     q.psnr = -10 * std::log10(mse);
     found.push_back(q);
   }

@@ -1,7 +1,7 @@
 #include "scene/scene.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -9,12 +9,12 @@
 #include "io/counted.h"
 #include "io/tiff/gdal_metadata.h"
 #include "io/tiff/grid_texts.h"
+#include "scene/choose_range.h"
 #include "scene/code_bands.h"
 #include "scene/prepare.h"
 #include "scene/repeated_pixels.h"
 #include "scene/spread.h"
 #include "scene/tile_computer.h"
-#include "scene/value_range.h"
 #include "tensor/allocator.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
@@ -23,37 +23,6 @@
 
 namespace sr {
 namespace {
-
-std::string text_of(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.10g", value);
-  return text;
-}
-
-// The range that the net sees as 0..1, as people are told.
-KnownRange choose_range(TiffReader& reader, const BandList& copied, const Model* model,
-                        const SceneOptions& options, TileGrid pieces, const SceneEvents& events) {
-  const TiffInfo info = without_bands(reader.info(), copied);
-  if (info.bands == 0) return {};
-  const auto told = [&](const KnownRange& r) {
-    if (!r.source.empty())
-      events.say("value range " + text_of(r.range.low) + ".." + text_of(r.range.high) + " (" + r.source +
-                 ")");
-    return r;
-  };
-  if (const auto known = known_range(info, model, options)) return told(*known);
-  pieces.region = {};  // a part of the scene has the whole scene's range
-  RangeMeter meter;
-  for (int64_t i = 0; i < pieces.size(); ++i) {
-    events.progress(0, info.width * info.height);
-    const Raster raster = without_bands(reader.read(pieces[i].core), copied);
-    const Invalid invalid = may_have_holes(info) ? find_invalid(raster, hole_rule(info)) : Invalid();
-    meter.add(raster, invalid, info.alpha_band());
-  }
-  if (const std::string note = note_beside_nodata(meter.range(), info.nodata); !note.empty())
-    events.say(note);
-  return told({meter.range(), "measured over the scene, 0.1 to 99.9 percent"});
-}
 
 std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
   if constexpr (cuda::kBuilt)
@@ -64,6 +33,8 @@ std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
 // What the file of a result made by that model, or of the bicubic one, says of itself.
 TiffInfo described(const PreparedScene& scene, const SceneOptions& options, const Model* by) {
   TiffInfo result = fine_info(scene);
+  const double top = scene.settings.top;
+  result.declared_top = std::isfinite(top) ? std::optional(top) : std::nullopt;
   result.tags.gdal_metadata = with_items(
       result.tags.gdal_metadata,
       provenance(options.origin, scene.reader.info(), scene.settings, by, precision_of(scene.gpus)));
@@ -134,9 +105,7 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
     events.say(hint);
   if (const std::string hint = scene.model ? hint_of_repeated_pixels(reader) : ""; !hint.empty())
     events.say(hint);
-  const KnownRange range =
-      choose_range(reader, scene.settings.copied_bands, scene.model, options, grid, events);
-  scene.settings.range = range.range;
+  const std::string range_source = choose_ranges(scene.settings, reader, scene.model, options, grid, events);
 
   const bool with_bicubic = !results.bicubic.empty();
   std::unique_ptr<TiffWriter> upscaled, bicubic, spread;
@@ -166,7 +135,7 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
     if (writer) writer->finish();
   if (const std::string note = reader.decoding_note(); !note.empty()) events.say(note);
   reset_pool_peak();  // what the tiles needed is not for what comes after them
-  const SceneDone done{scene.settings, scene.region, range.source, scene.plan.cache_bytes};
+  const SceneDone done{scene.settings, scene.region, range_source, scene.plan.cache_bytes};
   if (!scene.upscaled || options.verify_windows == 0) return done;
   try {
     const auto gpu = scene.gpus.empty() ? std::nullopt : std::optional(scene.gpus[0]);

@@ -20,8 +20,8 @@ enum class PaletteUse {
 };
 
 struct SceneOptions {
-  std::optional<ValueRange>
-      value_range;  ///< else from the sample type, the model, or measured over the scene
+  ValueRanges value_ranges;    ///< one or one for each band without alpha; none: see choose_ranges()
+  bool measure_range = false;  ///< over the scene, whatever sample type and model say
   std::optional<ColourMode> mode;
   std::vector<int> copy_bands;        ///< from 1: they are no picture, their samples are repeated
   std::optional<PaletteUse> palette;  ///< else colours, but a palette that looks like classes is refused

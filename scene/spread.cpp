@@ -50,16 +50,18 @@ void set_spread(Raster& spread, int band, const Tensor& shift, const Tensor& squ
   const Shape& shape = shift.shape();
   const Window& core = spread.window;
   const int64_t left = core.x - tile.read.x * s.factor, top = core.y - tile.read.y * s.factor;
-  const double scale = gain * (s.range.high - s.range.low);
+  const std::vector<int> colours = s.colour_bands();
   for (int64_t n = 0; n < shape.n; ++n)
 #pragma omp parallel for schedule(static)
     for (int64_t y = 0; y < core.h; ++y)
       for (int64_t x = 0; x < core.w; ++x)
         for (int64_t k = 0; k < shape.c; ++k) {
           const int64_t at = (((n * shape.h) + top + y) * shape.w + left + x) * shape.c + k;
+          const int64_t to = band + n + k;
+          const ValueRange& range = range_of(s.ranges, colours[static_cast<size_t>(to)]);
           const double mean = shift.data()[at], variance = squares.data()[at] - mean * mean;
-          spread.data<float>()[(y * core.w + x) * spread.bands + band + n + k] =
-              static_cast<float>(scale * std::sqrt(std::max(0.0, variance)));
+          spread.data<float>()[(y * core.w + x) * spread.bands + to] =
+              static_cast<float>(gain * range.width() * std::sqrt(std::max(0.0, variance)));
         }
 }
 

@@ -103,26 +103,30 @@ void add_residual(Tensor& fine, int band, const Tensor& residual, int64_t channe
 void add_network(Tensor& fine, const Model& model, const SceneSettings& s, const Tensor& values,
                  const Tile& tile, Raster* spread) {
   const std::vector<int> bands = s.colour_bands();
+  if (std::none_of(bands.begin(), bands.end(), [&](int band) { return s.gets_residual(band); })) return;
+  const auto add = [&](int band, const Tensor& residual, int64_t channel, float gain) {
+    if (s.gets_residual(band)) add_residual(fine, band, residual, channel, gain);
+  };
   if (s.mode == ColourMode::luma) {
     const LumaCoefficients k = coefficients(model.luma);
     const Tensor residual = residual_core(model, luma_of(values, bands, k), tile, s, spread, 0, k.rgb_gain);
-    for (const int band : bands) add_residual(fine, band, residual, 0, static_cast<float>(k.rgb_gain));
+    for (const int band : bands) add(band, residual, 0, static_cast<float>(k.rgb_gain));
   } else if (s.mode == ColourMode::joint) {
     const auto count = static_cast<int64_t>(bands.size());
     const Tensor residual =
         residual_core(model, values.channels(bands[0], bands[0] + count).clone(), tile, s, spread, 0, 1);
-    for (int64_t k = 0; k < count; ++k) add_residual(fine, bands[static_cast<size_t>(k)], residual, k, 1);
+    for (int64_t k = 0; k < count; ++k) add(bands[static_cast<size_t>(k)], residual, k, 1);
   } else {
-    for (int i = 0; const int band : bands)
-      add_residual(fine, band,
-                   residual_core(model, values.channels(band, band + 1).clone(), tile, s, spread, i++, 1), 0,
-                   1);
+    for (int i = 0; const int band : bands) {
+      if (s.gets_residual(band))
+        add(band, residual_core(model, values.channels(band, band + 1).clone(), tile, s, spread, i, 1), 0, 1);
+      ++i;
+    }
   }
 }
 
 Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& window, SampleType type) {
   Raster raster(window, s.bands, type);
-  const double scale = s.range.high - s.range.low;
   with_sample_type(type, [&](auto zero) {
     using T = decltype(zero);
     T* samples = raster.data<T>();
@@ -130,33 +134,41 @@ Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& wind
     const std::optional<NodataRange> avoided = nodata_range(s.nodata, type);
     const int alpha = s.alpha_band.value_or(-1);
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < fine.shape().size(); ++i) {
-      const double value = s.range.low + scale * double{fine.data()[i]};
-      const T sample = to_sample<T>(value);
-      const bool moved = avoided && i % s.bands != alpha && avoided->hides(static_cast<double>(sample));
-      samples[i] = moved ? static_cast<T>(avoided->beside(value)) : sample;
-    }
+    for (int64_t p = 0; p < fine.shape().pixels(); ++p)
+      for (int band = 0; band < s.bands; ++band) {
+        const ValueRange& range = range_of(s.ranges, band);
+        const int64_t i = p * s.bands + band;
+        const double value = std::min(range.low + range.width() * double{fine.data()[i]}, s.top);
+        const T sample = to_sample<T>(value);
+        const bool moved = avoided && band != alpha && avoided->hides(static_cast<double>(sample));
+        samples[i] = moved ? static_cast<T>(avoided->beside(value)) : sample;
+      }
   });
   return raster;
 }
 
 }  // namespace
 
-Tensor normalized(const Raster& raster, const ValueRange& range) {
+Tensor normalized(const Raster& raster, const ValueRanges& ranges) {
   Tensor values(Shape{1, raster.window.h, raster.window.w, raster.bands});
-  const double scale = 1 / (range.high - range.low);
   with_sample_type(raster.type, [&](auto zero) {
     const auto* samples = raster.data<decltype(zero)>();
+    const int bands = raster.bands;
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < values.shape().size(); ++i)
-      values.data()[i] = static_cast<float>((static_cast<double>(samples[i]) - range.low) * scale);
+    for (int64_t p = 0; p < values.shape().pixels(); ++p)
+      for (int band = 0; band < bands; ++band) {
+        const ValueRange& range = range_of(ranges, band);
+        const int64_t i = p * bands + band;
+        values.data()[i] =
+            static_cast<float>((static_cast<double>(samples[i]) - range.low) * (1 / range.width()));
+      }
   });
   return values;
 }
 
 Tensor prepared(const Raster& raster, const SceneSettings& s, const Invalid& invalid) {
-  Tensor values = normalized(raster, s.range);
-  if (s.opaque > 0) straighten(values, raster, invalid, s.hole_rule(), s.range);
+  Tensor values = normalized(raster, s.ranges);
+  if (s.opaque > 0) straighten(values, raster, invalid, s.hole_rule(), s.ranges);
   fill_invalid(values, invalid, kFillBeyond);
   return values;
 }
@@ -168,6 +180,11 @@ void complete(Raster& fine, const Raster& window, const SceneSettings& s, const 
   if (!invalid.empty()) restore_invalid(fine, window, invalid, s.factor);
 }
 
+bool SceneSettings::gets_residual(int band) const {
+  return band != alpha_band.value_or(-1) &&
+         std::find(constant_bands.begin(), constant_bands.end(), band) == constant_bands.end();
+}
+
 std::vector<int> SceneSettings::colour_bands() const {
   std::vector<int> list;
   for (int b = 0; b < bands; ++b)
@@ -175,7 +192,7 @@ std::vector<int> SceneSettings::colour_bands() const {
   return list;
 }
 
-SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRange& range,
+SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRanges& ranges,
                              std::optional<ColourMode> mode) {
   SceneSettings s;
   s.factor = network.factor;
@@ -185,7 +202,7 @@ SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network
   s.nodata = rule.nodata;
   s.nodata_values = rule.nodata_values;
   s.opaque = rule.opaque;
-  s.range = range;
+  s.ranges = ranges;
   s.may_have_holes = may_have_holes(info);
   const auto colours = static_cast<int>(s.colour_bands().size());
   if (info.bands == 0) return s;

@@ -1,6 +1,7 @@
 // The image model: samples of a scene to the network's input, its output to samples on the fine grid.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -34,21 +35,25 @@ struct SceneSettings {
   double opaque = 0;                  ///< see HoleRule
   bool may_have_holes =
       false;  ///< nodata, mask, alpha or a type with NaN: the margin grows by the fill's reach
-  ValueRange range;
+  ValueRanges ranges = {{}};        ///< of the bands, alpha among them; or one for all
+  std::vector<int> constant_bands;  ///< one value all over: the network adds nothing to them
+  double top = std::numeric_limits<double>::infinity();  ///< the input's samples cannot hold more
   bool self_ensemble = false;  ///< the network's mean for the eight flips and rotations
   bool spread = false;         ///< and their deviation (self_ensemble only)
 
   HoleRule hole_rule() const { return {nodata, nodata_values, alpha_band, opaque}; }
 
+  /// Whether the network's residual is added to the band.
+  bool gets_residual(int band) const;
   /// Bands that the net (or luma) takes part in, in order.
   std::vector<int> colour_bands() const;
 };
 
 /// Chooses the mode (luma for three-band 8-bit RGB and a one-channel net, joint for a net of as many channels
-/// as the scene has colour bands, else per band) unless `mode` is given. `range` is what the caller decided.
+/// as the scene has colour bands, else per band) unless `mode` is given. `ranges` is what the caller decided.
 /// `info` is that of the picture, without bands that are copied; where it has no band there is nothing to
 /// choose. Errors: usage (the net's channels, the mode and the bands contradict each other).
-SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRange& range,
+SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRanges& ranges,
                              std::optional<ColourMode> mode = {});
 
 /// What a tile's core needs around it: the network's reach (the bicubic's two pixels lie within), and the
@@ -67,12 +72,11 @@ struct FineTile {
 FineTile upscale_tile(const Model* model, const SceneSettings& settings, const Raster& window,
                       const Tile& tile, bool with_bicubic);
 
-/// Samples on the network's scale, (sample - low) / (high - low), as [1, h, w, bands].
-Tensor normalized(const Raster& raster, const ValueRange& range);
+/// Samples on the network's scale, (sample - low) / (high - low) with the band's range, as [1, h, w, bands].
+Tensor normalized(const Raster& raster, const ValueRanges& ranges);
 
-/// The same, but colours before they were
-/// multiplied by alpha, and what is marked filled. For windows with marks or premultiplied colours, on
-/// every device.
+/// The same, but colours before they were multiplied by alpha, and what is marked filled. For windows with
+/// marks or premultiplied colours, on every device.
 Tensor prepared(const Raster& raster, const SceneSettings& settings, const Invalid& invalid);
 
 /// What is left to do to the fine samples of such a window, or where there are NODATA_VALUES.

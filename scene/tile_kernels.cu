@@ -19,23 +19,41 @@ struct alignas(kSamples * sizeof(S)) Samples {
   S value[kSamples];
 };
 
+// The form of the sample's band, and of those that follow it.
+class Forms {
+ public:
+  GPU_FN Forms(const BandForm* forms, int bands, int64_t sample)
+      : forms_(forms), bands_(bands), band_(bands == 1 ? 0 : static_cast<int>(sample % bands)) {}
+
+  template <class S>
+  GPU_FN float normalized(S sample) {
+    const BandForm& form = forms_[band_];
+    band_ = band_ + 1 == bands_ ? 0 : band_ + 1;
+    return static_cast<float>((static_cast<double>(sample) - form.low) * form.per_width);
+  }
+
+ private:
+  const BandForm* forms_;
+  int bands_, band_;
+};
+
 // ptxas: normalize_samples_kernel registers<=40 shared<=0
 template <class S, int kVector>
 __global__ void __launch_bounds__(kThreads)
-    normalize_samples_kernel(int64_t count, const S* samples, double low, double scale, float* values) {
+    normalize_samples_kernel(int64_t count, int bands, const BandForm* forms, const S* samples,
+                             float* values) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads * kVector;
   for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector; i < count;
        i += step) {
+    Forms next(forms, bands, i);
     Samples<float> v{};
     if (kVector == kSamples && i + kSamples <= count) {
       const Samples<S> s = *reinterpret_cast<const Samples<S>*>(samples + i);
 #pragma unroll
-      for (int k = 0; k < kSamples; ++k)
-        v.value[k] = static_cast<float>((static_cast<double>(s.value[k]) - low) * scale);
+      for (int k = 0; k < kSamples; ++k) v.value[k] = next.normalized(s.value[k]);
       *reinterpret_cast<Samples<float>*>(values + i) = v;
     } else {
-      for (int64_t k = i; k < i + kVector && k < count; ++k)
-        values[k] = static_cast<float>((static_cast<double>(samples[k]) - low) * scale);
+      for (int64_t k = i; k < i + kVector && k < count; ++k) values[k] = next.normalized(samples[k]);
     }
   }
 }
@@ -126,7 +144,7 @@ template <class S, class T>
 __global__ void __launch_bounds__(kPictureX* kPictureY)
     finish_samples_kernel(CoreShape s, const float* weights, const float* values,
                           const __grid_constant__ Residual residual,
-                          const __grid_constant__ FinishedSamples form, double scale,
+                          const __grid_constant__ FinishedSamples form,
                           const __grid_constant__ Avoided avoided, S* samples) {
   const int width = s.core_w * s.factor;
   for_each_in_rows(static_cast<int64_t>(s.core_h) * s.factor, width, [&](int64_t core_row, int core_column) {
@@ -135,9 +153,11 @@ __global__ void __launch_bounds__(kPictureX* kPictureY)
     S* const to = samples + (core_row * width + core_column) * form.bands;
     for (int band = 0; band < form.bands; ++band) {
       float fine = bicubic(values + band);
-      if (residual.data != nullptr && band != form.alpha_band)
+      const BandForm& own = form.forms[band];
+      if (residual.data != nullptr && own.residual)
         fine = fine + residual_of<T>(residual, form, row * residual.width + column, band);
-      const double value = form.range.low + scale * static_cast<double>(fine);
+      const double exact = own.low + own.width * static_cast<double>(fine);
+      const double value = form.top < exact ? form.top : exact;
       S sample = nearest_sample<S>(value);
       if (band != form.alpha_band) sample = avoiding(sample, avoided, value);
       to[band] = sample;
@@ -156,14 +176,14 @@ void launch_finish(const Queue& queue, const CoreShape& s, const float* weights,
   const int64_t rows = static_cast<int64_t>(s.core_h) * s.factor,
                 width = static_cast<int64_t>(s.core_w) * s.factor;
   gpu::launch(finish_samples_kernel<S, T>, picture_grid(queue, rows, width), dim3(kPictureX, kPictureY), 0,
-              queue.stream, s, weights, values, residual, form, form.range.high - form.range.low,
-              avoided_of(form.avoided), samples);
+              queue.stream, s, weights, values, residual, form, avoided_of(form.avoided), samples);
 }
 
 }  // namespace
 
-void normalize_samples(const Queue& queue, SampleType type, int64_t count, const void* samples,
-                       const ValueRange& range, float* values) {
+void normalize_samples(const Queue& queue, SampleType type, int64_t pixels, int bands, const BandForm* forms,
+                       const void* samples, float* values) {
+  const int64_t count = pixels * bands;
   if (count == 0) return;
   with_sample_type(type, [&](auto zero) {
     using S = decltype(zero);
@@ -171,8 +191,7 @@ void normalize_samples(const Queue& queue, SampleType type, int64_t count, const
                        reinterpret_cast<uintptr_t>(values) % 16 == 0;
     gpu::launch(whole ? normalize_samples_kernel<S, kSamples> : normalize_samples_kernel<S, 1>,
                 grid_of(queue, whole ? (count + kSamples - 1) / kSamples : count), dim3(kThreads), 0,
-                queue.stream, count, static_cast<const S*>(samples), range.low, 1 / (range.high - range.low),
-                values);
+                queue.stream, count, bands, forms, static_cast<const S*>(samples), values);
   });
 }
 

@@ -11,9 +11,15 @@
 
 namespace sr::cuda {
 
-/// values[i] = (samples[i] - low) / (high - low) for `count` interleaved samples, computed in double.
-void normalize_samples(const Queue&, SampleType, int64_t count, const void* samples, const ValueRange& range,
-                       float* values);
+/// What is done with one band. Lists of them, one for each band, lie in device memory.
+struct BandForm {
+  double low = 0, width = 1, per_width = 1;  ///< of its range; 1 / width
+  bool residual = true;                      ///< the network adds to it
+};
+
+/// values[i] = (samples[i] - low) / width for the pixels' interleaved samples, computed in double.
+void normalize_samples(const Queue&, SampleType, int64_t pixels, int bands, const BandForm* forms,
+                       const void* samples, float* values);
 
 /// Luma of three bands of `values` (its pitch tells how many there are), limited as below, minus `mean`; one
 /// channel stored as `dtype`.
@@ -41,8 +47,9 @@ struct Residual {
 struct FinishedSamples {
   SampleType type = SampleType::u8;
   int bands = 1;
-  int alpha_band = -1;  ///< has no residual, and may equal nodata; -1: none
-  ValueRange range;
+  int alpha_band = -1;                 ///< may equal nodata; -1: none
+  const BandForm* forms = nullptr;     ///< of the bands, in device memory
+  double top = 0;                      ///< results that would be above become this
   std::optional<NodataRange> avoided;  ///< results that it hides take the value beside it
 };
 

@@ -68,6 +68,10 @@ TileOnCuda::TileOnCuda(const Model& model, const SceneSettings& settings, SpareS
     offsets.push_back(static_cast<float>(m.gt[i] - m.bic_up[i]));
   }
   offsets_ = on_device(offsets);
+  const std::vector<BandForm> forms = band_forms(settings_);
+  std::vector<float> words(forms.size() * sizeof(BandForm) / sizeof(float));
+  std::memcpy(words.data(), forms.data(), words.size() * sizeof(float));
+  forms_ = on_device(words);
 }
 
 FineTile TileOnCuda::operator()(const Raster& window, const Tile& tile, bool with_bicubic) {
@@ -167,8 +171,8 @@ EnsembleResidual TileOnCuda::residual(const Tensor& values, const Window& read) 
 
 void TileOnCuda::finish(const Tile& tile, SampleType type, const Tensor& values, const Tensor& added,
                         Tensor& to) {
-  const FinishedSamples form{type, settings_.bands, settings_.alpha_band.value_or(-1), settings_.range,
-                             nodata_range(settings_.nodata, type)};
+  const FinishedSamples form{type,    settings_.bands, settings_.alpha_band.value_or(-1),
+                             forms(), settings_.top,   nodata_range(settings_.nodata, type)};
   Residual r;
   if (added) {
     const Shape& s = added.shape();
@@ -186,9 +190,12 @@ void TileOnCuda::finish(const Tile& tile, SampleType type, const Tensor& values,
 void TileOnCuda::compute(const Tile& tile, SampleType type, bool normalized) {
   const KeepPacked keep(packed_);
   if (!normalized)
-    normalize_samples(queue(), type, tile.read.pixels() * settings_.bands, place_.samples.address(),
-                      settings_.range, static_cast<float*>(place_.values.address()));
-  const EnsembleResidual added = residual(place_.values, tile.read);
+    normalize_samples(queue(), type, tile.read.pixels(), settings_.bands, forms(), place_.samples.address(),
+                      static_cast<float*>(place_.values.address()));
+  const std::vector<int> colours = settings_.colour_bands();
+  const bool varies =
+      std::any_of(colours.begin(), colours.end(), [&](int band) { return settings_.gets_residual(band); });
+  const EnsembleResidual added = varies ? residual(place_.values, tile.read) : EnsembleResidual{};
   finish(tile, type, place_.values, added.mean, place_.result);
   if (added.shift) {
     copy_floats(added.shift, static_cast<float*>(place_.shift.address()));
@@ -287,6 +294,15 @@ Raster TileOnCuda::spread(const Tile& tile) const {
   const double gain = settings_.mode == ColourMode::luma ? coefficients(model_.luma).rgb_gain : 1;
   set_spread(raster, 0, place_.shift.to(Device::cpu), place_.squares.to(Device::cpu), tile, settings_, gain);
   return raster;
+}
+
+std::vector<BandForm> band_forms(const SceneSettings& settings) {
+  std::vector<BandForm> forms;
+  for (int band = 0; band < settings.bands; ++band) {
+    const ValueRange& range = range_of(settings.ranges, band);
+    forms.push_back({range.low, range.width(), 1 / range.width(), settings.gets_residual(band)});
+  }
+  return forms;
 }
 
 int64_t device_bytes(const Model& model, const SceneSettings& s, const Tile& tile, int64_t sample_bytes) {

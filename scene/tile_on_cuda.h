@@ -4,11 +4,13 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "idn/ensemble.h"
 #include "scene/nodata.h"
 #include "scene/spare_samples.h"
 #include "scene/tile.h"
+#include "scene/tile_kernels.h"
 #include "tensor/conv2d/packed_weights_cuda.h"
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/graph.h"
@@ -49,6 +51,7 @@ class TileOnCuda {
   EnsembleResidual residual(const Tensor& values, const Window& read) const;
   Shape residual_shape(const Window& read) const;
   Raster spread(const Tile& tile) const;
+  const BandForm* forms() const { return static_cast<const BandForm*>(forms_.address()); }
   void finish(const Tile& tile, SampleType type, const Tensor& values, const Tensor& residual, Tensor& to);
 
   Model model_;
@@ -56,12 +59,16 @@ class TileOnCuda {
   SpareSamples* spare_;
   PackedWeights packed_;
   Tensor enlarging_, means_, offsets_;
+  Tensor forms_;     // a BandForm for each band
   Tensor overflow_;  // an int; becomes 1 if the network gave something that is not finite
   PinnedMemory in_, out_, overflowed_;
   std::optional<Key> last_;  // of the tile before, which has `place_`
   Place place_;
   std::unique_ptr<Graph> graph_;
 };
+
+/// What a scene's settings say of each band.
+std::vector<BandForm> band_forms(const SceneSettings& settings);
 
 /// Bytes of a GPU's memory that a tile takes at most.
 int64_t device_bytes(const Model& model, const SceneSettings& settings, const Tile& tile,

@@ -84,8 +84,8 @@ void print_options(const Model& model) {
               crop_end);
   std::printf("luma                    BT.601, %s\n",
               model.luma == LumaConvention::full ? "full range" : "studio range");
-  if (model.range)
-    std::printf("value range             %g..%g\n", model.range->low, model.range->high);
+  if (!model.ranges.empty())
+    std::printf("value range             %s\n", text_of(model.ranges).c_str());
   else
     std::printf("value range             0..255 (8 bits)\n");
   std::printf("mean_values             gt %s; down %s; bic_up %s\n", list_of(model.means.gt).c_str(),

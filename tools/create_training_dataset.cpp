@@ -4,6 +4,7 @@
 
 #include "tools/images.h"
 #include "tools/program.h"
+#include "tools/value_range_option.h"
 #include "training/dataset/create.h"
 
 namespace sr {
@@ -18,7 +19,7 @@ struct Options {
   std::string data_path, out_path;
   std::vector<std::string> img_ext = {".tif"};
   bool no_shuffle = false, augment = false, debug = false;
-  std::vector<double> value_range;
+  std::vector<std::string> value_range;
   std::string colour_mode = "auto", luma = "full";
   DatasetOptions dataset;
   CommonOptions common;
@@ -60,11 +61,12 @@ void add_options(CLI::App& app, Options& o) {
                "so --scales saves the disk");
   app.add_option("--pair_path", d.pair_path,
                  "real pairs: folder with images of the same names and ground, finer by the factor");
-  app.add_option("--value_range", o.value_range,
-                 "LOW,HIGH: sample values that the network sees as 0 and 1 (default: by sample type, else "
-                 "measured over all images)")
+  app.add_option(
+         "--value_range", o.value_range,
+         "LOW,HIGH: sample values that the network sees as 0 and 1, or a pair for each band but alpha "
+         "(default: by sample type, else measured over all images)")
       ->delimiter(',')
-      ->expected(2);
+      ->expected(1, kMostNumbers);
   app.add_option("--colour_mode", o.colour_mode, "auto, luma, per_band or joint")
       ->check(CLI::IsMember({"auto", "luma", "per_band", "joint"}))
       ->capture_default_str();
@@ -101,12 +103,7 @@ void settle(Options& o, const CLI::App& app) {
   if (o.colour_mode == "per_band") d.mode = ColourMode::per_band;
   if (o.colour_mode == "joint") d.mode = ColourMode::joint;
   d.luma = o.luma == "studio" ? LumaConvention::studio : LumaConvention::full;
-  if (!o.value_range.empty()) {
-    d.value_range = ValueRange{o.value_range[0], o.value_range[1]};
-    if (!(d.value_range->low < d.value_range->high))
-      throw Error(Error::Kind::usage, "--value_range ", o.value_range[0], ",", o.value_range[1],
-                  ": the first number must be the smaller one");
-  }
+  if (!o.value_range.empty()) d.value_ranges = ranges_of_option(o.value_range);
   d.tile_w = multiple(d.tile_w, "--tile_size_w", o);
   d.tile_h = multiple(d.tile_h, "--tile_size_h", o);
   for (std::string& extension : o.img_ext) extension = extension_of_option(extension);

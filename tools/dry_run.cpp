@@ -8,6 +8,7 @@
 
 #include "io/counted.h"
 #include "io/output_file.h"
+#include "scene/choose_range.h"
 #include "scene/forecast.h"
 #include "tensor/error.h"
 
@@ -56,8 +57,8 @@ ordered_json to_json(const PreparedScene& scene, const Forecast& found, const Sc
                 {"margin_before", grid.margin.before},
                 {"margin_after", grid.margin.after}};
   j["peak_memory_bytes"] = scene.plan.peak_bytes;
-  const auto range = known_range(info, scene.model, options);
-  j["value_range"] = range ? ordered_json{range->range.low, range->range.high} : ordered_json(nullptr);
+  const auto known = known_ranges(scene.settings, info, scene.model, options);
+  j["value_range"] = known ? ordered_json(numbers_of(known->ranges)) : ordered_json(nullptr);
   j["compression"] = kCompressions[static_cast<int>(options.writing.compression)];
   j["result_width"] = scene.region.w * scene.settings.factor;
   j["result_height"] = scene.region.h * scene.settings.factor;
@@ -120,7 +121,7 @@ void DryRun::add(const std::string& image, const SceneResults& results, const st
     entry.update(to_json(scene, found, options));
     say("  " + description(scene));
     for (const std::string& note : scene.reader.info().notes) say("  " + note);
-    if (!known_range(scene.reader.info(), scene.model, options))
+    if (!known_ranges(scene.settings, scene.reader.info(), scene.model, options))
       say("  value range to be measured over the scene first");
     for (const std::string& file : files) say("  would write " + file);
     bytes_ += found.result_bytes * scene.planning.results;

@@ -26,6 +26,7 @@
 #include "tools/images.h"
 #include "tools/program.h"
 #include "tools/quality_record.h"
+#include "tools/value_range_option.h"
 
 namespace sr {
 namespace {
@@ -38,7 +39,8 @@ constexpr int64_t kPreviewSide = 640;
 struct Options {
   std::string data_path, pretrained_path, mean_values_path, out_path, img_ext = ".tif";
   int factor = 2;
-  std::vector<double> value_range, roi_geo;
+  std::vector<std::string> value_range;
+  std::vector<double> roi_geo;
   std::vector<int64_t> roi;
   std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate", interleave = "pixel",
               predictor = "yes", palette = "auto", alpha;
@@ -94,11 +96,13 @@ void add_options(CLI::App& app, Options& o) {
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--max_memory", o.max_memory, "memory of the whole program, as 512MB or 1.5GB")
       ->capture_default_str();
-  app.add_option("--value_range", o.value_range,
-                 "LOW,HIGH: sample values that the network sees as 0 and 1 (default: by sample type, else as "
-                 "recorded with the weights, else measured over the scene)")
+  app.add_option(
+         "--value_range", o.value_range,
+         "LOW,HIGH: sample values that the network sees as 0 and 1, or a pair for each band but alpha; "
+         "scene: measured over the scene (default: by sample type, else as recorded with the weights, "
+         "else measured)")
       ->delimiter(',')
-      ->expected(2);
+      ->expected(1, kMostNumbers);
   app.add_option("--roi", o.roi, "X,Y,W,H: these pixels of the scene alone, as they are in the whole result")
       ->delimiter(',')
       ->expected(4);
@@ -235,12 +239,9 @@ void settle(Options& o) {
                 "one of them away");
   o.scene.origin.software = std::string("superres ") + SR_VERSION;
   if (!o.alpha.empty()) o.scene.alpha = alpha_of_option(o.alpha);
-  if (!o.value_range.empty()) {
-    o.scene.value_range = ValueRange{o.value_range[0], o.value_range[1]};
-    if (!(o.scene.value_range->low < o.scene.value_range->high))
-      throw Error(Error::Kind::usage, "--value_range ", o.value_range[0], ",", o.value_range[1],
-                  ": the first number must be the smaller one");
-  }
+  o.scene.measure_range = o.value_range == std::vector<std::string>{"scene"};
+  if (!o.value_range.empty() && !o.scene.measure_range)
+    o.scene.value_ranges = ranges_of_option(o.value_range);
   if (const auto& r = o.roi; !r.empty()) o.scene.region.pixels = Window{r[0], r[1], r[2], r[3]};
   if (const auto& r = o.roi_geo; !r.empty()) {
     o.scene.region.ground = GroundBox{r[0], r[1], r[2], r[3]};

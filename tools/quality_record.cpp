@@ -68,7 +68,6 @@ std::string write_quality_record(const std::string& path, const ResultOrigin& or
                                  const SceneDone& done) {
   const std::vector<BandQuality> bands =
       measure_quality(origin.scene, origin.result, done.settings, done.region, done.cache_bytes);
-  const ValueRange& range = done.settings.range;
   const Window& region = done.region;
   ordered_json json{{"scene", origin.scene}, {"result", origin.result}, {"meaning", kMeaning}};
   json["bands"] = ordered_json::array();
@@ -77,7 +76,7 @@ std::string write_quality_record(const std::string& path, const ResultOrigin& or
     json["bands"].push_back(to_json(band));
     worst = std::min(worst, band.psnr);
   }
-  json["value_range"] = {range.low, range.high};
+  json["value_range"] = numbers_of(done.settings.ranges);
   json["value_range_source"] = done.range_source.empty() ? "of the sample type" : done.range_source;
   json["factor"] = done.settings.factor;
   json["colour_mode"] = kModeNames[static_cast<int>(done.settings.mode)];

@@ -46,7 +46,7 @@ struct Mapping {
 };
 
 // A window of one raster from `band` on, shifted by `offset` for each channel.
-void cut_window(const Raster& from, const Window& window, int64_t band, const ValueRange& range,
+void cut_window(const Raster& from, const Window& window, int64_t band, const ValueRanges& ranges,
                 const std::vector<float>& offset, float* to) {
   const auto channels = std::ssize(offset);
   with_sample_type(from.type, [&](auto zero) {
@@ -54,7 +54,8 @@ void cut_window(const Raster& from, const Window& window, int64_t band, const Va
       const auto* row =
           from.data<decltype(zero)>() + ((window.y + y) * from.window.w + window.x) * from.bands + band;
       for (int64_t c = 0; c < channels; ++c) {
-        const Mapping mapping{range.low, 1 / (range.high - range.low), offset[static_cast<size_t>(c)]};
+        const ValueRange& range = range_of(ranges, band + c);
+        const Mapping mapping{range.low, 1 / range.width(), offset[static_cast<size_t>(c)]};
         if (from.bands == 1)  // several samples at once
           for (int64_t x = 0; x < window.w; ++x) to[x] = mapping(row[x]);
         else
@@ -198,7 +199,7 @@ TrainingBatch PatchPlan::batch(int64_t number) {
       float* const image = part.to.data() + static_cast<int64_t>(i) * size;
       upright_.resize(static_cast<size_t>(size));
       float* const upright = patch.symmetry == 0 ? image : upright_.data();
-      cut_window((*record).*part.of, window(patch, part), patch.band, dataset_.info().range, part.offset,
+      cut_window((*record).*part.of, window(patch, part), patch.band, dataset_.info().ranges, part.offset,
                  upright);
       if (upright != image) turn(upright, side, channels, patch.symmetry, image);
     }

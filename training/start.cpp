@@ -26,9 +26,9 @@ void check_against_data(const Model& model, const DatasetInfo& data, const std::
   differ("factor", model.factor(), data.factor);
   differ("number of channels", model.nchan(), data.nchan);
   if (data.mode == ColourMode::luma) differ("luma", text_of(model.luma), text_of(data.luma));
-  const ValueRange range = model.range.value_or(ValueRange{});
-  differ("lower end of the value range", range.low, data.range.low);
-  differ("upper end of the value range", range.high, data.range.high);
+  const ValueRanges ranges = model.ranges.empty() ? ValueRanges{{}} : model.ranges;
+  if (numbers_of(ranges) != numbers_of(data.ranges))
+    differ("value range", text_of(ranges), text_of(data.ranges));
 }
 
 void scale_upsampler(Model& model, double deviation) {
@@ -54,7 +54,7 @@ Model new_model(const TrainingOptions& o, const DatasetInfo& data, const Say& sa
   Model model(network, o.seed);
   model.luma = data.luma;
   model.means = data.means;
-  if (data.type != SampleType::u8) model.range = data.range;
+  if (data.type != SampleType::u8) model.ranges = data.ranges;
   model.origin = "trained by train_superres_net";
   if (o.upsampler_deviation > 0) scale_upsampler(model, o.upsampler_deviation);
   if (o.start_path.empty()) return model;

@@ -55,7 +55,7 @@ double scene_tile_ms(const Model& model, int64_t side, double expected) {
   const int64_t tiles = kBefore + std::clamp<int64_t>(static_cast<int64_t>(200 / expected), 4, 200);
   SceneSettings settings;
   settings.factor = model.factor();
-  settings.range = {0, 65535};
+  settings.ranges = {{0, 65535}};
   Raster samples({0, 0, side, side}, 1, SampleType::u16);
   Random random{1};
   for (int64_t i = 0; i < side * side; ++i)

@@ -87,6 +87,20 @@ int significant_bits(const SampleCoding& coding) {
   return narrower ? coding.bits : full;
 }
 
+// MaxSampleValue is "the maximum component value used" (TIFF 6.0): a statistic, unless it is that of some
+// bits.
+std::optional<double> declared_top(TiffFile& file, const TiffInfo& info) {
+  if (info.type != SampleType::u16 && info.type != SampleType::u32) return {};
+  uint16_t of_shorts = 0;
+  double top = 0;
+  if (!TIFFGetField(file.get(), TIFFTAG_SMAXSAMPLEVALUE, &top) &&
+      TIFFGetField(file.get(), TIFFTAG_MAXSAMPLEVALUE, &of_shorts))
+    top = of_shorts;
+  for (int bits = 8; bits < info.significant_bits; ++bits)
+    if (top == std::exp2(bits) - 1) return top;
+  return {};
+}
+
 }  // namespace
 
 struct TiffReader::Impl {
@@ -107,6 +121,7 @@ struct TiffReader::Impl {
     info.type = layout.coding.type;
     info.significant_bits = significant_bits(layout.coding);
     info.stored_bits = layout.coding.bits;
+    info.declared_top = declared_top(picture.file(), info);
     info.photometric = layout.photometric;
     info.palette = layout.palette;
     info.extra_samples = layout.extra_samples;

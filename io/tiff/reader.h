@@ -23,8 +23,11 @@ struct TiffInfo {
   int64_t width = 0, height = 0;
   int bands = 0;
   SampleType type = SampleType::u8;
-  int significant_bits = 8;       ///< 12 for 12-bit samples, which are handed out as u16 with values 0..4095
-  int stored_bits = 8;            ///< of a sample in the file
+  int significant_bits = 8;  ///< 12 for 12-bit samples, which are handed out as u16 with values 0..4095
+  int stored_bits = 8;       ///< of a sample in the file
+  /// The largest value by MaxSampleValue, where it is 2^n - 1 and so says how many bits the samples have;
+  /// they may prove it wrong. Written as MaxSampleValue.
+  std::optional<double> declared_top;
   uint16_t photometric = 1;       ///< TIFF PhotometricInterpretation of the samples handed out (RGB = 2, ...)
   std::vector<uint16_t> palette;  ///< the file's own: red, green, blue of index 0, of 1, ...; empty: none
   std::vector<uint16_t> extra_samples;  ///< TIFF ExtraSamples: one entry for each band past the colour's own

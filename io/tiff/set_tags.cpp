@@ -113,6 +113,9 @@ class PageTags {
     set(TIFFTAG_SAMPLESPERPIXEL, info.bands);
     set(TIFFTAG_BITSPERSAMPLE, static_cast<int>(8 * bytes_of(info.type)));
     set(TIFFTAG_SAMPLEFORMAT, format);
+    if (!info.declared_top) return;
+    if (info.type == SampleType::u16) set(TIFFTAG_MAXSAMPLEVALUE, static_cast<int>(*info.declared_top));
+    if (info.type == SampleType::u32) set(TIFFTAG_SMAXSAMPLEVALUE, *info.declared_top);
   }
 
   void set_colour(const TiffInfo& info) {

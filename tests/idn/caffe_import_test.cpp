@@ -71,7 +71,7 @@ TEST_F(CaffeImport, GivesTheConventionsOfTheAuthors) {
     EXPECT_EQ(model.options(), expected);
     EXPECT_EQ(model.luma, LumaConvention::studio);
     EXPECT_EQ(model.means, (MeanValues{{0}, {0}, {0}}));
-    EXPECT_FALSE(model.range.has_value());
+    EXPECT_TRUE(model.ranges.empty());
     EXPECT_EQ(model.origin, "imported from " + std::filesystem::path(path_).filename().string());
   }
 }

@@ -56,7 +56,7 @@ TEST_F(ModelFiles, WhatIsSavedComesBackToTheLastBit) {
   Model model(small_options(), 7);
   model.luma = LumaConvention::studio;
   model.means = {{0.1, 1.0 / 3}, {0.25, 1e-300}, {-2.5, 0.7}};
-  model.range = ValueRange{-1.5, 4095};
+  model.ranges = {{-1.5, 4095}};
   model.origin = "a \"name\" with quotes, and \xc3\xbc";
   const std::string path = folder_ / "model.sr";
   model.save(path);
@@ -64,7 +64,7 @@ TEST_F(ModelFiles, WhatIsSavedComesBackToTheLastBit) {
   EXPECT_EQ(loaded.options(), model.options());
   EXPECT_EQ(loaded.luma, model.luma);
   EXPECT_EQ(loaded.means, model.means);
-  EXPECT_EQ(loaded.range, model.range);
+  EXPECT_EQ(loaded.ranges, model.ranges);
   EXPECT_EQ(loaded.origin, model.origin);
   ASSERT_EQ(loaded.params->list().size(), model.params->list().size());
   for (size_t i = 0; i < loaded.params->list().size(); ++i) {
@@ -80,7 +80,7 @@ TEST_F(ModelFiles, WhatIsSavedComesBackToTheLastBit) {
 TEST_F(ModelFiles, AModelWithoutARangeStaysWithoutOne) {
   const std::string path = folder_ / "model.sr";
   Model(small_options()).save(path);
-  EXPECT_FALSE(Model::load(path).range);
+  EXPECT_TRUE(Model::load(path).ranges.empty());
   EXPECT_EQ(Model::load(path).luma, LumaConvention::full);
 }
 

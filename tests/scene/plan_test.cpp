@@ -46,7 +46,7 @@ Model small_model() {
 
 ScenePlan plan_of(const TiffReader& reader, const Model* model, const PlanOptions& options) {
   const NetworkOptions network = model ? model->options() : NetworkOptions{};
-  return plan_scene(reader, model, scene_settings(reader.info(), network, {0, 255}), options);
+  return plan_scene(reader, model, scene_settings(reader.info(), network, {{0, 255}}), options);
 }
 
 TEST(ScenePlan, StaysBelowTheLimitAndUsesMostOfIt) {

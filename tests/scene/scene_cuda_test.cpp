@@ -75,7 +75,7 @@ Results run(const Model& model, const Scene& scene, const SceneSettings& s, int6
 
 Results run(const Model& model, const Scene& scene, int64_t tile_w, int64_t tile_h,
             const std::vector<int>& gpus) {
-  return run(model, scene, scene_settings(scene.info, model.options(), scene.range), tile_w, tile_h, gpus);
+  return run(model, scene, scene_settings(scene.info, model.options(), {scene.range}), tile_w, tile_h, gpus);
 }
 
 // Largest difference in samples.
@@ -127,10 +127,10 @@ TEST_F(SceneOnGpu, LumaAndJointBandsAreTheProcessors) {
   Scene rgb = random_scene(33, 21, 3, SampleType::u8);
   rgb.info.photometric = 2;
   const Model luma = small_model(2), joint = small_model(2, 3);
-  ASSERT_EQ(scene_settings(rgb.info, luma.options(), rgb.range).mode, ColourMode::luma);
+  ASSERT_EQ(scene_settings(rgb.info, luma.options(), {rgb.range}).mode, ColourMode::luma);
   EXPECT_LE(difference(run(luma, rgb, 20, 21, {0}).result, run(luma, rgb, 33, 21, {}).result), 1);
   const Scene bands = random_scene(33, 21, 3, SampleType::f32);
-  ASSERT_EQ(scene_settings(bands.info, joint.options(), bands.range).mode, ColourMode::joint);
+  ASSERT_EQ(scene_settings(bands.info, joint.options(), {bands.range}).mode, ColourMode::joint);
   EXPECT_LE(difference(run(joint, bands, 20, 21, {0}).result, run(joint, bands, 33, 21, {}).result),
             1e-5 * bands.range.high);
 }
@@ -167,7 +167,7 @@ TEST_F(SceneOnGpu, CopiedBandsAreRepeatedBesideTheOthers) {
 TEST_F(SceneOnGpu, AFailureOfReadingOrWritingEndsTheSceneWhereverItHappens) {
   const Scene scene = random_scene(64, 16, 1, SampleType::u16);
   const Model model = small_model(2);
-  const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+  const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
   const TileGrid grid{64, 16, 16, 16, margin_for(&model, s)};
   for (const int failing : {0, 1, 3}) {
     int reads = 0, writes = 0;
@@ -237,7 +237,7 @@ TEST_F(SceneOnGpu, ATileHoldsNoMoreMemoryThanItSaysAndNotMuchLess) {
   const Model model(options, 7);
   for (const int bands : {1, 3}) {
     const Scene scene = random_scene(32, 32, bands, SampleType::u16);
-    const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+    const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
     const auto tile = [&](int64_t side) { return Tile{{0, 0, side, side}, {0, 0, side, side}}; };
     cuda::TileOnCuda compute(model, s);
     compute(cut(scene.raster, tile(16).read), tile(16), true);  // weights are packed
@@ -255,7 +255,7 @@ TEST_F(SceneOnGpu, TilesThatDoNotFitAreCutWithTheSameResult) {
   const Results whole = run(model, scene, 96, 64, {0});
   constexpr size_t kLeft = size_t{800} << 10;
   const Tile tile{{0, 0, 96, 64}, {0, 0, 96, 64}};
-  ASSERT_GT(cuda::device_bytes(model, scene_settings(scene.info, model.options(), scene.range), tile, 2),
+  ASSERT_GT(cuda::device_bytes(model, scene_settings(scene.info, model.options(), {scene.range}), tile, 2),
             kLeft);
   const MemoryLeft left(kLeft);
   const Results cut_up = run(model, scene, 96, 64, {0});

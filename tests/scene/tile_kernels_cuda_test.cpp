@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "scene/tile.h"
+#include "scene/tile_on_cuda.h"
 #include "tensor/ops/resize_cuda.h"
 #include "tests/support/cuda_arrays.h"
 
@@ -46,7 +46,9 @@ class DeviceTile {
     const int64_t pixels = window.window.pixels();
     const DeviceArray<std::byte> samples(window.samples);
     const DeviceArray<float> values(static_cast<size_t>(pixels * s_.bands));
-    cuda::normalize_samples(queue_, window.type, pixels * s_.bands, samples.data(), s_.range, values.data());
+    const DeviceArray<cuda::BandForm> forms(cuda::band_forms(s_));
+    cuda::normalize_samples(queue_, window.type, pixels, s_.bands, forms.data(), samples.data(),
+                            values.data());
     const Tensor residual = residuals({values.data(), s_.bands}, window.window);
     const DeviceArray<float> on_device(residual.to_vector());
     const DeviceArray<float> weights(cuda::enlarging_weights(s_.factor));
@@ -58,8 +60,8 @@ class DeviceTile {
     r.pitch = residual.shape().c, r.shared = s_.mode == ColourMode::luma;
     r.step = s_.mode == ColourMode::joint ? 1 : residual.shape().h * residual.shape().w;
     if (r.shared) r.gain = static_cast<float>(coefficients(model_.luma).rgb_gain);
-    const cuda::FinishedSamples form{window.type, s_.bands, s_.alpha_band.value_or(-1), s_.range,
-                                     nodata_range(s_.nodata, window.type)};
+    const cuda::FinishedSamples form{window.type,  s_.bands, s_.alpha_band.value_or(-1),
+                                     forms.data(), s_.top,   nodata_range(s_.nodata, window.type)};
     const int f = s_.factor;
     Raster result({tile.core.x * f, tile.core.y * f, tile.core.w * f, tile.core.h * f}, s_.bands,
                   window.type);
@@ -140,7 +142,7 @@ TEST(CudaUpscaleTile, SamplesAreTheCpusInEveryColourModeAndType) {
     const Model model = small_model(c.factor, c.nchan);
     SceneSettings s;
     s.factor = c.factor, s.mode = c.mode, s.bands = c.bands, s.alpha_band = c.alpha_band, s.nodata = c.nodata;
-    s.range = c.range;
+    s.ranges = {c.range};
     const Window read{0, 0, 19, 13}, core{2, 0, 11, 9};  // at the border above, within elsewhere
     Raster window = random_raster(read, c.bands, c.type, c.range, 5);
     const Tile tile{core, read};
@@ -152,17 +154,35 @@ TEST(CudaUpscaleTile, SamplesAreTheCpusInEveryColourModeAndType) {
   }
 }
 
+TEST(CudaUpscaleTile, BandsWithRangesOfTheirOwnAConstantOneAndATopAreTheCpus) {
+  const Model model = small_model(2, 1);
+  const Window read{0, 0, 19, 13}, core{2, 0, 11, 9};
+  for (const SampleType type : {SampleType::u16, SampleType::f32}) {
+    SceneSettings s;
+    s.bands = 5, s.alpha_band = 1, s.constant_bands = {2};
+    s.ranges = {{0, 4095}, {0, 65535}, {500, 501}, {100, 900}, {-3, 4}};
+    s.top = 3900, s.nodata = 3900;
+    const Raster window = random_raster(read, 5, type, {0, 4095}, 5);
+    const Tile tile{core, read};
+    const Raster expected = upscale_tile(&model, s, window, tile, false).result;
+    on_every_queue([&](const cuda::Queue& queue) {
+      EXPECT_EQ(DeviceTile(model, s, queue)(window, tile).samples, expected.samples) << name_of(type);
+    });
+  }
+}
+
 TEST(CudaUpscaleTile, WithoutResidualTheResultIsTheBicubicPart) {
   SceneSettings s;
-  s.bands = 3, s.factor = 3, s.range = {0, 255};
+  s.bands = 3, s.factor = 3, s.ranges = {{0, 255}};
   const Window read{4, 6, 12, 10}, core{6, 6, 8, 10};
-  const Raster window = random_raster(read, 3, SampleType::u8, s.range, 2);
+  const Raster window = random_raster(read, 3, SampleType::u8, s.ranges[0], 2);
   const DeviceArray<std::byte> samples(window.samples);
   const DeviceArray<float> values(window.samples.size()), weights(cuda::enlarging_weights(3));
-  cuda::normalize_samples({}, SampleType::u8, 12 * 10 * 3, samples.data(), s.range, values.data());
+  const DeviceArray<cuda::BandForm> forms(cuda::band_forms(s));
+  cuda::normalize_samples({}, SampleType::u8, 12 * 10, 3, forms.data(), samples.data(), values.data());
   const DeviceArray<std::byte> fine(8 * 10 * 9 * 3);
   cuda::FinishedSamples form;
-  form.bands = 3;
+  form.bands = 3, form.forms = forms.data(), form.top = s.top;
   cuda::finish_samples({}, read, core, 3, weights.data(), values.data(), {}, form, fine.data());
   EXPECT_EQ(fine.to_vector(), upscale_tile(nullptr, s, window, {core, read}, true).bicubic->samples);
 }
@@ -173,8 +193,9 @@ TEST(CudaUpscaleTile, SamplesWithoutAlignmentAreReadOneByOne) {
   shifted.insert(shifted.end(), window.samples.begin(), window.samples.end());
   const DeviceArray<std::byte> aligned(window.samples), odd(shifted);
   const DeviceArray<float> a(245), b(245);
-  cuda::normalize_samples({}, SampleType::u16, 245, aligned.data(), {3, 1000}, a.data());
-  cuda::normalize_samples({}, SampleType::u16, 245, odd.data() + 2, {3, 1000}, b.data());
+  const DeviceArray<cuda::BandForm> forms(std::vector<cuda::BandForm>{{3, 997, 1.0 / 997}});
+  cuda::normalize_samples({}, SampleType::u16, 245, 1, forms.data(), aligned.data(), a.data());
+  cuda::normalize_samples({}, SampleType::u16, 245, 1, forms.data(), odd.data() + 2, b.data());
   EXPECT_EQ(a.to_vector(), b.to_vector());
   EXPECT_EQ(
       a.to_vector()[244],

@@ -63,7 +63,7 @@ TEST(UpscaleTile, ALinearRampGoesThroughDownUpAndASilentNetworkWithoutShift) {
     std::copy_n(down.data(), size * size, raster.data<float>());
     const Model model = silent_model(factor);
     const SceneSettings s = scene_settings(info_of(size, size, 1, SampleType::f32), model.options(),
-                                           {0, static_cast<double>(size)});
+                                           {{0, static_cast<double>(size)}});
     const Raster up = whole(model, s, raster);
     for (int64_t y = 6 * factor; y < (size - 6) * factor; ++y)
       for (int64_t x = 6 * factor; x < (size - 6) * factor; ++x)
@@ -98,7 +98,7 @@ TEST(UpscaleTile, LumaModeAddsTheSameResidualToRedGreenAndBlue) {
       raster_of<float>(20, 16, 3, SampleType::f32, [&](auto, auto, auto) { return random.uniform(); });
   for (const LumaConvention luma : {LumaConvention::full, LumaConvention::studio}) {
     model.luma = luma;
-    const SceneSettings s = scene_settings(info, model.options(), {0, 1}, ColourMode::luma);
+    const SceneSettings s = scene_settings(info, model.options(), {{0, 1}}, ColourMode::luma);
     const FineTile fine = upscale_tile(&model, s, raster, {raster.window, raster.window}, true);
     for (int64_t p = 0; p < 40 * 32; ++p) {
       const float* up = fine.result.data<float>() + 3 * p;
@@ -123,10 +123,11 @@ TEST(UpscaleTile, LumaOfTheResultIsTheNetworksResultForLuma) {
       return luma_at(rgb.data<float>() + (row * 15 + column) * 3);
     });
     const Raster of_rgb = whole(
-        model, scene_settings(info_of(15, 15, 3, SampleType::f32), model.options(), {0, 1}, ColourMode::luma),
+        model,
+        scene_settings(info_of(15, 15, 3, SampleType::f32), model.options(), {{0, 1}}, ColourMode::luma),
         rgb);
     const Raster of_y =
-        whole(model, scene_settings(info_of(15, 15, 1, SampleType::f32), model.options(), {0, 1}), y);
+        whole(model, scene_settings(info_of(15, 15, 1, SampleType::f32), model.options(), {{0, 1}}), y);
     for (int64_t p = 0; p < 45 * 45; ++p)
       ASSERT_NEAR(luma_at(of_rgb.data<float>() + 3 * p), of_y.data<float>()[p], 2e-5);
   }
@@ -137,7 +138,7 @@ TEST(UpscaleTile, MeansAreTakenOffTheInputAndPutOnTheResult) {
   model.means = {{0.5}, {0.3}, {0.2}};
   const Raster flat = raster_of<float>(6, 6, 1, SampleType::f32, [](auto, auto, auto) { return 1; });
   const Raster up =
-      whole(model, scene_settings(info_of(6, 6, 1, SampleType::f32), model.options(), {0, 2}), flat);
+      whole(model, scene_settings(info_of(6, 6, 1, SampleType::f32), model.options(), {{0, 2}}), flat);
   for (int64_t p = 0; p < 144; ++p) EXPECT_NEAR(up.data<float>()[p], 1 + 2 * (0.5 - 0.2), 1e-6);
 }
 
@@ -146,7 +147,7 @@ TEST(UpscaleTile, ResultsAreRoundedToNearestAndClampedToTheSampleType) {
   const Raster steps =
       raster_of<uint8_t>(12, 12, 1, SampleType::u8, [](auto x, auto, auto) { return x < 6 ? 0 : 255; });
   const Raster up =
-      whole(model, scene_settings(info_of(12, 12, 1, SampleType::u8), model.options(), {0, 255}), steps);
+      whole(model, scene_settings(info_of(12, 12, 1, SampleType::u8), model.options(), {{0, 255}}), steps);
   EXPECT_EQ(up.data<uint8_t>()[10 * 24 + 8], 0);     // undershoot of the step
   EXPECT_EQ(up.data<uint8_t>()[10 * 24 + 15], 255);  // overshoot
 }
@@ -160,7 +161,7 @@ TEST(UpscaleTile, InvalidSamplesComeBackExactlyOnTheFinePixelsTheyCover) {
     for (int64_t x = 7; x < 29; ++x) raster.data<int16_t>()[(y * 30 + x) * 2 + 1] = -9999;
   TiffInfo info = info_of(30, 20, 2, SampleType::i16);
   info.nodata = -9999;
-  const Raster up = whole(model, scene_settings(info, model.options(), {0, 2000}), raster);
+  const Raster up = whole(model, scene_settings(info, model.options(), {{0, 2000}}), raster);
   for (int64_t y = 0; y < 60; ++y)
     for (int64_t x = 0; x < 90; ++x)
       for (int b = 0; b < 2; ++b)
@@ -176,7 +177,7 @@ TEST(UpscaleTile, ValidSamplesNeverBecomeTheNodataValue) {
     Raster raster = raster_of<uint8_t>(9, 9, 1, SampleType::u8, [&](auto x, auto y, auto) {
       return nodata + (nodata == 255 ? -1.0 : 1.0) * static_cast<double>((x + y) % 2 + 1);
     });
-    const Raster up = whole(model, scene_settings(info, model.options(), {0, 255}), raster);
+    const Raster up = whole(model, scene_settings(info, model.options(), {{0, 255}}), raster);
     for (int64_t p = 0; p < 18 * 18; ++p) EXPECT_NE(up.data<uint8_t>()[p], static_cast<uint8_t>(nodata));
   }
 }
@@ -220,7 +221,7 @@ TEST(UpscaleTile, NotANumberDoesNotSpread) {
     return x == 30 && y == 9 ? 3e38f : 100 + static_cast<float>(x);  // no infinity, but no quantity either
   });
   const Raster up =
-      whole(model, scene_settings(info_of(40, 40, 1, SampleType::f32), model.options(), {0, 200}), raster);
+      whole(model, scene_settings(info_of(40, 40, 1, SampleType::f32), model.options(), {{0, 200}}), raster);
   int64_t invalid = 0;
   for (int64_t p = 0; p < 80 * 80; ++p) invalid += std::isfinite(up.data<float>()[p]) ? 0 : 1;
   EXPECT_EQ(invalid, 8);  // 2 x 2 fine pixels for the NaN, as many for the infinity
@@ -235,7 +236,7 @@ TEST(UpscaleTile, ASceneWithoutAnyValidSampleComesBackAsItIs) {
   TiffInfo info = info_of(10, 10, 3, SampleType::u8);
   info.nodata = 7;
   const Raster raster = raster_of<uint8_t>(10, 10, 3, SampleType::u8, [](auto, auto, auto) { return 7; });
-  const Raster up = whole(model, scene_settings(info, model.options(), {0, 255}), raster);
+  const Raster up = whole(model, scene_settings(info, model.options(), {{0, 255}}), raster);
   for (const std::byte sample : up.samples) ASSERT_EQ(sample, std::byte{7});
 }
 
@@ -248,7 +249,7 @@ TEST(UpscaleTile, BinaryAlphaStaysBinaryAndHiddenColoursDoNotBleed) {
     const bool visible = x >= 10;
     return b == 3 ? (visible ? 255 : 0) : (visible ? 200 : 0);
   });
-  const SceneSettings s = scene_settings(info, model.options(), {0, 255});
+  const SceneSettings s = scene_settings(info, model.options(), {{0, 255}});
   EXPECT_EQ(s.mode, ColourMode::luma);
   const Raster up = whole(model, s, raster);
   for (int64_t y = 0; y < 40; ++y)
@@ -267,7 +268,7 @@ TEST(UpscaleTile, AFarHoleChangesNothingBeyondTheMargin) {
   TiffInfo info = info_of(90, 30, 1, SampleType::f32);
   Raster full =
       raster_of<float>(90, 30, 1, SampleType::f32, [&](auto, auto, auto) { return random.uniform(); });
-  const SceneSettings s = scene_settings(info, model.options(), {0, 1});
+  const SceneSettings s = scene_settings(info, model.options(), {{0, 1}});
   Raster holed = full;
   holed.data<float>()[15 * 90 + 10] = kNan;
   const Raster a = whole(model, s, full), b = whole(model, s, holed);
@@ -323,7 +324,7 @@ TEST(UpscaleTile, HoldsNoMoreMemoryThanItSaysAndNotMuchLess) {
       const Model model(options);
       TiffInfo info = info_of(200, 200, c.bands, c.type);
       if (c.bands == 3) info.photometric = 2;
-      const SceneSettings s = scene_settings(info, options, {0, 255});
+      const SceneSettings s = scene_settings(info, options, {{0, 255}});
       Raster window(tile.read, c.bands, c.type);
       if (c.holes) std::fill_n(window.data<float>(), 3000, kNan);
       const Model* used = c.with_network ? &model : nullptr;
@@ -334,6 +335,58 @@ TEST(UpscaleTile, HoldsNoMoreMemoryThanItSaysAndNotMuchLess) {
       EXPECT_LE(peak, said) << c.name << " x" << factor;
       EXPECT_GE(static_cast<double>(peak), 0.6 * static_cast<double>(said)) << c.name << " x" << factor;
     }
+}
+
+TEST(UpscaleTile, EachBandComesOutAsItDoesAlone) {
+  const Model model(small_network(2), 3);
+  const ValueRanges ranges{{0.02, 0.42}, {1000, 3000}};
+  Random random{6};
+  const Raster both = raster_of<float>(20, 18, 2, SampleType::f32, [&](auto, auto, int b) {
+    const ValueRange& range = ranges[static_cast<size_t>(b)];
+    return range.low + range.width() * random.uniform();
+  });
+  const Raster up =
+      whole(model, scene_settings(info_of(20, 18, 2, SampleType::f32), model.options(), ranges), both);
+  for (int b = 0; b < 2; ++b) {
+    const auto band_of = [b](const Raster& from) {
+      return raster_of<float>(
+          from.window.w, from.window.h, 1, SampleType::f32,
+          [&](int64_t x, int64_t y, int) { return from.data<float>()[(y * from.window.w + x) * 2 + b]; });
+    };
+    const SceneSettings alone = scene_settings(info_of(20, 18, 1, SampleType::f32), model.options(),
+                                               {ranges[static_cast<size_t>(b)]});
+    EXPECT_EQ(band_of(up).samples, whole(model, alone, band_of(both)).samples) << b;
+  }
+}
+
+TEST(UpscaleTile, NoSampleIsAboveTheTopNorBecomesNodataThere) {
+  const Model model = silent_model(2);
+  const Raster steps = raster_of<uint16_t>(12, 12, 1, SampleType::u16,
+                                           [](int64_t x, int64_t, int) { return x % 4 < 2 ? 4095 : 0; });
+  TiffInfo info = info_of(12, 12, 1, SampleType::u16);
+  const auto largest = [&](SceneSettings s) {
+    s.top = 4095;
+    const Raster up = whole(model, s, steps);
+    return *std::max_element(up.data<uint16_t>(), up.data<uint16_t>() + up.window.pixels());
+  };
+  EXPECT_EQ(largest(scene_settings(info, model.options(), {{0, 4095}})), 4095);
+  info.nodata = 4094;
+  SceneSettings s = scene_settings(info, model.options(), {{0, 4095}});
+  s.nodata = 4095, s.may_have_holes = false;  // valid ground that would come out as nodata
+  EXPECT_EQ(largest(s), 4094);
+}
+
+TEST(UpscaleTile, NothingIsAddedToABandOfOneValue) {
+  const Model model(small_network(3), 3);
+  for (const double value : {0.0, 0.3, 255.0, 5000.0}) {
+    const Raster flat = raster_of<float>(20, 20, 1, SampleType::f32, [&](auto, auto, int) { return value; });
+    SceneSettings s =
+        scene_settings(info_of(20, 20, 1, SampleType::f32), model.options(), {{value, value + 1}});
+    s.constant_bands = {0};
+    const Raster up = whole(model, s, flat);
+    for (int64_t i = 0; i < up.window.pixels(); ++i)
+      ASSERT_EQ(up.data<float>()[i], static_cast<float>(value));
+  }
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ Model lively_model(int factor, int blocks, int nchan = 1) {
 
 std::vector<std::byte> run(const Model& model, const Scene& scene, int64_t tile_w, int64_t tile_h,
                            std::optional<Reach> margin = {}) {
-  const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+  const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
   const int f = model.factor();
   const TileGrid grid{scene.info.width, scene.info.height, tile_w, tile_h,
                       margin.value_or(margin_for(&model, s))};
@@ -132,8 +132,8 @@ TEST_F(Tiling, LumaAndJointModesAreExactToo) {
   Scene rgb = random_scene(60, 44, 3, SampleType::u8, random_);
   rgb.info.photometric = 2;
   const Model one = lively_model(2, 1), three = lively_model(2, 1, 3);
-  EXPECT_EQ(scene_settings(rgb.info, one.options(), rgb.range).mode, ColourMode::luma);
-  EXPECT_EQ(scene_settings(rgb.info, three.options(), rgb.range).mode, ColourMode::joint);
+  EXPECT_EQ(scene_settings(rgb.info, one.options(), {rgb.range}).mode, ColourMode::luma);
+  EXPECT_EQ(scene_settings(rgb.info, three.options(), {rgb.range}).mode, ColourMode::joint);
   EXPECT_EQ(untiled(one, rgb), run(one, rgb, 23, 16));
   EXPECT_EQ(untiled(three, rgb), run(three, rgb, 19, 29));
 }
@@ -181,7 +181,7 @@ TEST_F(Tiling, UniformTilesOfOneKindAreComputedOnce) {
   Scene scene = random_scene(kSide, kSide, 1, SampleType::u8, random_);
   for (std::byte& sample : scene.raster.samples) sample = std::byte{90};
   const auto expected = untiled(model, scene);
-  const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+  const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
   const TileGrid grid{kSide, kSide, kTile, kTile, margin_for(&model, s)};
   ASSERT_LT(grid.margin.before, kTile);
   Raster result({0, 0, kFine, kFine}, 1, SampleType::u8);
@@ -238,7 +238,7 @@ TEST_F(Tiling, CoresCoverTheSceneOnceAndReadWindowsStayInside) {
 TEST_F(Tiling, AnErrorInAnyStageEndsTheRunAndComesOut) {
   const Model model = lively_model(2, 0);
   const Scene scene = random_scene(64, 64, 1, SampleType::u8, random_);
-  const SceneSettings s = scene_settings(scene.info, model.options(), scene.range);
+  const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
   const TileGrid grid{64, 64, 16, 16, margin_for(&model, s)};
   const auto read = [&](const Window& w) { return cut(scene.raster, w); };
   const auto fail = [] { throw Error(Error::Kind::io, "planned failure"); };

@@ -90,7 +90,7 @@ TEST_F(ConvertCheckpoint, InfoTellsWhatACheckpointHolds) {
   options.compression_activation = false;
   options.crop_begin = 5;
   Model model(options);
-  model.range = ValueRange{100, 4095};
+  model.ranges = {{100, 4095}};
   model.means = {{0.25, 0.5, 0.75}, {0.1, 0.2, 0.3}, {0.4, 0.5, 0.6}};
   model.origin = "a test";
   const std::string path = (folder_ / "net.sr").string();

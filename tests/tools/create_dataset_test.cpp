@@ -195,12 +195,33 @@ TEST_F(CreateDataset, ValueRangeIsMeasuredOverAllImagesOrTakenAndRecorded) {
   write_tiff(folder_ / "in/b.tif", bright);
   const ProgramRun measured = create_well();
   EXPECT_NE(measured.out.find("measured over all images"), std::string::npos) << measured.out;
-  EXPECT_NEAR(manifest()["value_range"][0].get<double>(), 1005, 5);
-  EXPECT_NEAR(manifest()["value_range"][1].get<double>(), 22494, 10);
+  EXPECT_EQ(manifest()["value_range"], json({1000, 22499}));
   const ProgramRun given = create_well({"--value_range", "0,30000"});
   EXPECT_NE(given.out.find("value range 0..30000 (as given)"), std::string::npos) << given.out;
   EXPECT_EQ(manifest()["value_range"], json({0, 30000}));
-  EXPECT_EQ(Dataset(folder_ / "out", 2).info().range, (ValueRange{0, 30000}));
+  EXPECT_EQ(Dataset(folder_ / "out", 2).info().ranges, (ValueRanges{{0, 30000}}));
+}
+
+TEST_F(CreateDataset, BandsInUnlikeUnitsHaveRangesOfTheirOwnAndAnImageInOthersIsTold) {
+  Raster both({0, 0, 50, 50}, 2, SampleType::f32);
+  for (int i = 0; i < 2500; ++i) {
+    both.data<float>()[2 * i] = static_cast<float>(i % 500) / 1000;
+    both.data<float>()[2 * i + 1] = static_cast<float>(1000 + i);
+  }
+  write_tiff(folder_ / "in/a.tif", both);
+  for (int i = 0; i < 2500; ++i) both.data<float>()[2 * i + 1] *= 1e-4f;
+  write_tiff(folder_ / "in/b.tif", both);
+  const ProgramRun run = create_well();
+  const json range = manifest()["value_range"];
+  ASSERT_EQ(range.size(), 4u);
+  EXPECT_FLOAT_EQ(range[1].get<float>(), 0.499f);
+  EXPECT_EQ(range[3], json(3499.0));
+  EXPECT_NE(run.out.find("b.tif may be in other units"), std::string::npos) << run.out;
+  EXPECT_EQ(run.out.find("a.tif may be"), std::string::npos) << run.out;
+  for (const char* part : {"gt", "down"}) {
+    EXPECT_GT(manifest()["mean_values"][part][0].get<double>(), 0.1) << "of both bands, on the scale 0..1";
+    EXPECT_LT(manifest()["mean_values"][part][0].get<double>(), 0.9);
+  }
 }
 
 TEST_F(CreateDataset, ScaledTilesAreTheGroundShrunk) {
@@ -216,7 +237,7 @@ TEST_F(CreateDataset, ScaledTilesAreTheGroundShrunk) {
         if (window.w == w) return;
         ++scaled;
         EXPECT_NEAR(static_cast<double>(w) / static_cast<double>(window.w), 0.75, 0.02);
-        EXPECT_EQ(record.gt.samples, resized(cut(images[source], window), w, h, {0, 255}).samples);
+        EXPECT_EQ(record.gt.samples, resized(cut(images[source], window), w, h, {{0, 255}}).samples);
       });
   EXPECT_GE(scaled, 2);
 }

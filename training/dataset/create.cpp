@@ -1,7 +1,6 @@
 #include "training/dataset/create.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <map>
@@ -50,7 +49,7 @@ std::string note_of(const PlannedTile& tile, int symmetry, const std::string& im
 TileRecord record_of(const TrainingSource::Samples& samples, const PlannedTile& tile, int symmetry,
                      const std::vector<int>& bands, const TileForm& form) {
   Raster gt = stored_samples(samples.gt, bands, form);
-  if (tile.scaled) gt = resized(gt, tile.width, tile.height, form.range);
+  if (tile.scaled) gt = resized(gt, tile.width, tile.height, form.ranges);
   gt = turned(gt, symmetry);
   if (!samples.down) return degraded(std::move(gt), form);
   return paired(std::move(gt), turned(stored_samples(*samples.down, bands, form), symmetry), form);
@@ -59,7 +58,7 @@ TileRecord record_of(const TrainingSource::Samples& samples, const PlannedTile& 
 /// Sums over the training tiles, one per channel of the network.
 class MeanMeter {
  public:
-  MeanMeter(int nchan, const ValueRange& range) : range_(range) {
+  MeanMeter(int nchan, const ValueRanges& ranges) : ranges_(ranges) {
     for (Sum& sum : parts_) sum.values.assign(static_cast<size_t>(nchan), 0.0);
   }
 
@@ -77,15 +76,18 @@ class MeanMeter {
 
   void add(const Raster& raster, Sum& sum) const {
     const auto channels = static_cast<int64_t>(sum.values.size());
-    std::vector<double> tile(sum.values.size(), 0.0);
-    const int64_t count = raster.window.pixels() * raster.bands / channels;
+    const int64_t pixels = raster.window.pixels();
+    std::vector<double> tile(static_cast<size_t>(raster.bands), 0.0);
     with_sample_type(raster.type, [&](auto zero) {
       const auto* values = raster.data<decltype(zero)>();
-      for (int64_t i = 0; i < count; ++i)
-        for (size_t c = 0; c < tile.size(); ++c) tile[c] += static_cast<double>(*values++) - range_.low;
+      for (int64_t p = 0; p < pixels; ++p)
+        for (size_t b = 0; b < tile.size(); ++b)
+          tile[b] += static_cast<double>(*values++) - range_of(ranges_, static_cast<int64_t>(b)).low;
     });
-    for (size_t c = 0; c < tile.size(); ++c) sum.values[c] += tile[c] / (range_.high - range_.low);
-    sum.count += count;
+    for (int64_t b = 0; b < raster.bands; ++b)
+      sum.values[static_cast<size_t>(b % channels)] +=
+          tile[static_cast<size_t>(b)] / range_of(ranges_, b).width();
+    sum.count += pixels * raster.bands / channels;
   }
 
   static std::vector<double> mean(const Sum& sum) {
@@ -94,7 +96,7 @@ class MeanMeter {
     return means;
   }
 
-  ValueRange range_;
+  ValueRanges ranges_;
   Sum parts_[3];
 };
 
@@ -125,7 +127,7 @@ class Writer {
         o_(options),
         scan_(scan),
         events_(events),
-        means_(scan.form.mode == ColourMode::joint ? scan.form.bands : 1, scan.form.range),
+        means_(scan.form.mode == ColourMode::joint ? scan.form.bands : 1, scan.form.ranges),
         sources_(scan.accounts) {}
 
   Manifest write(const Split& split) {
@@ -224,7 +226,7 @@ class Writer {
     if (file.training) means_.add(job.record);
     if (pictures_ < o_.debug_pictures)
       write_png((fs::path(folder_) / "Debug" / picture_file_name(pictures_++)).string(),
-                record_picture(job.record, scan_.form.range));
+                record_picture(job.record, scan_.form.ranges));
     events_.progress(done_ += t.window.pixels(), all_);
   }
 
@@ -255,7 +257,7 @@ class Writer {
     info.pairs = !o_.pair_path.empty();
     info.mode = form.mode;
     info.luma = form.luma;
-    info.range = form.range;
+    info.ranges = form.ranges;
     info.means = means_.means();
     info.tile_w = o_.tile_w;
     info.tile_h = o_.tile_h;
@@ -276,9 +278,7 @@ class Writer {
 
 // Before the tiles are divided: if there are too few, this says why.
 void tell(const DatasetScan& scan, const DatasetEvents& events) {
-  char range[96];
-  std::snprintf(range, sizeof range, "value range %.10g..%.10g (", scan.form.range.low, scan.form.range.high);
-  events.say(range + scan.range_origin + ")");
+  events.say("value range " + text_of(scan.form.ranges) + " (" + scan.range_origin + ")");
   int64_t no_data = 0, flat = 0;
   for (const ManifestSource& s : scan.accounts) no_data += s.no_data, flat += s.flat;
   if (no_data > 0)

@@ -19,10 +19,11 @@ struct DatasetOptions {
   uint64_t seed = 1;
   double min_std = 0;  ///< on the 0..1 scale; tiles whose bands all vary by no more are flat
   bool split_by_scene = false;
-  std::vector<double> scales = {1};            ///< sizes at which images are cut; 1 must be among them
-  bool symmetries = false;                     ///< store every flip and rotation of training tiles
-  std::string pair_path = {};                  ///< folder with finer images of the same names; "" = none
-  std::optional<ValueRange> value_range = {};  ///< else from the sample type, else measured over all images
+  std::vector<double> scales = {1};  ///< sizes at which images are cut; 1 must be among them
+  bool symmetries = false;           ///< store every flip and rotation of training tiles
+  std::string pair_path = {};        ///< folder with finer images of the same names; "" = none
+  ValueRanges value_ranges =
+      {};  ///< one or one for each band; none: by sample type or measured over all images
   std::optional<ColourMode> mode = {};  ///< else luma for 8-bit RGB, joint for nchan > 1, else per band
   LumaConvention luma = LumaConvention::full;
   int nchan = 0;  ///< bands for joint mode; 0 = as the images have

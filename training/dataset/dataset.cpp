@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "scene/tile.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -120,19 +121,8 @@ void Dataset::keep(const Place& place, std::shared_ptr<const TileRecord> record,
 
 TrainingTile Dataset::tile(Part part, int64_t index) const {
   const auto r = record(part, index);
-  return {normalized(r->gt, info_.range), normalized(r->down, info_.range),
-          normalized(r->bic_up, info_.range)};
-}
-
-Tensor normalized(const Raster& raster, const ValueRange& range) {
-  Tensor values(Shape{1, raster.window.h, raster.window.w, raster.bands});
-  const double scale = 1 / (range.high - range.low);
-  with_sample_type(raster.type, [&](auto zero) {
-    const auto* samples = raster.data<decltype(zero)>();
-    for (int64_t i = 0; i < values.shape().size(); ++i)
-      values.data()[i] = static_cast<float>((static_cast<double>(samples[i]) - range.low) * scale);
-  });
-  return values;
+  return {normalized(r->gt, info_.ranges), normalized(r->down, info_.ranges),
+          normalized(r->bic_up, info_.ranges)};
 }
 
 }  // namespace sr

@@ -76,7 +76,4 @@ class Dataset {
   mutable int64_t kept_bytes_ = 0;
 };
 
-/// A raster on the network's scale: [1, h, w, bands].
-Tensor normalized(const Raster& raster, const ValueRange& range);
-
 }  // namespace sr

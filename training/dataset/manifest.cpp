@@ -86,10 +86,10 @@ DatasetInfo info_from_json(const json& j) {
       (info.mode == ColourMode::luma && info.bands != 1))
     throw Error(Error::Kind::format, "nchan ", info.nchan, " and bands ", info.bands, " contradict ",
                 kModes[static_cast<int>(info.mode)]);
-  const auto range = j.at("value_range").get<std::vector<double>>();
-  if (range.size() != 2 || !(range[0] < range[1]))
-    throw Error(Error::Kind::format, "value_range must be two numbers, the lower first");
-  info.range = {range[0], range[1]};
+  info.ranges = ranges_from(j.at("value_range").get<std::vector<double>>());
+  if (info.ranges.size() != 1 && std::ssize(info.ranges) != info.bands)
+    throw Error(Error::Kind::format, "value_range has ", info.ranges.size(), " pairs for ", info.bands,
+                " bands");
   const json& means = j.at("mean_values");
   info.means = {means_of(means.at("gt"), info.nchan), means_of(means.at("down"), info.nchan),
                 means_of(means.at("bic_up"), info.nchan)};
@@ -136,7 +136,7 @@ void save_manifest(const std::string& path, const Manifest& manifest) {
                  {"nchan", i.nchan},
                  {"colour_mode", kModes[static_cast<int>(i.mode)]},
                  {"luma", kLumas[static_cast<int>(i.luma)]},
-                 {"value_range", {i.range.low, i.range.high}},
+                 {"value_range", numbers_of(i.ranges)},
                  {"mean_values", {{"gt", i.means.gt}, {"down", i.means.down}, {"bic_up", i.means.bic_up}}},
                  {"training_tiles", i.training_tiles},
                  {"validation_tiles", i.validation_tiles},

@@ -21,7 +21,7 @@ struct DatasetInfo {
   bool pairs = false;                ///< down is another sensor's image, not gt shrunk
   ColourMode mode = ColourMode::per_band;
   LumaConvention luma = LumaConvention::full;
-  ValueRange range;                ///< sample values that the network sees as 0 and 1
+  ValueRanges ranges = {{}};       ///< sample values that the network sees as 0 and 1, of the stored bands
   MeanValues means;                ///< over the training tiles
   int64_t tile_w = 0, tile_h = 0;  ///< as chosen; images that are smaller are tiles of their own size
   int64_t training_tiles = 0, validation_tiles = 0;

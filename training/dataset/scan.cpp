@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "io/counted.h"
+#include "scene/choose_range.h"
 #include "scene/code_bands.h"
 #include "tensor/error.h"
 
@@ -122,6 +123,10 @@ TileForm form_for(const Candidate& reference, const DatasetOptions& o) {
     throw Error(Error::Kind::usage, "--colour_mode luma: ", seen, "; luma is made of three, take per_band");
   if (form.mode == ColourMode::luma && o.luma == LumaConvention::studio && form.type != SampleType::u8)
     throw Error(Error::Kind::usage, "--luma studio: ", seen, "; it is defined for 8 bits, take full");
+  if (o.value_ranges.size() > 1 && std::ssize(o.value_ranges) != form.bands)
+    throw Error(Error::Kind::usage, "--value_range for ", o.value_ranges.size(), " bands: ", seen, ", ",
+                form.bands, " of which ", form.bands == 1 ? "is" : "are",
+                " stored; give one pair, or one for each");
   if (form.mode == ColourMode::joint && o.nchan > 0 && o.nchan != bands)
     throw Error(Error::Kind::usage, "--nchan ", o.nchan, ": ", seen, "; take --nchan ", bands);
   return form;
@@ -164,32 +169,35 @@ std::optional<ValueRange> range_of_types(const std::vector<Candidate>& candidate
   return candidates.front().range;
 }
 
-// The tiles of one image that are complete, and how much each varies.
+// The tiles of one image that are complete, how much each of their bands varies, and its ranges.
 struct Look {
   std::vector<PlannedTile> tiles;
-  std::vector<double> deviations;  // in the samples' units
+  std::vector<std::vector<double>> deviations;  // in the samples' units
   ManifestSource account;
   std::string note;  // of the decoder
+  RangeMeter meter;
 };
 
 template <class Progress>
-Look look_at(const ScannedImage& image, const DatasetOptions& o, RangeMeter* meter,
+Look look_at(const ScannedImage& image, const DatasetOptions& o, const RangeMeter& empty, bool measure,
              const Progress& progress) {
   Look look;
+  look.meter = empty;
   look.account = {.name = fs::path(image.path).filename().string(),
                   .pair = fs::path(image.pair).filename().string(),
                   .width = image.width,
                   .height = image.height};
   TrainingSource source(image.path, image.pair, o.factor);
   for (const PlannedTile& tile : plan_training_tiles(image, o)) {
-    const TrainingSource::Samples samples = source.read(tile.window, tile.scaled ? nullptr : meter);
+    const TrainingSource::Samples samples =
+        source.read(tile.window, measure && !tile.scaled ? &look.meter : nullptr);
     progress(tile.window.pixels());
     if (!samples.complete) {
       ++look.account.no_data;
       continue;
     }
     look.tiles.push_back(tile);
-    look.deviations.push_back(deviation(samples.gt, image.bands));
+    look.deviations.push_back(deviations(samples.gt, image.bands));
   }
   look.note = source.decoding_note();
   return look;
@@ -202,29 +210,25 @@ int64_t pixels_to_look_at(const std::vector<Candidate>& candidates, const Datase
   return all;
 }
 
-struct AllLooks {
+// Reads all images. Those that turn out to be damaged are left out of everything. In luma mode bands are
+// measured as one: images of one band stand beside those of three.
+std::vector<Look> look_at_all(std::vector<Candidate>& candidates, const DatasetOptions& o,
+                              const TileForm& form, bool measure, const DatasetEvents& events) {
   std::vector<Look> looks;
-  RangeMeter meter;
-};
-
-// Reads all images. Those that turn out to be damaged are left out of everything.
-AllLooks look_at_all(std::vector<Candidate>& candidates, const DatasetOptions& o, bool measure,
-                     const DatasetEvents& events) {
-  AllLooks all;
-  const int64_t pixels = pixels_to_look_at(candidates, o) * (o.symmetries ? 1 + kSymmetries : 2);
+  const int64_t once = pixels_to_look_at(candidates, o);
+  const int64_t pixels = once * (o.symmetries ? 1 + kSymmetries : 2);
+  RangeMeter empty(form.mode == ColourMode::luma ? 1 : form.bands, once);
   int64_t done = 0;
   std::erase_if(candidates, [&](const Candidate& c) {
-    RangeMeter with_this = all.meter;
-    with_this.next_image();
+    empty.next_image();
     const auto refuse = [&](const std::string& why) {
       events.failed(why);
       return true;
     };
     try {
-      all.looks.push_back(look_at(c.image, o, measure ? &with_this : nullptr,
-                                  [&](int64_t more) { events.progress(done += more, pixels); }));
-      all.meter = std::move(with_this);
-      if (const Look& look = all.looks.back(); !look.note.empty())
+      looks.push_back(
+          look_at(c.image, o, empty, measure, [&](int64_t more) { events.progress(done += more, pixels); }));
+      if (const Look& look = looks.back(); !look.note.empty())
         events.say(look.account.name + ": " + look.note);
       return false;
     } catch (const Error& e) {
@@ -234,7 +238,28 @@ AllLooks look_at_all(std::vector<Candidate>& candidates, const DatasetOptions& o
       return refuse(c.image.path + ": out of memory; use smaller tiles");
     }
   });
-  return all;
+  return looks;
+}
+
+// One range for each band that is stored, as choose_ranges() measures them.
+ValueRanges measured(const std::vector<Look>& looks, ColourMode mode) {
+  RangeMeter all = looks[0].meter;
+  for (size_t i = 1; i < looks.size(); ++i) all.add(looks[i].meter);
+  return mode == ColourMode::joint ? joined(all.ranges()) : all.ranges();
+}
+
+// Images in unlike units do not belong into one data set: of one kind nothing would be seen.
+void tell_misfits(const std::vector<Look>& looks, const ValueRanges& ranges, const DatasetEvents& events) {
+  for (const Look& look : looks)
+    if (const std::string why = misfit(look.meter, ranges, {}); !why.empty())
+      events.say(look.account.name + " may be in other units than the other images: " + why);
+}
+
+// Whether no band varies by more than `least` of its range.
+bool is_flat(const std::vector<double>& deviations, const ValueRanges& ranges, double least) {
+  for (size_t b = 0; b < deviations.size(); ++b)
+    if (deviations[b] > least * range_of(ranges, static_cast<int64_t>(b)).width()) return false;
+  return true;
 }
 
 void demand_some(const std::vector<Candidate>& candidates) {
@@ -279,20 +304,23 @@ DatasetScan scan_images(const std::vector<std::string>& images, const DatasetOpt
   scan.form = form_for(reference_of(candidates), o);
   drop_those_that_differ(candidates, scan.form, events);
   const std::optional<ValueRange> of_type = range_of_types(candidates);
-  AllLooks all = look_at_all(candidates, o, !o.value_range && !of_type, events);
+  const bool measure = o.value_ranges.empty() && !of_type;
+  std::vector<Look> looks = look_at_all(candidates, o, scan.form, measure, events);
   demand_some(candidates);
-  if (o.value_range)
-    scan.form.range = *o.value_range, scan.range_origin = "as given";
-  else if (of_type)
-    scan.form.range = *of_type, scan.range_origin = "of the sample type";
-  else
-    scan.form.range = all.meter.range(), scan.range_origin = "measured over all images, 0.1 to 99.9 percent";
-  const double flat = o.min_std * (scan.form.range.high - scan.form.range.low);
-  for (size_t i = 0; i < all.looks.size(); ++i) {
-    Look& look = all.looks[i];
+  if (!o.value_ranges.empty()) {
+    scan.form.ranges = o.value_ranges, scan.range_origin = "as given";
+  } else if (of_type) {
+    scan.form.ranges = {*of_type}, scan.range_origin = "of the sample type";
+  } else {
+    scan.form.ranges = measured(looks, scan.form.mode);
+    scan.range_origin = "measured over all images";
+    tell_misfits(looks, scan.form.ranges, events);
+  }
+  for (size_t i = 0; i < looks.size(); ++i) {
+    Look& look = looks[i];
     for (size_t t = 0; t < look.tiles.size(); ++t) {
       scan.pixels += look.tiles[t].window.pixels();
-      if (look.deviations[t] <= flat) {
+      if (is_flat(look.deviations[t], scan.form.ranges, o.min_std)) {
         ++look.account.flat;
         continue;
       }

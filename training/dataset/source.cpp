@@ -76,8 +76,8 @@ TrainingSource::Samples TrainingSource::read(const Window& window, RangeMeter* m
   return samples;
 }
 
-double deviation(const Raster& raster, const std::vector<int>& bands) {
-  double largest = 0;
+std::vector<double> deviations(const Raster& raster, const std::vector<int>& bands) {
+  std::vector<double> list;
   const auto count = static_cast<double>(raster.window.pixels());
   with_sample_type(raster.type, [&](auto zero) {
     const auto* samples = raster.data<decltype(zero)>();
@@ -90,10 +90,10 @@ double deviation(const Raster& raster, const std::vector<int>& bands) {
         squares += value * value;
       }
       const double mean = sum / count;
-      largest = std::max(largest, std::sqrt(std::max(0.0, squares / count - mean * mean)));
+      list.push_back(std::sqrt(std::max(0.0, squares / count - mean * mean)));
     }
   });
-  return largest;
+  return list;
 }
 
 }  // namespace sr

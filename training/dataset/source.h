@@ -45,7 +45,7 @@ class TrainingSource {
   std::optional<ImageSource> fine_;
 };
 
-/// The largest of the bands' standard deviations, in the samples' units.
-double deviation(const Raster& raster, const std::vector<int>& bands);
+/// The bands' standard deviations, in the samples' units.
+std::vector<double> deviations(const Raster& raster, const std::vector<int>& bands);
 
 }  // namespace sr

@@ -15,20 +15,25 @@ bool fits_float(SampleType type) {
 
 // Samples of up to 24 bits are resampled as they are; others relative to the range, in whose middle float has
 // the precision that counts.
-struct Scale {
-  double low = 0, span = 1;
-
-  Scale(SampleType type, const ValueRange& range) {
-    if (!fits_float(type)) low = range.low, span = range.high - range.low;
+class Scale {
+ public:
+  Scale(SampleType type, const ValueRanges& ranges) : ranges_(ranges) {
+    if (fits_float(type)) ranges_ = {{0, 1}};
   }
+  const ValueRange& of(int64_t band) const { return range_of(ranges_, band); }
+
+ private:
+  ValueRanges ranges_;
 };
 
 Tensor to_tensor(const Raster& raster, const Scale& scale) {
   Tensor values({1, raster.window.h, raster.window.w, raster.bands});
   with_sample_type(raster.type, [&](auto zero) {
     const auto* samples = raster.data<decltype(zero)>();
-    for (int64_t i = 0; i < values.shape().size(); ++i)
-      values.data()[i] = static_cast<float>((static_cast<double>(samples[i]) - scale.low) / scale.span);
+    for (int64_t i = 0; i < values.shape().size(); ++i) {
+      const ValueRange& range = scale.of(i % raster.bands);
+      values.data()[i] = static_cast<float>((static_cast<double>(samples[i]) - range.low) / range.width());
+    }
   });
   return values;
 }
@@ -37,8 +42,10 @@ Raster to_raster(const Tensor& values, const Scale& scale, const Window& window,
   Raster raster(window, static_cast<int>(values.shape().c), type);
   with_sample_type(type, [&](auto zero) {
     using T = decltype(zero);
-    for (int64_t i = 0; i < values.shape().size(); ++i)
-      raster.data<T>()[i] = to_sample<T>(scale.low + scale.span * double{values.data()[i]});
+    for (int64_t i = 0; i < values.shape().size(); ++i) {
+      const ValueRange& range = scale.of(i % raster.bands);
+      raster.data<T>()[i] = to_sample<T>(range.low + range.width() * double{values.data()[i]});
+    }
   });
   return raster;
 }
@@ -94,8 +101,8 @@ Raster stored_samples(const Raster& raster, const std::vector<int>& bands, const
   return stored;
 }
 
-Raster resized(const Raster& raster, int64_t w, int64_t h, const ValueRange& range) {
-  const Scale scale(raster.type, range);
+Raster resized(const Raster& raster, int64_t w, int64_t h, const ValueRanges& ranges) {
+  const Scale scale(raster.type, ranges);
   const Window window{raster.window.x, raster.window.y, w, h};
   return to_raster(bicubic_resize(to_tensor(raster, scale), h, w), scale, window, raster.type);
 }
@@ -118,7 +125,7 @@ Raster turned(const Raster& raster, int symmetry) {
 }
 
 TileRecord degraded(Raster gt, const TileForm& form) {
-  const Scale scale(form.type, form.range);
+  const Scale scale(form.type, form.ranges);
   const Window& fine = gt.window;
   const Window coarse{fine.x / form.factor, fine.y / form.factor, fine.w / form.factor, fine.h / form.factor};
   const Tensor small = bicubic_resize(to_tensor(gt, scale), coarse.h, coarse.w);
@@ -127,7 +134,7 @@ TileRecord degraded(Raster gt, const TileForm& form) {
 }
 
 TileRecord paired(Raster gt, Raster down, const TileForm& form) {
-  const Scale scale(form.type, form.range);
+  const Scale scale(form.type, form.ranges);
   const Tensor large = bicubic_enlarge(to_tensor(down, scale), form.factor);
   TileRecord record;
   record.bic_up = to_raster(large, scale, gt.window, form.shrunk_type());
@@ -136,15 +143,15 @@ TileRecord paired(Raster gt, Raster down, const TileForm& form) {
   return record;
 }
 
-Raster record_picture(const TileRecord& record, const ValueRange& range) {
+Raster record_picture(const TileRecord& record, const ValueRanges& ranges) {
   constexpr int64_t kGap = 8;
   constexpr double kGain = 4;
   const auto [x0, y0, w, h] = record.gt.window;
   const int bands = record.gt.bands >= 3 ? 3 : 1;
   const auto value = [&](const Raster& raster, int64_t sample) {
     return with_sample_type(raster.type, [&](auto zero) {
-      return (static_cast<double>(raster.data<decltype(zero)>()[sample]) - range.low) /
-             (range.high - range.low);
+      const ValueRange& range = range_of(ranges, sample % raster.bands);
+      return (static_cast<double>(raster.data<decltype(zero)>()[sample]) - range.low) / range.width();
     });
   };
   Raster picture({0, 0, 3 * w + 2 * kGap, h}, bands, SampleType::u8);

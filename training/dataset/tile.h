@@ -19,8 +19,8 @@ struct TileForm {
   LumaConvention luma = LumaConvention::full;
   int bands = 1;  ///< stored: 1 for luma, else the colour bands
   SampleType type = SampleType::u8;
-  ValueRange range = {};
-  bool unrounded = false;  ///< down and bic_up as floats, as the literature's protocol has them
+  ValueRanges ranges = {{}};  ///< of the stored bands
+  bool unrounded = false;     ///< down and bic_up as floats, as the literature's protocol has them
 
   /// Type of down and bic_up: `type`, or f32 if unrounded (f64 for types of more than 24 bits).
   SampleType shrunk_type() const;
@@ -41,7 +41,7 @@ Raster stored_samples(const Raster& raster, const std::vector<int>& bands, const
 
 /// Resized to w x h (bicubic_resize) in the sample type: a picture of the same ground taken from farther
 /// away.
-Raster resized(const Raster& raster, int64_t w, int64_t h, const ValueRange& range);
+Raster resized(const Raster& raster, int64_t w, int64_t h, const ValueRanges& ranges);
 
 /// Seen under one of the eight symmetries (training/dataset/symmetry.h). The window's place stays.
 Raster turned(const Raster& raster, int symmetry);
@@ -55,6 +55,6 @@ TileRecord paired(Raster gt, Raster down, const TileForm& form);
 
 /// A picture to look at, 8 bits: the truth, its shrunk and enlarged version, and four times their difference
 /// on grey, side by side. The first three bands, or the first.
-Raster record_picture(const TileRecord& record, const ValueRange& range);
+Raster record_picture(const TileRecord& record, const ValueRanges& ranges);
 
 }  // namespace sr

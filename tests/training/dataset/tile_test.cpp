@@ -110,7 +110,7 @@ TEST(Degraded, ShrunkAndEnlargedAreBicubicOfTheTileRoundedToItsType) {
     for (const int factor : {2, 3, 4}) {
       const Raster gt = landscape_image(factor * 12, factor * 9, 2, 3, type);
       const ValueRange range{-400, 3000};
-      const TileRecord record = degraded(gt, {.factor = factor, .bands = 2, .type = type, .range = range});
+      const TileRecord record = degraded(gt, {.factor = factor, .bands = 2, .type = type, .ranges = {range}});
       EXPECT_EQ(record.gt.samples, gt.samples);
       EXPECT_EQ(record.down.type, type);
       EXPECT_EQ(record.bic_up.type, type);
@@ -160,7 +160,7 @@ TEST(Degraded, UnroundedIsTheInputOfTheLiteraturesProtocol) {
 TEST(Degraded, LargeIntegersKeepTheirPrecisionWithinTheRange) {
   Raster gt({0, 0, 32, 8}, 1, SampleType::u32);
   for (int64_t i = 0; i < 256; ++i) gt.data<uint32_t>()[i] = 4'000'000'000u + static_cast<uint32_t>(i % 32);
-  const TileForm form{.type = SampleType::u32, .range = {4e9, 4e9 + 32}, .unrounded = true};
+  const TileForm form{.type = SampleType::u32, .ranges = {{4e9, 4e9 + 32}}, .unrounded = true};
   const TileRecord record = degraded(gt, form);
   ASSERT_EQ(record.down.type, SampleType::f64);
   EXPECT_NEAR(record.down.data<double>()[8], 4e9 + 16.5, 1e-4);
@@ -185,7 +185,7 @@ TEST(Turned, TheEightSymmetriesDifferAndKeepTheTruthAndItsShrunkVersionTogether)
 
 TEST(Resized, IsBicubicRoundedToTheSampleType) {
   const Raster gt = landscape_image(50, 40, 3, 6);
-  const Raster small = resized(gt, 35, 28, {0, 255});
+  const Raster small = resized(gt, 35, 28, {{0, 255}});
   const Tensor exact = bicubic_resize(tensor_of(gt), 28, 35);
   for (int64_t i = 0; i < exact.shape().size(); ++i)
     ASSERT_EQ(small.data<uint8_t>()[i], std::clamp(std::round(exact.data()[i]), 0.0f, 255.0f));
@@ -194,7 +194,7 @@ TEST(Resized, IsBicubicRoundedToTheSampleType) {
 TEST(RecordPicture, ShowsTruthEnlargedAndTheirDifference) {
   const Raster gt = landscape_image(40, 30, 4, 7);
   const TileRecord record = degraded(gt, {.bands = 4});
-  const Raster picture = record_picture(record, {0, 255});
+  const Raster picture = record_picture(record, {{0, 255}});
   ASSERT_EQ(picture.bands, 3);
   ASSERT_EQ(picture.window, (Window{0, 0, 3 * 40 + 16, 30}));
   const auto at = [&](int64_t x, int64_t y, int b) {
