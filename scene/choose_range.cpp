@@ -107,8 +107,8 @@ double top_of(const TiffInfo& info, const RangeMeter& meter) {
   return std::numeric_limits<double>::infinity();
 }
 
-// A band of one value is that value, to the bit: the network sees zero padding at the scene's border, and
-// where it is trained a little it may add something to an even field as well.
+// A band of one value stays that value, to the bit: the network sees zero padding at the scene's border, and
+// may add something to an even field as well.
 void set_constant_bands(SceneSettings& s, ValueRanges& ranges, const RangeMeter& meter,
                         const std::vector<int>& colours, const SceneEvents& events) {
   std::vector<int> told;
