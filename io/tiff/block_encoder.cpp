@@ -28,6 +28,15 @@ std::vector<std::byte> whole_block(Raster block, int64_t side) {
   return samples;
 }
 
+// What the codec keeps from block to block. zstd's tables grow with the level (measured, with a margin):
+// libtiff does not tell it how short a block is.
+int64_t codec_bytes(const TiffWriterOptions& options) {
+  constexpr int64_t kMegabyte = int64_t{1} << 20;
+  if (options.compression != Compression::zstd) return 2 * kMegabyte;
+  const int level = options.level.value_or(9);
+  return (level <= 3 ? 8 : level <= 9 ? 28 : level <= 12 ? 72 : 112) * kMegabyte;
+}
+
 // A bit for each byte, 1 where it is not zero, the first in the highest.
 std::vector<std::byte> packed_bits(const std::vector<std::byte>& bytes) {
   std::vector<std::byte> bits(bytes.size() / 8);
@@ -39,8 +48,8 @@ std::vector<std::byte> packed_bits(const std::vector<std::byte>& bytes) {
 
 }  // namespace
 
-int64_t BlockEncoder::working_bytes(int64_t block_bytes, const TiffWriterOptions&) {
-  return 3 * block_bytes + (int64_t{2} << 20);
+int64_t BlockEncoder::working_bytes(int64_t block_bytes, const TiffWriterOptions& options) {
+  return 3 * block_bytes + codec_bytes(options);
 }
 
 BlockEncoder::BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options,
