@@ -1,5 +1,6 @@
 #include "io/tiff/result_file.h"
 
+#include <array>
 #include <cstdio>
 #include <cstring>
 #include <optional>
@@ -153,6 +154,9 @@ bool needs_big_tiff(int64_t bytes, int64_t blocks) {
 void add_directories(const std::string& file, const ResultFile& result, const BlockStore& store) {
   const bool big = needs_big_tiff(store.end(), blocks_of(store));
   TiffFile tiff(file, big ? TiffFile::Mode::complete_big : TiffFile::Mode::complete);
+  // Classic TIFF's header takes 8 bytes of the room: the rest is zeros, not a hole that no run has written.
+  const std::array<std::byte, kHeaderBytes - 8> rest{};
+  if (!big) check_written(tiff, result.path, tiff.write_at(8, rest), "writing the header");
   for (const ResultPage& page : result.pages) write_directory(tiff, result, page, store.blocks(page.stored));
   tiff.close();
 }
