@@ -7,10 +7,12 @@
 #include <memory>
 
 #include "io/counted.h"
+#include "io/output_file.h"
 #include "io/tiff/gdal_metadata.h"
 #include "io/tiff/grid_texts.h"
 #include "scene/choose_range.h"
 #include "scene/code_bands.h"
+#include "scene/job.h"
 #include "scene/prepare.h"
 #include "scene/repeated_pixels.h"
 #include "scene/spread.h"
@@ -31,13 +33,14 @@ std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
 }
 
 // What the file of a result made by that model, or of the bicubic one, says of itself.
-TiffInfo described(const PreparedScene& scene, const SceneOptions& options, const Model* by) {
+TiffInfo described(const PreparedScene& scene, const SceneOptions& options, const Model* by,
+                   const std::string& job) {
   TiffInfo result = fine_info(scene);
   const double top = scene.settings.top;
   result.declared_top = std::isfinite(top) ? std::optional(top) : std::nullopt;
-  result.tags.gdal_metadata = with_items(
-      result.tags.gdal_metadata,
-      provenance(options.origin, scene.reader.info(), scene.settings, by, precision_of(scene.gpus)));
+  auto items = provenance(options.origin, scene.reader.info(), scene.settings, by, precision_of(scene.gpus));
+  items.push_back(job_item(job));
+  result.tags.gdal_metadata = with_items(result.tags.gdal_metadata, items);
   return result;
 }
 
@@ -72,7 +75,7 @@ void verify(const std::string& path, TiffReader& reader, const Model* model, con
   events.say("verified: " + counted(windows, "window") + " computed again without tiles, every bit the same");
 }
 
-void tell(const PreparedScene& scene, const SceneEvents& events) {
+void tell(PreparedScene& scene, const SceneEvents& events) {
   const TiffInfo& info = scene.reader.info();
   const SceneSettings& s = scene.settings;
   events.say(description(scene));
@@ -88,6 +91,127 @@ void tell(const PreparedScene& scene, const SceneEvents& events) {
   if (info.type == SampleType::u32 || info.type == SampleType::i32 || info.type == SampleType::f64)
     events.say(std::string(name_of(info.type)) +
                " samples are computed in float32: 24 bits of the value range are kept");
+  const bool told = info.stored_bits < 8 && s.copied_bands.empty();  // what to do about codes
+  for (const std::string& hint : {told ? "" : hint_of_codes(scene.reader, s.copied_bands),
+                                  scene.model ? hint_of_repeated_pixels(scene.reader) : ""})
+    if (!hint.empty()) events.say(hint);
+}
+
+// A result whose pixels differ from those computed again does not stay.
+void verify_or_remove(PreparedScene& scene, const SceneResults& results, const SceneOptions& options,
+                      const SceneEvents& events) {
+  try {
+    const auto gpu = scene.gpus.empty() ? std::nullopt : std::optional(scene.gpus[0]);
+    verify(results.upscaled, scene.reader, scene.model, scene.settings, scene.plan.grid,
+           options.verify_windows, gpu, events);
+  } catch (...) {
+    std::filesystem::remove(results.upscaled);
+    if (scene.settings.spread) std::filesystem::remove(results.spread);
+    throw;
+  }
+}
+
+// What the network's results are made of, and what the bicubic one is.
+struct Jobs {
+  std::string network, bicubic;
+};
+
+bool all_made(const SceneResults& results, const Jobs& jobs) {
+  const auto made = [](const std::string& result, const std::string& job) {
+    return result.empty() || is_made(result, job);
+  };
+  return made(results.upscaled, jobs.network) && made(results.bicubic, jobs.bicubic) &&
+         made(results.spread, jobs.network);
+}
+
+// The system, the memory or the user ended the run: nothing is wrong with the scene.
+bool can_be_gone_on_with(Error::Kind kind) {
+  return kind == Error::Kind::stopped || kind == Error::Kind::io || kind == Error::Kind::device ||
+         kind == Error::Kind::limit;
+}
+
+// The files of one scene's results.
+class Writers {
+ public:
+  Writers(const PreparedScene& scene, const SceneResults& results, const Jobs& jobs,
+          const SceneOptions& options, const SceneEvents& events)
+      : scene_(scene), options_(options), events_(events) {
+    const TiffWriterOptions& writing = scene.planning.writing;
+    if (scene.upscaled)
+      open(upscaled_, results.upscaled, described(scene, options, scene.model, jobs.network), writing,
+           jobs.network);
+    if (!results.bicubic.empty())
+      open(bicubic_, results.bicubic, described(scene, options, nullptr, jobs.bicubic), writing,
+           jobs.bicubic);
+    if (!scene.settings.spread) return;
+    TiffInfo spread = spread_info(fine_info(scene), scene.settings);
+    spread.tags.gdal_metadata = with_items("", {job_item(jobs.network)});
+    open(spread_, results.spread, spread, spread_writing(writing), jobs.network);
+  }
+
+  bool with_bicubic() const { return bicubic_.has_value(); }
+
+  /// Whether a pixel of the tile is still to come in any of them.
+  bool want(const Tile& tile) const {
+    const int64_t f = scene_.settings.factor;
+    const Window& core = tile.core;
+    const Window fine =
+        in_result({core.x * f, core.y * f, core.w * f, core.h * f}, scene_.plan.grid, scene_.settings.factor);
+    const auto wants = [&](const std::optional<TiffWriter>& writer) { return writer && writer->wants(fine); };
+    return wants(upscaled_) || wants(bicubic_) || wants(spread_);
+  }
+
+  void write(FineTile& tile) {
+    const auto write = [&](std::optional<TiffWriter>& writer, Raster& samples) {
+      samples.window = in_result(samples.window, scene_.plan.grid, scene_.settings.factor);
+      writer->write(samples);
+    };
+    if (upscaled_) write(upscaled_, tile.result);
+    if (bicubic_) write(bicubic_, *tile.bicubic);
+    if (spread_) write(spread_, *tile.spread);
+  }
+
+  void finish() {
+    for (std::optional<TiffWriter>* writer : {&spread_, &upscaled_, &bicubic_})
+      if (*writer) (*writer)->finish();
+  }
+
+  /// Leaves what there is for a later run, and says so beside what has happened.
+  [[noreturn]] void keep_and_rethrow(const Error& e) {
+    std::string kept;
+    for (std::optional<TiffWriter>* writer : {&upscaled_, &bicubic_, &spread_})
+      if (*writer && (*writer)->keep())
+        kept += (kept.empty() ? "" : ", ") + temporary_name((*writer)->path());
+    if (kept.empty()) throw Error(e.kind(), e.what());
+    throw Error(e.kind(), e.what(), "; what is done stays in ", kept,
+                ", and the same command goes on from there");
+  }
+
+ private:
+  void open(std::optional<TiffWriter>& writer, const std::string& result, const TiffInfo& info,
+            TiffWriterOptions writing, const std::string& job) {
+    writing.job = file_job(job, scene_);
+    writing.anew = !options_.resume;
+    writer.emplace(result, info, writing);
+    if (writer->blocks_found() > 0)
+      events_.say("goes on with " + temporary_name(result) + ", where " +
+                  counted(writer->blocks_found(), "block") + " are complete");
+  }
+
+  const PreparedScene& scene_;
+  const SceneOptions& options_;
+  const SceneEvents& events_;
+  std::optional<TiffWriter> upscaled_, bicubic_, spread_;
+};
+
+void upscale_into(Writers& writers, PreparedScene& scene, const SceneEvents& events) {
+  upscale(scene.model, scene.settings, scene.plan.grid, writers.with_bicubic(),
+          {.read = [&](const Window& window) { return scene.reader.read(window); },
+           .write = [&](FineTile& tile) { writers.write(tile); },
+           .progress = [&](int64_t done) { events.progress(done, scene.region.pixels()); },
+           .wanted = [&](const Tile& tile) { return writers.want(tile); }},
+          scene.gpus);
+  writers.finish();
 }
 
 }  // namespace
@@ -95,57 +219,23 @@ void tell(const PreparedScene& scene, const SceneEvents& events) {
 SceneDone upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                         const SceneOptions& options, const SceneEvents& events) {
   reset_pool_peak();  // what other scenes needed is not this one's
+  const Jobs jobs{job_of(path, false, factor, options), job_of(path, true, factor, options)};
+  if (options.keep_made && all_made(results, jobs)) return {.was_there = true};
   PreparedScene scene = prepare_scene(path, results, model, factor, options);
-  TiffReader& reader = scene.reader;
-  const TileGrid& grid = scene.plan.grid;
   tell(scene, events);
-  const bool told =
-      reader.info().stored_bits < 8 && scene.settings.copied_bands.empty();  // what to do about codes
-  if (const std::string hint = told ? "" : hint_of_codes(reader, scene.settings.copied_bands); !hint.empty())
-    events.say(hint);
-  if (const std::string hint = scene.model ? hint_of_repeated_pixels(reader) : ""; !hint.empty())
-    events.say(hint);
-  const std::string range_source = choose_ranges(scene.settings, reader, scene.model, options, grid, events);
-
-  const bool with_bicubic = !results.bicubic.empty();
-  std::unique_ptr<TiffWriter> upscaled, bicubic, spread;
-  const auto writer_of = [&](const std::string& result, const Model* by) {
-    return std::make_unique<TiffWriter>(result, described(scene, options, by), scene.planning.writing);
-  };
-  if (scene.upscaled) upscaled = writer_of(results.upscaled, scene.model);
-  if (with_bicubic) bicubic = writer_of(results.bicubic, nullptr);
-  if (scene.settings.spread)
-    spread = std::make_unique<TiffWriter>(results.spread, spread_info(fine_info(scene), scene.settings),
-                                          spread_writing(scene.planning.writing));
-  upscale(scene.model, scene.settings, grid, with_bicubic,
-          {.read = [&](const Window& window) { return reader.read(window); },
-           .write =
-               [&](FineTile& tile) {
-                 const auto write = [&](TiffWriter& writer, Raster& samples) {
-                   samples.window = in_result(samples.window, grid, factor);
-                   writer.write(samples);
-                 };
-                 if (upscaled) write(*upscaled, tile.result);
-                 if (bicubic) write(*bicubic, *tile.bicubic);
-                 if (spread) write(*spread, *tile.spread);
-               },
-           .progress = [&](int64_t done) { events.progress(done, scene.region.pixels()); }},
-          scene.gpus);
-  for (TiffWriter* writer : {spread.get(), upscaled.get(), bicubic.get()})
-    if (writer) writer->finish();
-  if (const std::string note = reader.decoding_note(); !note.empty()) events.say(note);
-  reset_pool_peak();  // what the tiles needed is not for what comes after them
-  const SceneDone done{scene.settings, scene.region, range_source, scene.plan.cache_bytes};
-  if (!scene.upscaled || options.verify_windows == 0) return done;
+  const std::string range_source =
+      choose_ranges(scene.settings, scene.reader, scene.model, options, scene.plan.grid, events);
+  Writers writers(scene, results, jobs, options, events);
   try {
-    const auto gpu = scene.gpus.empty() ? std::nullopt : std::optional(scene.gpus[0]);
-    verify(results.upscaled, reader, scene.model, scene.settings, grid, options.verify_windows, gpu, events);
-  } catch (...) {
-    std::filesystem::remove(results.upscaled);
-    if (scene.settings.spread) std::filesystem::remove(results.spread);
+    upscale_into(writers, scene, events);
+  } catch (const Error& e) {
+    if (can_be_gone_on_with(e.kind())) writers.keep_and_rethrow(e);
     throw;
   }
-  return done;
+  if (const std::string note = scene.reader.decoding_note(); !note.empty()) events.say(note);
+  reset_pool_peak();  // what the tiles needed is not for what comes after them
+  if (scene.upscaled && options.verify_windows > 0) verify_or_remove(scene, results, options, events);
+  return {scene.settings, scene.region, range_source, scene.plan.cache_bytes};
 }
 
 }  // namespace sr

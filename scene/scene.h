@@ -32,9 +32,11 @@ struct SceneOptions {
   int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
   std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
   bool self_ensemble = false;            ///< the mean of eight flips and rotations, eight times the work
-  Region region;                         ///< of the scene that is enlarged
-  bool quality = false;                  ///< memory is left for measure_quality()
-  int verify_windows = 0;                ///< recompute so many windows afterwards and compare with the file
+  bool resume = false;  ///< goes on with what an earlier run of the same input, weights and options has left
+  bool keep_made = false;  ///< and leaves results that such a run has completed. Both want origin.weights
+  Region region;           ///< of the scene that is enlarged
+  bool quality = false;    ///< memory is left for measure_quality()
+  int verify_windows = 0;  ///< recompute so many windows afterwards and compare with the file
 };
 
 /// What happens on the way, for programs that tell people.
@@ -46,10 +48,12 @@ struct SceneEvents {
 
 /// What was decided for a scene.
 struct SceneDone {
-  SceneSettings settings;
-  Window region;             ///< of the scene that was enlarged
-  std::string range_source;  ///< where the value range comes from, for people; empty: the sample type's own
-  int64_t cache_bytes = 0;   ///< that readers of the results may keep
+  SceneSettings settings = {};
+  Window region = {};  ///< of the scene that was enlarged
+  std::string range_source =
+      {};                   ///< where the value range comes from, for people; empty: the sample type's own
+  int64_t cache_bytes = 0;  ///< that readers of the results may keep
+  bool was_there = false;   ///< all results were complete before: nothing else is set
 };
 
 /// Where the results go; an empty name = not wanted.
@@ -61,7 +65,8 @@ struct SceneResults {
 
 /// Reads `path`, enlarges it by `factor` and writes the results with all tags. The upscaled one needs a model
 /// of that factor. Nothing stays under a result's name unless it is complete (and verified, if asked for).
-/// Errors: those of TiffReader and TiffWriter; unsupported (a map of classes, see PaletteUse); usage (see
+/// What a stop or a full disk leaves unfinished stays as RESULT.part, for a run with `resume`; the error says
+/// so. Errors: those of TiffReader and TiffWriter; unsupported (a map of classes, see PaletteUse); usage (see
 /// scene_settings); limit (max_memory is too small).
 SceneDone upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                         const SceneOptions& options, const SceneEvents& events = {});

@@ -21,7 +21,7 @@ bool stopping() {
 }
 
 void throw_if_stopping() {
-  if (stopping()) throw Error(Error::Kind::stopped, "interrupted; nothing was left half-written");
+  if (stopping()) throw Error(Error::Kind::stopped, "interrupted");
 }
 
 }  // namespace sr

@@ -46,8 +46,8 @@ struct Options {
               predictor = "yes", palette = "auto", alpha;
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
-  bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, quality_record = false,
-       spread = false;
+  bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, overwrite = false,
+       quality_record = false, spread = false;
   std::string json;
   std::vector<std::string> arguments;  // as given
   CommonOptions common;
@@ -142,6 +142,8 @@ void add_options(CLI::App& app, Options& o) {
                "average the network's results for the 8 flips and rotations; eight times the work");
   app.add_flag("--spread", o.spread, "also write NAME_spread, their standard deviation, as floats")
       ->needs("--self_ensemble");
+  app.add_flag("--overwrite", o.overwrite,
+               "make results anew that are there already, or begun, of the same input, weights and options");
   app.add_flag("--dry_run", o.dry_run,
                "tell what would be done and refused, with memory, size and time; write no results");
   app.add_option("--json", o.json, "write what --dry_run tells to this file; - is the standard output")
@@ -323,19 +325,36 @@ void check_outputs(const std::vector<fs::path>& images, const fs::path& folder, 
   }
 }
 
+// Nothing if it has no name.
+void write_preview(const fs::path& image, const std::string& result, const std::string& preview,
+                   const Options& o) {
+  if (preview.empty()) return;
+  write_png(preview, side_by_side(image.string(), result, o.factor, kPreviewSide, o.scene.region));
+  o.common.say("  wrote " + preview + " (left: input enlarged by bicubic, right: result)");
+}
+
 void process(const fs::path& image, const Outputs& outputs, const Model* model, const Options& o) {
   ProgressLine progress(o.common.quiet);
   const std::string& main_result = model ? outputs.upscaled : outputs.bicubic;
   o.common.say(image.filename().string() + ":");
   int64_t pixels = 0;
+  SceneOptions scene = o.scene;
+  scene.resume = !o.overwrite;
+  scene.keep_made = !o.overwrite && (outputs.quality.empty() || fs::exists(outputs.quality));
   const SceneDone made = upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic, outputs.spread},
-                                       model, o.factor, o.scene,
+                                       model, o.factor, scene,
                                        {.say = [&](const std::string& text) { o.common.say("  " + text); },
                                         .progress =
                                             [&](int64_t done, int64_t all) {
                                               pixels = all;
                                               progress(done, all);
                                             }});
+  if (made.was_there) {
+    o.common.say("  " + main_result +
+                 " is there, made of the same input, weights and options; --overwrite makes it anew");
+    if (!fs::exists(outputs.preview)) write_preview(image, main_result, outputs.preview, o);
+    return;
+  }
   char seconds[64];
   std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
                 static_cast<double>(pixels) * 1e-6 / progress.seconds());
@@ -348,11 +367,7 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
         o.common.description(), progress.seconds()};
     o.common.say("  " + write_quality_record(outputs.quality, origin, *model, made));
   }
-  if (!outputs.preview.empty()) {
-    write_png(outputs.preview,
-              side_by_side(image.string(), main_result, o.factor, kPreviewSide, o.scene.region));
-    o.common.say("  wrote " + outputs.preview + " (left: input enlarged by bicubic, right: result)");
-  }
+  write_preview(image, main_result, outputs.preview, o);
 }
 
 std::optional<Model> load_model(Options& o) {

@@ -136,7 +136,7 @@ void CommonOptions::choose_gpu() {
 ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDOUT_FILENO) != 0) {}
 
 void ProgressLine::operator()(int64_t done, int64_t all) {
-  if (interrupted) throw Error(Error::Kind::usage, "interrupted; nothing was left half-written");
+  if (interrupted) throw Error(Error::Kind::stopped, "interrupted");
   const double now = seconds();
   if (quiet_ || done <= 0 || (done < all && now - last_ < (terminal_ ? 0.2 : 10))) return;
   if (!terminal_ && done == all) return;  // the closing line says it

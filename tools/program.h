@@ -54,7 +54,7 @@ class ProgressLine {
  public:
   explicit ProgressLine(bool quiet);
 
-  /// `unit` is what `done` and `all` count, per 10^6. Errors: usage (interrupted).
+  /// `unit` is what `done` and `all` count, per 10^6. Errors: stopped (interrupted).
   void operator()(int64_t done, int64_t all);
 
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }

@@ -139,7 +139,8 @@ TiffWriter::Impl::Impl(const std::string& path, const TiffInfo& info_, const Tif
     : info(info_),
       options(options_),
       rule(overview_rule(info_, options_.copied_bands)),
-      part(path, options_.job.empty() ? PartialFile::Start::empty : PartialFile::Start::as_left) {
+      part(path,
+           options_.job.empty() || options_.anew ? PartialFile::Start::empty : PartialFile::Start::as_left) {
   if (options.cog) spool.emplace(path + ".blocks");
   blocks.emplace(spool ? spool->temporary() : part.temporary(), path, spool ? 0 : kHeaderBytes);
   add_level(info.width, info.height);
@@ -159,7 +160,8 @@ TiffWriter::Impl::~Impl() {
 
 // The blocks that an earlier run has stored, as far as they are good.
 void TiffWriter::Impl::go_on() {
-  std::vector<JournalEntry> entries = BlockJournal::read(part.path(), options.job);
+  std::vector<JournalEntry> entries;
+  if (!options.anew) entries = BlockJournal::read(part.path(), options.job);
   const auto one = static_cast<size_t>((options.by_band ? info.bands : 1) + (info.has_mask ? 1 : 0));
   size_t good = 0;
   while (good + one <= entries.size() && take_over(std::span(entries).subspan(good, one))) good += one;
@@ -340,10 +342,14 @@ bool TiffWriter::wants(const Window& window) const {
   return impl_->levels[0].assembler.wants(window);
 }
 
-void TiffWriter::keep() {
-  if (impl_->options.job.empty()) return;
+bool TiffWriter::keep() {
+  if (impl_->options.job.empty() || !impl_->blocks || impl_->blocks->end() <= kHeaderBytes) return false;
   impl_->part.keep();
-  impl_->kept = true;
+  return impl_->kept = true;
+}
+
+const std::string& TiffWriter::path() const {
+  return impl_->part.path();
 }
 
 int64_t TiffWriter::pending_bytes() const {

@@ -25,8 +25,9 @@ struct TiffWriterOptions {
   int quality = 90;               ///< of JPEG, 1 to 100
   double max_z_error = 0;         ///< by which LERC may change a sample
   /// A line that tells what is written from anything else. Not empty: what an earlier run with the same line
-  /// has left of the file is gone on with; not of a COG, which starts anew.
+  /// has left of the file is gone on with, unless it is to be written anew; not of a COG.
   std::string job = {};
+  bool anew = false;
   bool predictor = true;               ///< 2 (integers) or 3 (floats), of lzw, deflate and zstd
   std::vector<int> copied_bands = {};  ///< classes: overviews take a sample of the picture, never a mean
 };
@@ -60,8 +61,11 @@ class TiffWriter {
   /// Whether a pixel of the window is still to come.
   bool wants(const Window& window) const;
 
-  /// Should the file not be finished, it stays as it is, for a later run with the same job.
-  void keep();
+  /// Should the file not be finished, it stays as it is, for a later run with the same job. False if there is
+  /// nothing to keep.
+  bool keep();
+
+  const std::string& path() const;
 
   /// Memory of the blocks that wait for more pixels.
   int64_t pending_bytes() const;

@@ -232,7 +232,7 @@ std::vector<Look> look_at_all(std::vector<Candidate>& candidates, const DatasetO
         events.say(look.account.name + ": " + look.note);
       return false;
     } catch (const Error& e) {
-      if (e.kind() == Error::Kind::usage) throw;  // interrupted
+      if (e.kind() == Error::Kind::stopped) throw;
       return refuse(e.what());
     } catch (const std::bad_alloc&) {
       return refuse(c.image.path + ": out of memory; use smaller tiles");

@@ -1,0 +1,103 @@
+#include "scene/job.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "io/crc32c.h"
+#include "io/output_file.h"
+#include "io/tiff/gdal_metadata.h"
+#include "tensor/cuda/device.h"
+#include "tensor/on_cuda.h"
+#include "tensor/simd/instruction_set.h"
+#include "tensor/stop.h"
+
+namespace sr {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string hex(uint32_t value) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%08x", value);
+  return text;
+}
+
+uint32_t checksum_of(const std::string& path, uint64_t bytes) {
+  constexpr uint64_t kPiece = 4 << 20;
+  uint32_t crc = 0;
+  for (uint64_t at = 0; at < bytes; at += kPiece) {
+    throw_if_stopping();
+    const std::string piece = read_file_part(path, at, kPiece);
+    crc = crc32c(std::as_bytes(std::span(piece)), crc);
+  }
+  return crc;
+}
+
+Json region_of(const Region& region) {
+  if (const auto& w = region.pixels) return {w->x, w->y, w->w, w->h};
+  if (const auto& g = region.ground) return {{"ground", {g->min_x, g->min_y, g->max_x, g->max_y}}};
+  return nullptr;
+}
+
+Json storage_of(const TiffWriterOptions& w) {
+  return {static_cast<int>(w.compression),
+          w.cog,
+          w.by_band,
+          w.level.value_or(0),
+          w.quality,
+          w.max_z_error,
+          w.predictor};
+}
+
+}  // namespace
+
+std::string job_of(const std::string& path, bool bicubic, int factor, const SceneOptions& options) {
+  const uint64_t bytes = file_bytes(path);
+  Json job;
+  job["software"] = options.origin.software;
+  job["input"] = {bytes, hex(checksum_of(path, bytes))};
+  job["factor"] = factor;
+  job["region"] = region_of(options.region);
+  job["copied"] = options.copy_bands;
+  job["palette"] = options.palette ? static_cast<int>(*options.palette) : -1;
+  job["alpha"] = options.alpha ? Json(*options.alpha) : Json(nullptr);
+  job["ranges"] = numbers_of(options.value_ranges);
+  job["measured"] = options.measure_range;
+  job["storage"] = storage_of(options.writing);
+  if (!bicubic) {
+    job["weights"] = {options.origin.weights, options.origin.mean_values};
+    job["mode"] = options.mode ? static_cast<int>(*options.mode) : -1;
+    job["self_ensemble"] = options.self_ensemble;
+    if constexpr (cuda::kBuilt) {
+      if (!options.gpus.empty()) job["precision"] = cuda::name_of(cuda::precision());
+    }
+  }
+  return job.dump();
+}
+
+std::pair<std::string, std::string> job_item(const std::string& job) {
+  return {"SUPERRES_JOB", hex(crc32c(std::as_bytes(std::span(job))))};
+}
+
+bool is_made(const std::string& result, const std::string& job) {
+  if (std::error_code error; !std::filesystem::exists(result, error)) return false;
+  const auto [name, text] = job_item(job);
+  try {
+    const TiffReader reader(result, {.cache_bytes = 0});
+    for (const MetadataItem& item : metadata_items(reader.info().tags.gdal_metadata))
+      if (item.name == name && item.domain.empty()) return item.text == text;
+  } catch (const Error&) {  // another file, or a damaged one: it is made anew
+  }
+  return false;
+}
+
+std::string file_job(const std::string& job, const PreparedScene& scene) {
+  Json file = Json::parse(job);
+  file["tiles"] = {scene.plan.grid.tile_width, scene.plan.grid.tile_height};
+  file["kernels"] = scene.gpus.empty() ? name_of(active_simd()) : "cuda";
+  return file.dump();
+}
+
+}  // namespace sr
