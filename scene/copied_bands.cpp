@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/counted.h"
+#include "io/tiff/alpha_band.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -39,8 +40,15 @@ BandList copied_bands(const TiffInfo& info, const std::vector<int>& numbers) {
 TiffInfo without_bands(const TiffInfo& info, const BandList& copied) {
   TiffInfo rest = info;
   const int colours = info.bands - static_cast<int>(info.extra_samples.size());
+  // Alpha is what it is for the whole scene, whatever GDAL would say of the rest.
+  const std::optional<int> alpha = info.alpha_band();
+  const auto before = alpha ? std::lower_bound(copied.begin(), copied.end(), *alpha) - copied.begin() : 0;
+  rest.asked_alpha = alpha && !std::binary_search(copied.begin(), copied.end(), *alpha)
+                         ? *alpha - static_cast<int>(before)
+                         : kNoAlpha;
   rest.bands -= static_cast<int>(copied.size());
   for (auto band = copied.rbegin(); band != copied.rend(); ++band) {
+    if (!rest.nodata_values.empty()) rest.nodata_values.erase(rest.nodata_values.begin() + *band);
     if (*band >= colours)
       rest.extra_samples.erase(rest.extra_samples.begin() + (*band - colours));
     else

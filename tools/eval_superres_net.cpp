@@ -115,7 +115,8 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   int64_t pixels = 0;
   SceneOptions scene = o.scene;
   scene.resume = !o.overwrite;
-  scene.keep_made = !o.overwrite && (outputs.quality.empty() || fs::exists(outputs.quality));
+  scene.keep_made =
+      !o.overwrite && scene.verify_windows == 0 && (outputs.quality.empty() || fs::exists(outputs.quality));
   const SceneDone made = upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic, outputs.spread},
                                        model, o.factor, scene,
                                        {.say = [&](const std::string& text) { o.common.say("  " + text); },

@@ -76,7 +76,11 @@ std::string write_quality_record(const std::string& path, const ResultOrigin& or
     json["bands"].push_back(to_json(band));
     worst = std::min(worst, band.psnr);
   }
-  json["value_range"] = numbers_of(done.settings.ranges);
+  json["value_range"] = ordered_json::array();
+  for (const int band : done.settings.colour_bands()) {
+    const ValueRange& range = range_of(done.settings.ranges, band);
+    json["value_range"].push_back({range.low, range.high});
+  }
   json["value_range_source"] = done.range_source.empty() ? "of the sample type" : done.range_source;
   json["factor"] = done.settings.factor;
   json["colour_mode"] = kModeNames[static_cast<int>(done.settings.mode)];

@@ -41,7 +41,7 @@ class ChooseRange : public testing::Test {
     Model model = write_small_model(folder_ / "weights", factor);
     model.ranges = recorded_;
     const std::string out = folder_ / "out.tif";
-    upscale_scene(in, {out, ""}, &model, factor, options,
+    upscale_scene(in, {out, "", ""}, &model, factor, options,
                   {.say = [&](const std::string& text) { said_ += text + "\n"; }});
     TiffReader reader(out);
     declared_top_ = reader.info().declared_top;

@@ -106,11 +106,16 @@ TEST_F(CodeBands, NodataAndMaskedValuesDoNotCount) {
 }
 
 TEST_F(CodeBands, ColoursAndAlphaAreNotSuspectedForTheirValues) {
-  write(SampleType::u8, {{kClasses}, {kClasses}, {kClasses}, {kMask}, {kClasses}}, [](TiffInfo& info) {
+  write(SampleType::u8, {{kClasses}, {kClasses}, {kClasses}, {kMask}}, [](TiffInfo& info) {
     info.photometric = 2;
-    info.extra_samples = {2, 0};
+    info.extra_samples = {2};
   });
-  EXPECT_EQ(hint(), "band 5 looks like codes, not a picture: --copy_bands 5 keeps its values");
+  EXPECT_EQ(hint(), "");
+  write(SampleType::u8, {{kClasses}, {kClasses}, {kClasses}, {kClasses}}, [](TiffInfo& info) {
+    info.photometric = 2;
+    info.extra_samples = {0};
+  });
+  EXPECT_EQ(hint(), "band 4 looks like codes, not a picture: --copy_bands 4 keeps its values");
 }
 
 TEST_F(CodeBands, PalettesOfClassesAreToldFromThoseOfPictures) {

@@ -57,7 +57,7 @@ TEST(EnsembleOnCuda, TilesAreTheProcessors) {
     const Model model(options, 7);
     TiffInfo info;
     info.width = 19, info.height = 15, info.bands = 2, info.type = SampleType::f32;
-    SceneSettings s = scene_settings(info, options, {0, 1});
+    SceneSettings s = scene_settings(info, options, {{0, 1}});
     s.self_ensemble = s.spread = true;
     Raster window = random_raster({0, 0, 19, 15}, 2);
     const Tile tile{{4, 3, 11, 9}, window.window};

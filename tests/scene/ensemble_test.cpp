@@ -40,7 +40,7 @@ Scene random_scene(int64_t width, int64_t height, int bands, SampleType type) {
 }
 
 SceneSettings settings_of(const Scene& scene, const Model& model) {
-  SceneSettings s = scene_settings(scene.info, model.options(), {0, 255});
+  SceneSettings s = scene_settings(scene.info, model.options(), {{0, 255}});
   s.self_ensemble = s.spread = true;
   return s;
 }

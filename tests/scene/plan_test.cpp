@@ -194,8 +194,9 @@ TEST(ScenePlan, HyperspectralScenesAreNotCutIntoTinyTiles) {
   TestPage page = page_of(600, 400, 425, 64);
   page.format = SAMPLEFORMAT_IEEEFP, page.tile = 256, page.planar = true;
   const TiffReader reader = scene_of(folder / "a.tif", page);
-  const ScenePlan plan =
-      plan_of(reader, nullptr, {.max_memory_bytes = 2048 * kMegabyte, .writer_threads = 2});
+  PlanOptions options{.max_memory_bytes = 2048 * kMegabyte};
+  options.writing = {.block = result_block(reader.info(), {}), .threads = 2};
+  const ScenePlan plan = plan_of(reader, nullptr, options);
   EXPECT_GE(plan.grid.tile_width * plan.grid.tile_height, 96 * 96);
 }
 

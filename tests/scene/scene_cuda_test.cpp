@@ -153,7 +153,7 @@ TEST_F(SceneOnGpu, CopiedBandsAreRepeatedBesideTheOthers) {
   cuda::set_precision(Precision::fp32);
   const Scene scene = random_scene(33, 21, 3, SampleType::u16);
   const Model model = small_model(2);
-  SceneSettings s = scene_settings(without_bands(scene.info, {1}), model.options(), scene.range);
+  SceneSettings s = scene_settings(without_bands(scene.info, {1}), model.options(), {scene.range});
   s.copied_bands = {1};
   const Results here = run(model, scene, s, 33, 21, {}), there = run(model, scene, s, 20, 13, {0});
   EXPECT_EQ(there.bicubic.samples, here.bicubic.samples);

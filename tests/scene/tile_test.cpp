@@ -192,7 +192,7 @@ TEST(UpscaleTile, ValidFloatsStayOutsideOfTheToleranceOfTheNodataValue) {
     const Raster ramp = raster_of<float>(40, 4, 1, SampleType::f32, [&](auto x, auto, auto) {
       return nodata + step * (static_cast<double>(x) - 19.5);
     });
-    const SceneSettings s = scene_settings(info, model.options(), {nodata - 25 * step, nodata + 25 * step});
+    const SceneSettings s = scene_settings(info, model.options(), {{nodata - 25 * step, nodata + 25 * step}});
     const Raster up = whole(model, s, ramp);
     for (int64_t p = 0; p < 80 * 8; ++p) {
       const float a = up.data<float>()[p], n = static_cast<float>(nodata);

@@ -55,9 +55,8 @@ def samples(name, values, record, low, high):
 scene_path, result_path, record_path, *numbers = sys.argv[1:]
 factor, x, y, w, h = map(int, numbers)
 scene, result, record = gdal.Open(scene_path), gdal.Open(result_path), json.load(open(record_path))
-low, high = record["value_range"]
 assert len(record["bands"]) == scene.RasterCount
-for band in record["bands"]:
+for band, (low, high) in zip(record["bands"], record["value_range"], strict=True):
     source = scene.GetRasterBand(band["band"])
     coarse, fine = source.ReadAsArray(x, y, w, h), result.GetRasterBand(band["band"]).ReadAsArray()
     holes = source.GetMaskBand().ReadAsArray(x, y, w, h) == 0

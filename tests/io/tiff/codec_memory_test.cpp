@@ -17,7 +17,7 @@ int64_t memory_of(const std::string& path, uint16_t compression, uint32_t level_
   EXPECT_TRUE(write_blocks(tiff, page));
   TIFFClose(tiff);
   TiffFile file(path, TiffFile::Mode::read);
-  const TiffLayout layout = read_layout(file, {});
+  const TiffLayout layout = read_layout(file, {}, SampleReading::picture);
   EXPECT_EQ(layout.codec_bytes, codec_memory(file, layout));
   return layout.codec_bytes;
 }

@@ -114,11 +114,11 @@ TEST(Overview, ColoursOfTransparentPixelsAreLeftOutAndAlphaIsTheMeanOfAll) {
 
 TEST(Overview, TheRuleKnowsAlphaByItsKind) {
   TiffInfo info;
-  info.bands = 5;
-  info.extra_samples = {EXTRASAMPLE_UNSPECIFIED, EXTRASAMPLE_ASSOCALPHA};
-  EXPECT_EQ(overview_rule(info, {}).alpha_band, 4);
+  info.bands = 4;
+  info.extra_samples = {EXTRASAMPLE_ASSOCALPHA};
+  EXPECT_EQ(overview_rule(info, {}).alpha_band, 3);
   EXPECT_TRUE(overview_rule(info, {}).premultiplied);
-  info.extra_samples = {EXTRASAMPLE_UNASSALPHA, EXTRASAMPLE_UNSPECIFIED};
+  info.extra_samples = {EXTRASAMPLE_UNASSALPHA};
   EXPECT_EQ(overview_rule(info, {}).alpha_band, 3);
   EXPECT_FALSE(overview_rule(info, {}).premultiplied);
 }

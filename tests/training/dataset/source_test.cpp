@@ -98,14 +98,12 @@ TEST_F(TrainingSourceTest, AWindowIsCompleteOnlyWhereBothImagesOfAPairAre) {
   EXPECT_EQ(source.read({40, 20, 20, 20}).down->window, (Window{20, 10, 10, 10}));
 }
 
-TEST(Deviation, IsTheLargestOfTheBandsAskedFor) {
+TEST(Deviations, AreThoseOfTheBandsAskedFor) {
   Raster raster({0, 0, 4, 1}, 3, SampleType::f64);
   const double values[] = {1e9, 5, 0, 1e9 + 2, 5, 100, 1e9, 5, 0, 1e9 + 2, 5, 100};
   std::copy(std::begin(values), std::end(values), raster.data<double>());
-  EXPECT_DOUBLE_EQ(deviation(raster, {0}), 1);
-  EXPECT_EQ(deviation(raster, {1}), 0);
-  EXPECT_DOUBLE_EQ(deviation(raster, {0, 1}), 1);
-  EXPECT_DOUBLE_EQ(deviation(raster, {0, 1, 2}), 50);
+  EXPECT_EQ(deviations(raster, {0, 1, 2}), (std::vector<double>{1, 0, 50}));
+  EXPECT_EQ(deviations(raster, {2}), std::vector<double>{50});
 }
 
 }  // namespace
