@@ -121,7 +121,10 @@ void set_constant_bands(SceneSettings& s, ValueRanges& ranges, const RangeMeter&
   const bool own = s.mode == ColourMode::per_band || s.constant_bands.size() == colours.size();
   for (int k = 0; own && k < meter.bands(); ++k)
     if (meter.is_constant(k)) ranges[static_cast<size_t>(k)] = meter.range(k);
-  if (!told.empty()) events.say("one value all over, which stays: " + named(told));
+  if (!told.empty()) {
+    for (int& band : told) band = file_band(band, s.copied_bands);
+    events.say("one value all over, which stays: " + named(told));
+  }
 }
 
 }  // namespace
@@ -170,13 +173,15 @@ std::string choose_ranges(SceneSettings& s, TiffReader& reader, const Model* mod
   if (colours.empty()) return "";
   pieces.region = {};  // a part of the scene has the whole scene's ranges
   const auto bands = static_cast<int>(colours.size());
+  std::vector<int> names;  // for people, who count the bands of the file
+  for (const int band : colours) names.push_back(file_band(band, s.copied_bands));
   Reading read(reader, s.copied_bands, events);
   RangeMeter meter(bands, info.width * info.height);
   const std::optional<KnownRanges> known = known_ranges(s, info, model, options);
   if (known && known->source == kRecorded) {
     RangeMeter seen(bands, 0, known->ranges);
     read(spots(info.width, info.height), seen);
-    if (const std::string why = misfit(seen, known->ranges, colours); !why.empty())
+    if (const std::string why = misfit(seen, known->ranges, names); !why.empty())
       throw Error(Error::Kind::usage, "the value range recorded with the weights does not fit: ", why,
                   kRemedy);
     meter = seen;
@@ -184,7 +189,7 @@ std::string choose_ranges(SceneSettings& s, TiffReader& reader, const Model* mod
   if (!known) read(cores(pieces), meter);
   KnownRanges chosen = known ? *known : KnownRanges{measured(meter, s.mode), "measured over the scene"};
   if (!chosen.source.empty())
-    events.say("value range " + text_of(chosen.ranges, colours) + " (" + chosen.source + ")");
+    events.say("value range " + text_of(chosen.ranges, names) + " (" + chosen.source + ")");
   for (const ValueRange& range : known ? ValueRanges() : chosen.ranges)
     if (const std::string note = note_beside_nodata(range, s.nodata); !note.empty()) {
       events.say(note);

@@ -37,6 +37,12 @@ BandList copied_bands(const TiffInfo& info, const std::vector<int>& numbers) {
   return bands;
 }
 
+int file_band(int band, const BandList& copied) {
+  for (const int c : copied)
+    if (c <= band) ++band;
+  return band;
+}
+
 TiffInfo without_bands(const TiffInfo& info, const BandList& copied) {
   TiffInfo rest = info;
   const int colours = info.bands - static_cast<int>(info.extra_samples.size());

@@ -16,6 +16,9 @@ using BandList = std::vector<int>;
 /// has no such band, or it is alpha).
 BandList copied_bands(const TiffInfo& info, const std::vector<int>& numbers);
 
+/// The band of the file that is this one of the rest.
+int file_band(int band, const BandList& copied);
+
 /// What the rest of the bands are a picture of; none may be left.
 TiffInfo without_bands(const TiffInfo& info, const BandList& copied);
 

@@ -28,7 +28,9 @@ std::vector<std::pair<std::string, std::string>> provenance(const Origin& origin
     add("WEIGHTS", origin.weights);
     add("MEAN_VALUES", origin.mean_values);
     add("COLOUR_MODE", kModes[static_cast<int>(s.mode)]);
-    add("VALUE_RANGE", text_of(s.ranges, s.colour_bands()));
+    std::vector<int> bands = s.colour_bands();
+    for (int& band : bands) band = file_band(band, s.copied_bands);
+    add("VALUE_RANGE", text_of(s.colour_ranges(), bands));
     add("PRECISION", precision);
   }
   add("COPIED_BANDS", numbers_of(s.copied_bands));

@@ -126,13 +126,6 @@ Block read_block(TiffReader& scene, TiffReader& result, const SceneSettings& s, 
   return block;
 }
 
-// The band of the file that is this one of the picture.
-int file_band(int band, const BandList& copied) {
-  for (const int c : copied)
-    if (c <= band) ++band;
-  return band;
-}
-
 }  // namespace
 
 std::vector<BandQuality> measure_quality(const std::string& scene_path, const std::string& result_path,

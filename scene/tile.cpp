@@ -192,6 +192,12 @@ std::vector<int> SceneSettings::colour_bands() const {
   return list;
 }
 
+ValueRanges SceneSettings::colour_ranges() const {
+  ValueRanges list;
+  for (const int band : colour_bands()) list.push_back(range_of(ranges, band));
+  return list;
+}
+
 SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRanges& ranges,
                              std::optional<ColourMode> mode) {
   SceneSettings s;

@@ -45,8 +45,9 @@ struct SceneSettings {
 
   /// Whether the network's residual is added to the band.
   bool gets_residual(int band) const;
-  /// Bands that the net (or luma) takes part in, in order.
+  /// Bands that the net (or luma) takes part in, in order, and their ranges.
   std::vector<int> colour_bands() const;
+  ValueRanges colour_ranges() const;
 };
 
 /// Chooses the mode (luma for three-band 8-bit RGB and a one-channel net, joint for a net of as many channels

@@ -77,10 +77,8 @@ std::string write_quality_record(const std::string& path, const ResultOrigin& or
     worst = std::min(worst, band.psnr);
   }
   json["value_range"] = ordered_json::array();
-  for (const int band : done.settings.colour_bands()) {
-    const ValueRange& range = range_of(done.settings.ranges, band);
+  for (const ValueRange& range : done.settings.colour_ranges())
     json["value_range"].push_back({range.low, range.high});
-  }
   json["value_range_source"] = done.range_source.empty() ? "of the sample type" : done.range_source;
   json["factor"] = done.settings.factor;
   json["colour_mode"] = kModeNames[static_cast<int>(done.settings.mode)];
