@@ -16,6 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Programs under the sanitizers are ten times as slow.
+constexpr const char *kWidth = kInstrumented ? "260" : "500", *kHeight = kInstrumented ? "210" : "400";
+
 std::string bytes_of_file(const std::string& path) {
   return read_file(path, size_t{1} << 30);
 }
@@ -33,8 +36,8 @@ class Resume : public testing::Test {
   }
 
   static void make_scene(const std::string& path, const std::string& seed) {
-    ASSERT_EQ(run_program("make_scene", {"--out", path, "--width", "500", "--height", "400", "--type", "u16",
-                                         "--bands", "2", "--seed", seed, "--quiet"})
+    ASSERT_EQ(run_program("make_scene", {"--out", path, "--width", kWidth, "--height", kHeight, "--type",
+                                         "u16", "--bands", "2", "--seed", seed, "--quiet"})
                   .status,
               0);
   }
@@ -147,7 +150,7 @@ TEST_F(Resume, WhatOtherWeightsHaveBegunIsNotUsed) {
 TEST_F(Resume, ADiskThatWasFullAndIsFreedEndsInTheSameFiles) {
   ASSERT_EQ(run("whole").status, 0);
   fs::create_directory(folder_ / "out");
-  if (::mount("none", (folder_ / "out").c_str(), "tmpfs", 0, "size=1500k") != 0)
+  if (::mount("none", (folder_ / "out").c_str(), "tmpfs", 0, kInstrumented ? "size=400k" : "size=1500k") != 0)
     GTEST_SKIP() << "cannot mount a small disk";
   const ProgramRun full = run("out");
   EXPECT_EQ(full.status, 1);
