@@ -53,11 +53,15 @@ Json storage_of(const TiffWriterOptions& w) {
 
 }  // namespace
 
-std::string job_of(const std::string& path, bool bicubic, int factor, const SceneOptions& options) {
+std::string content_of(const std::string& path) {
   const uint64_t bytes = file_bytes(path);
+  return std::to_string(bytes) + " bytes, crc32c " + hex(checksum_of(path, bytes));
+}
+
+std::string job_of(const std::string& input, bool bicubic, int factor, const SceneOptions& options) {
   Json job;
   job["software"] = options.origin.software;
-  job["input"] = {bytes, hex(checksum_of(path, bytes))};
+  job["input"] = input;
   job["factor"] = factor;
   job["region"] = region_of(options.region);
   job["copied"] = options.copy_bands;

@@ -7,10 +7,12 @@
 
 namespace sr {
 
-/// One line of JSON with all that decides a result: the input (length and CRC-32C of its bytes), the weights
-/// (Origin), options, version; of the bicubic result without what only the network's depends on. Reads the
-/// whole file. Errors: io, stopped.
-std::string job_of(const std::string& path, bool bicubic, int factor, const SceneOptions& options);
+/// Length and CRC-32C of a file, which it reads whole. Errors: io, stopped.
+std::string content_of(const std::string& path);
+
+/// One line of JSON with all that decides a result: the input (content_of()), the weights (Origin), options,
+/// version; of the bicubic result without what only the network's depends on.
+std::string job_of(const std::string& input, bool bicubic, int factor, const SceneOptions& options);
 
 /// The item of GDAL_METADATA by which a result tells its job: the line's checksum.
 std::pair<std::string, std::string> job_item(const std::string& job);

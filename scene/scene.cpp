@@ -219,7 +219,8 @@ void upscale_into(Writers& writers, PreparedScene& scene, const SceneEvents& eve
 SceneDone upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                         const SceneOptions& options, const SceneEvents& events) {
   reset_pool_peak();  // what other scenes needed is not this one's
-  const Jobs jobs{job_of(path, false, factor, options), job_of(path, true, factor, options)};
+  const std::string input = content_of(path);
+  const Jobs jobs{job_of(input, false, factor, options), job_of(input, true, factor, options)};
   if (options.keep_made && all_made(results, jobs)) return {.was_there = true};
   PreparedScene scene = prepare_scene(path, results, model, factor, options);
   tell(scene, events);
