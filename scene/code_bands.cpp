@@ -8,7 +8,7 @@
 
 #include "io/counted.h"
 #include "io/output_file.h"
-#include "io/tiff/gdal_metadata.h"
+#include "io/tiff/tags/gdal_metadata.h"
 #include "tensor/error.h"
 
 namespace sr {

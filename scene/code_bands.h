@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "io/tiff/reader.h"
-#include "scene/copied_bands.h"
+#include "io/tiff/input/reader.h"
+#include "scene/tile/copied_bands.h"
 
 namespace sr {
 

@@ -6,9 +6,9 @@
 #include <chrono>
 #include <cstring>
 
-#include "io/tiff/block_encoder.h"
+#include "io/tiff/output/block_encoder.h"
 #include "scene/choose_range.h"
-#include "scene/tile_computer.h"
+#include "scene/tile/tile_computer.h"
 #include "scene/value_range.h"
 
 namespace sr {

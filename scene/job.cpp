@@ -7,7 +7,7 @@
 
 #include "io/crc32c.h"
 #include "io/output_file.h"
-#include "io/tiff/gdal_metadata.h"
+#include "io/tiff/tags/gdal_metadata.h"
 #include "tensor/cuda/device.h"
 #include "tensor/on_cuda.h"
 #include "tensor/simd/instruction_set.h"

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "scene/bounded_queue.h"
-#include "scene/spare_samples.h"
-#include "scene/tile_computer.h"
+#include "scene/tile/spare_samples.h"
+#include "scene/tile/tile_computer.h"
 #include "tensor/error.h"
 
 namespace sr {

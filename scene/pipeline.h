@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "scene/tile.h"
+#include "scene/tile/tile.h"
 
 namespace sr {
 

@@ -7,8 +7,8 @@
 
 #include "scene/pipeline.h"
 #include "scene/quality.h"
-#include "scene/spread.h"
-#include "scene/tile_on_cuda.h"
+#include "scene/tile/spread.h"
+#include "scene/tile/tile_on_cuda.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 

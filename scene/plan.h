@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "io/tiff/writer.h"
-#include "scene/tile.h"
+#include "io/tiff/output/writer.h"
+#include "scene/tile/tile.h"
 
 namespace sr {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "io/counted.h"
-#include "io/tiff/georeference.h"
+#include "io/tiff/tags/georeference.h"
 #include "scene/code_bands.h"
 #include "scene/value_range.h"
 #include "tensor/cuda/device.h"

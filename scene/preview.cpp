@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "idn/tiling.h"
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 #include "tensor/ops/resize.h"
 
 namespace sr {

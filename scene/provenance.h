@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "io/tiff/reader.h"
-#include "scene/tile.h"
+#include "io/tiff/input/reader.h"
+#include "scene/tile/tile.h"
 
 namespace sr {
 

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "idn/tiling.h"
-#include "scene/nodata.h"
+#include "scene/tile/nodata.h"
 #include "tensor/ops/resize.h"
 
 namespace sr {

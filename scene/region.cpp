@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "io/tiff/georeference.h"
+#include "io/tiff/tags/georeference.h"
 #include "tensor/error.h"
 
 namespace sr {

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 
 namespace sr {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 
 namespace sr {
 

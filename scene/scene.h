@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "io/tiff/writer.h"
+#include "io/tiff/output/writer.h"
 #include "scene/pipeline.h"
 #include "scene/provenance.h"
 #include "scene/region.h"

@@ -6,7 +6,7 @@
 #include <functional>
 #include <utility>
 
-#include "scene/tile.h"
+#include "scene/tile/tile.h"
 
 namespace sr {
 namespace {

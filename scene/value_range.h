@@ -9,8 +9,8 @@
 
 #include "idn/value_ranges.h"
 #include "io/raster.h"
-#include "io/tiff/reader.h"
-#include "scene/nodata.h"
+#include "io/tiff/input/reader.h"
+#include "scene/tile/nodata.h"
 
 namespace sr {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "io/tiff/alpha_band.h"
+#include "io/tiff/input/alpha_band.h"
 #include "scene/plan.h"
 #include "tools/images.h"
 #include "tools/value_range_option.h"

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <map>
 
-#include "io/tiff/writer.h"
+#include "io/tiff/output/writer.h"
 #include "scene/invented/procedural_scene.h"
 #include "tensor/error.h"
 #include "tools/program.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "io/raster.h"
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 
 namespace sr {
 

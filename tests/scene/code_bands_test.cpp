@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "io/output_file.h"
-#include "io/tiff/writer.h"
+#include "io/tiff/output/writer.h"
 #include "tests/support/test_folder.h"
 
 namespace sr {

@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "scene/spread.h"
-#include "scene/tile_on_cuda.h"
+#include "scene/tile/spread.h"
+#include "scene/tile/tile_on_cuda.h"
 #include "tensor/ops/symmetry_cuda.h"
 #include "tests/support/cuda_arrays.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "scene/pipeline.h"
-#include "scene/spread.h"
+#include "scene/tile/spread.h"
 #include "tensor/ops/symmetry.h"
 #include "tensor/random.h"
 

@@ -1,5 +1,5 @@
 // Tiles are chosen for a limit of memory, whatever the size of the scene. Memory that a run really takes is
-// in tools_memory_test, what a tile really takes in scene_tile_test.
+// in tools_memory_test, what a tile really takes in scene_tile_tile_test.
 #include "scene/plan.h"
 
 #include <gtest/gtest.h>

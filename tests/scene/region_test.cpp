@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "io/tiff/georeference.h"
+#include "io/tiff/tags/georeference.h"
 #include "tests/support/expect_error.h"
 
 namespace sr {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "io/tiff/writer.h"
+#include "io/tiff/output/writer.h"
 #include "tensor/random.h"
 #include "tests/support/test_folder.h"
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "scene/pipeline.h"
-#include "scene/tile_on_cuda.h"
+#include "scene/tile/tile_on_cuda.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/ops/pointwise.h"

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "io/formats/picture.h"
-#include "io/tiff/writer.h"
+#include "io/tiff/output/writer.h"
 #include "scene/invented/procedural_scene.h"
 
 namespace sr {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 #include "tests/support/instrumented.h"
 #include "tests/support/run_program.h"
 #include "tests/support/shared_data.h"

@@ -5,8 +5,8 @@
 #include <map>
 
 #include "io/output_file.h"
-#include "io/tiff/gdal_metadata.h"
-#include "io/tiff/writer.h"
+#include "io/tiff/output/writer.h"
+#include "io/tiff/tags/gdal_metadata.h"
 #include "tests/support/run_program.h"
 #include "tests/tools/small_model.h"
 

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/formats/picture.h"
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 #include "tensor/random.h"
 #include "tests/support/run_program.h"
 #include "tests/support/training_images.h"

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/output_file.h"
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 #include "tests/support/run_program.h"
 #include "tests/tools/small_model.h"
 

@@ -19,7 +19,7 @@ class Georeference : public testing::TestWithParam<int> {};
 // for each factor.
 TEST_P(Georeference, GdalPutsResultsWhereItPutsTheirInputs) {
   if (run_program(kPython, {"-c", "from osgeo import gdal"}).status != 0)
-    GTEST_SKIP() << "GDAL's Python bindings are not installed; io_tiff_side_files_test has the rules";
+    GTEST_SKIP() << "GDAL's Python bindings are not installed; io_tiff_tags_side_files_test has the rules";
   const TestFolder folder;
   std::filesystem::create_directory(folder / "in");
   const std::string factor = std::to_string(GetParam());

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "idn/checkpoint_files.h"
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 #include "tests/support/run_program.h"
 #include "tests/tools/small_model.h"
 #include "training/report/history.h"

@@ -39,7 +39,7 @@ class Scenes : public testing::TestWithParam<int> {};
 // own.
 TEST_P(Scenes, GdalFindsMadeScenesCarriedOverToTheFinerGrid) {
   if (!has_gdal())
-    GTEST_SKIP() << "GDAL's Python bindings are not installed; io_tiff_scene_tags_test has the rules";
+    GTEST_SKIP() << "GDAL's Python bindings are not installed; io_tiff_tags_scene_tags_test has the rules";
   const TestFolder folder;
   fs::create_directory(folder / "in");
   const ProgramRun made = run_program(kPython, {kJudge, "make", folder / "in"});

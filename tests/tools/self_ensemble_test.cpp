@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "io/tiff/reader.h"
+#include "io/tiff/input/reader.h"
 #include "tests/support/run_program.h"
 #include "tests/tools/small_model.h"
 

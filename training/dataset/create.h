@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "scene/tile.h"
+#include "scene/tile/tile.h"
 #include "training/dataset/manifest.h"
 
 namespace sr {

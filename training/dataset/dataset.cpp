@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "scene/tile.h"
+#include "scene/tile/tile.h"
 #include "tensor/error.h"
 
 namespace sr {

@@ -7,7 +7,7 @@
 
 #include "idn/model.h"
 #include "io/raster.h"
-#include "scene/tile.h"
+#include "scene/tile/tile.h"
 
 namespace sr {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "io/tiff/georeference.h"
-#include "scene/nodata.h"
+#include "io/tiff/tags/georeference.h"
+#include "scene/tile/nodata.h"
 #include "tensor/error.h"
 
 namespace sr {

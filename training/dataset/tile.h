@@ -7,8 +7,8 @@
 #include "idn/model.h"
 #include "io/formats/records.h"
 #include "io/raster.h"
-#include "io/tiff/reader.h"
-#include "scene/tile.h"
+#include "io/tiff/input/reader.h"
+#include "scene/tile/tile.h"
 
 namespace sr {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "io/tiff/file.h"
-#include "io/tiff/writer.h"
+#include "io/tiff/output/writer.h"
 
 namespace sr {
 

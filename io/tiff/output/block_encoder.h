@@ -1,0 +1,44 @@
+// Blocks of a TIFF file compressed in memory, so that several threads can do it.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/raster.h"
+#include "io/tiff/file.h"
+#include "io/tiff/output/set_tags.h"
+
+namespace sr {
+
+/// Makes of a block's pixels the bytes that libtiff would store in the file. For one thread.
+class BlockEncoder {
+ public:
+  /// For the picture that `info` describes (by_band: for a band of it), or for its mask; `path` is the name
+  /// that errors show. Errors: io, unsupported.
+  BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options,
+               PageKind kind);
+
+  /// At most options.block x options.block pixels; what lacks to a whole block repeats the edge. Of a mask:
+  /// a byte a pixel, nonzero = valid. Errors: io.
+  std::vector<std::byte> encode(Raster block);
+
+  /// What the blocks of a JPEG page leave to its JPEGTables. Errors: io.
+  std::vector<uint8_t> jpeg_tables();
+
+  /// Memory that one takes, beside the samples, for blocks of so many bytes.
+  static int64_t working_bytes(int64_t block_bytes, const TiffWriterOptions& options);
+
+ private:
+  void open();
+
+  std::string path_;
+  TiffInfo info_;
+  TiffWriterOptions options_;
+  PageKind kind_;
+  std::optional<TiffFile> file_;  // nobody's: what is written to it is taken out at once
+  uint32_t next_ = 0;
+};
+
+}  // namespace sr

@@ -1,0 +1,19 @@
+// The coordinate system of a picture as GeoKeys.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "io/tiff/tags/scene_tags.h"
+
+namespace sr {
+
+/// The EPSG code of a whole coordinate system in WKT (of version 1 or 2) or as "EPSG:n"; nothing if it has
+/// none.
+std::optional<int> epsg_of(std::string_view text);
+
+/// Makes the system of that code the one of the tags. False, and nothing is changed, if it is neither
+/// projected nor geographic, as far as PROJ's data base knows.
+bool set_epsg(SceneTags& tags, int code);
+
+}  // namespace sr

@@ -1,0 +1,84 @@
+#include "io/tiff/tags/pam_file.h"
+
+#include <pugixml.hpp>
+#include <set>
+#include <string_view>
+
+namespace sr {
+namespace {
+
+// Whether a <Metadata> holds nothing but what is of no use for other samples, or what the tags say anyway.
+bool only_statistics(const pugi::xml_node& metadata) {
+  for (const pugi::xml_node item : metadata.children()) {
+    const std::string_view key = item.attribute("key").value();
+    if (!key.starts_with("STATISTICS_") && key != "AREA_OR_POINT") return false;
+  }
+  return true;
+}
+
+std::vector<double> control_points(const pugi::xml_node& list) {
+  std::vector<double> points;
+  for (const pugi::xml_node point : list.children("GCP")) {
+    const auto number = [&](const char* name) { return leading_number(point.attribute(name).value()); };
+    points.insert(points.end(), {number("Pixel"), number("Line"), 0, number("X"), number("Y"), number("Z")});
+  }
+  return points;
+}
+
+void read_band(const pugi::xml_node& band, std::multiset<std::string>& nodata, PamFile& pam) {
+  for (const pugi::xml_node node : band.children()) {
+    const std::string_view name = node.name();
+    if (name == "NoDataValue") {
+      nodata.insert(node.child_value());
+    } else if (name == "Metadata") {
+      pam.more = pam.more || !only_statistics(node);
+    } else if (name != "Histograms" && !(name == "Description" && !node.first_child())) {
+      pam.more = true;
+    }
+  }
+}
+
+}  // namespace
+
+PamFile read_pam_file(const Siblings& beside, int bands) {
+  PamFile pam;
+  const std::string name = beside.name() + ".aux.xml";
+  if (!beside.has(name)) return pam;
+  const std::string text = beside.text(name);
+  if (filled_lines(text).empty()) return pam;
+  pam.name = name;
+  pugi::xml_document document;
+  pam.damaged = !document.load_buffer(text.data(), text.size());
+  if (pam.damaged) return pam;
+  pam.more = !document.child("PAMDataset");  // ArcGIS has other roots
+  std::multiset<std::string> nodata;
+  for (const pugi::xml_node node : document.child("PAMDataset").children()) {
+    const std::string_view kind = node.name();
+    if (kind == "SRS") {
+      pam.coordinate_system = node.child_value();
+    } else if (kind == "GeoTransform") {
+      const std::vector<double> n = numbers_of(node.child_value());
+      if (n.size() == 6) pam.grid = {n[0], n[1], n[2], n[3], n[4], n[5]};
+    } else if (kind == "GCPList") {
+      pam.control_points = control_points(node);
+      if (pam.control_points.size() > UINT16_MAX) pam.control_points.clear(), pam.more = true;  // for the tag
+      pam.control_point_system = node.attribute("Projection").value();
+    } else if (kind == "Metadata" && std::string_view(node.attribute("domain").value()) == "RPC") {
+      for (const pugi::xml_node item : node.children("MDI")) {
+        pam.rpc.emplace(item.attribute("key").value(), item.child_value());
+      }
+    } else if (kind == "Metadata") {
+      pam.more = pam.more || !only_statistics(node);
+    } else if (kind == "PAMRasterBand") {
+      read_band(node, nodata, pam);
+    } else {
+      pam.more = true;
+    }
+  }
+  const bool same = !nodata.empty() && nodata.count(*nodata.begin()) == nodata.size();
+  if (same && nodata.size() == static_cast<size_t>(bands)) pam.nodata = *nodata.begin();
+  pam.more = pam.more || (!nodata.empty() && pam.nodata.empty());
+  return pam;
+}
+
+}  // namespace sr

@@ -1,0 +1,26 @@
+// NAME.tif.aux.xml, in which GDAL and programs on it keep what they do not write into the TIFF itself.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/tiff/tags/georeference.h"
+#include "io/tiff/tags/rpc_files.h"
+
+namespace sr {
+
+struct PamFile {
+  std::string name;  ///< "" if there is none
+  std::optional<GeoTransform> grid;
+  std::vector<double> control_points;  ///< as tie points, six numbers each
+  std::string coordinate_system;       ///< of the grid: WKT or "EPSG:n"; "" if there is none
+  std::string control_point_system;    ///< of the control points
+  RpcItems rpc;
+  std::string nodata;    ///< if it is the same for all bands
+  bool more = false;     ///< there is something else, beside statistics of the samples
+  bool damaged = false;  ///< it is no XML
+};
+PamFile read_pam_file(const Siblings& beside, int bands);
+
+}  // namespace sr

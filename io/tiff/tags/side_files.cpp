@@ -1,0 +1,96 @@
+#include "io/tiff/tags/side_files.h"
+
+#include <optional>
+
+#include "io/tiff/tags/coordinate_system.h"
+#include "io/tiff/tags/georeference.h"
+#include "io/tiff/tags/grid_files.h"
+#include "io/tiff/tags/pam_file.h"
+#include "io/tiff/tags/rpc_files.h"
+#include "io/tiff/tags/siblings.h"
+
+namespace sr {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// The georeference of the first place that has one.
+void choose_georeference(const Siblings& beside, const PamFile& pam, const TabFile& tab, SceneTags& tags,
+                         std::vector<std::string>& notes) {
+  const auto take = [&](const GeoTransform& grid, const std::vector<double>& points) {
+    if (!points.empty())
+      notes.push_back("its ground control points are left out: a TIFF has none beside a grid");
+    set_geo_transform(tags, grid);
+  };
+  const bool in_tiff = geo_transform_of(tags).has_value();
+  const bool own_points = !in_tiff && pam.control_points.empty();
+  if (pam.grid) return take(*pam.grid, own_points ? tags.tiepoints : pam.control_points);
+  if (!pam.control_points.empty()) return set_control_points(tags, pam.control_points);
+  if (in_tiff) return;
+  if (tab.grid) return set_geo_transform(tags, *tab.grid);
+  if (const auto grid = world_file_grid(beside)) return take(*grid, tab.control_points);
+  if (tags.tiepoints.size() < 6 && !tab.control_points.empty()) set_control_points(tags, tab.control_points);
+}
+
+void choose_coordinate_system(const PamFile& pam, const TabFile& tab, SceneTags& tags,
+                              std::vector<std::string>& notes) {
+  const bool points = !pam.grid && !pam.control_points.empty();
+  const std::string& of_pam = points ? pam.control_point_system : pam.coordinate_system;
+  if (of_pam.empty() && tab.coordinate_system.empty()) return;
+  const std::optional<int> code = of_pam.empty() ? tab.epsg : epsg_of(of_pam);
+  if (code && set_epsg(tags, *code)) return;
+  notes.push_back("the coordinate system in " + (of_pam.empty() ? tab.name : pam.name) +
+                  " beside it is not taken over; gdal_translate OLD.tif NEW.tif writes it into the TIFF");
+}
+
+void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& vendor,
+                 std::vector<std::string>& notes) {
+  std::vector<std::string> unread;
+  const auto add = [&](const std::string& name) {
+    if (!name.empty()) unread.push_back(name);
+  };
+  if (pam.more) add(pam.name);
+  for (const std::string& name : {beside.name() + ".aux", beside.stem() + ".aux"}) {
+    const std::string erdas = beside.find(name);
+    if (!erdas.empty() && beside.text(erdas).starts_with("EHFA_HEADER_TAG")) add(erdas);
+  }
+  add(vendor.unread_rpc);
+  if (!unread.empty()) {
+    notes.push_back(joined(unread) + " beside it " + (unread.size() > 1 ? "are" : "is") +
+                    " not read; gdal_translate OLD.tif NEW.tif makes one file of all");
+  }
+  for (const std::string& name : {vendor.damaged_rpc, pam.damaged ? pam.name : std::string()}) {
+    if (!name.empty()) notes.push_back(name + " beside it is not used: it is damaged or lacks something");
+  }
+  if (!vendor.metadata.empty()) {
+    notes.push_back("the vendor's metadata in " + joined(vendor.metadata) +
+                    " beside it is not in the result; keep it");
+  }
+}
+
+}  // namespace
+
+void read_side_files(const std::string& path, int bands, SceneTags& tags, std::vector<std::string>& notes) {
+  const Siblings beside(path);
+  const PamFile pam = read_pam_file(beside, bands);
+  const VendorFiles vendor = vendor_files(beside);
+  drop_unused_georeference(tags);
+  const TabFile tab = geo_transform_of(tags) ? TabFile() : read_tab_file(beside);
+  choose_georeference(beside, pam, tab, tags, notes);
+  choose_coordinate_system(pam, tab, tags, notes);
+  if (!vendor.rpc.empty()) tags.rpc = vendor.rpc;
+  if (tags.rpc.empty()) tags.rpc = rpc_numbers(pam.rpc);
+  if (!pam.nodata.empty()) tags.gdal_nodata = pam.nodata;
+  note_unread(beside, pam, vendor, notes);
+  const std::string extended = beside.find(beside.stem() + ".tfwx");
+  if (!extended.empty() && !geo_transform_of(tags) && tags.tiepoints.empty()) {
+    notes.push_back(extended + " beside it is not read (nor does GDAL read it); copy it to " + beside.stem() +
+                    ".tfw to have it used");
+  }
+}
+
+}  // namespace sr
