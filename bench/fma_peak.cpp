@@ -41,13 +41,13 @@ struct Span {
 
 Span timed(int64_t rounds) {
   constexpr std::array kKernels = {baseline::fma_rounds, avx2::fma_rounds, avx512::fma_rounds};
-  static_assert(kKernels.size() == kSimdSets);
+  static_assert(kKernels.size() == kFloatSets);
   float start[64];
   for (int i = 0; i < 64; ++i) start[i] = 0.5f + 0.001f * static_cast<float>(i);
   volatile float sink = 0;
   float result[16];
   const double begin = thread_seconds();
-  const double operations = kKernels[static_cast<size_t>(best_simd())](rounds, start, result);
+  const double operations = kKernels[std::min(static_cast<size_t>(best_simd()), kFloatSets - 1)](rounds, start, result);
   const double seconds = thread_seconds() - begin;
   sink = result[0];
   static_cast<void>(sink);

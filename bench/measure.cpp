@@ -42,7 +42,7 @@ void time_work(benchmark::State& state, const Work& work, int threads) {
 
 std::vector<Setting> settings() {
   std::vector<Setting> list;
-  for (const Simd simd : all_simd() | std::views::reverse)
+  for (const Simd simd : float_simd() | std::views::reverse)
     for (const int threads : {1, 2})
       if (simd <= best_simd()) list.push_back({simd, threads});
   return list;

@@ -44,6 +44,12 @@ Var FeatureBlock::operator()(const Var& image) const {
   return x;
 }
 
+bands::Rows FeatureBlock::stages(bands::Program& program, const bands::Rows& image) const {
+  bands::Rows x = image;
+  for (const Conv2d& conv : convs_) x = conv.stage(program, x);
+  return x;
+}
+
 Reach FeatureBlock::reach() const {
   Reach sum;
   for (const Conv2d& conv : convs_) sum = sum + conv.reach();
@@ -74,6 +80,13 @@ Var DistillationBlock::operator()(const Var& x) const {
   return conv6_.then(compress_, std::move(y), std::move(joined));  // compress(conv6 + concat(x, skipped))
 }
 
+bands::Rows DistillationBlock::stages(bands::Program& program, const bands::Rows& x) const {
+  const bands::Rows y = conv2_.stage(program, conv1_.stage(program, x));
+  const auto [skipped, rest] = conv3_.split_stage(program, y, kDistilled);
+  const bands::Rows z = conv5_.stage(program, conv4_.stage(program, rest));
+  return conv6_.stage_then(compress_, program, z, {x, skipped});
+}
+
 Reach DistillationBlock::reach() const {
   const Reach skipping = conv1_.reach() + conv2_.reach() + conv3_.reach();
   const Reach longest = skipping + conv4_.reach() + conv5_.reach() + conv6_.reach();
@@ -101,6 +114,14 @@ Var Network::operator()(const Var& image) const {
   Var x = features_(image);
   for (const DistillationBlock& block : blocks_) x = block(x);
   return upsample_(x);
+}
+
+bands::Program Network::program() const {
+  bands::Program program;
+  bands::Rows x = features_.stages(program, program.image(options_.nchan));
+  for (const DistillationBlock& block : blocks_) x = block.stages(program, x);
+  upsample_.stage(program, x);
+  return program;
 }
 
 Reach Network::reach() const {

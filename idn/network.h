@@ -31,6 +31,7 @@ class FeatureBlock {
  public:
   FeatureBlock(const ParamScope& p, const NetworkOptions& options);
   Var operator()(const Var& image) const;
+  bands::Rows stages(bands::Program& program, const bands::Rows& image) const;
   Reach reach() const;
 
  private:
@@ -43,6 +44,7 @@ class DistillationBlock {
  public:
   DistillationBlock(const ParamScope& p, const NetworkOptions& options);
   Var operator()(const Var& x) const;
+  bands::Rows stages(bands::Program& program, const bands::Rows& x) const;
   Reach reach() const;
 
  private:
@@ -56,6 +58,8 @@ class Network {
   Network(const ParamScope& p, const NetworkOptions& options);
 
   Var operator()(const Var& image) const;
+  /// The same for images on the processor, without gradients: what runs band by band. It shares the weights.
+  bands::Program program() const;
   const NetworkOptions& options() const { return options_; }
 
   /// How far a fine pixel's value looks in coarse pixels, from the layers: the margin that makes tiles exact.

@@ -1,6 +1,7 @@
 // Convolution layer: the model to copy for a new layer.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "autograd/functions.h"
 #include "autograd/params.h"
 #include "layers/reach.h"
+#include "tensor/bands/program.h"
 
 namespace sr {
 
@@ -34,6 +36,22 @@ struct Conv2d {
   Var then(const Conv2d& pointwise, Var x, std::vector<Var> added) const {
     return conv2d_then_pointwise(std::move(x), weight, bias, options, std::move(added), pointwise.weight,
                                  pointwise.bias, pointwise.options.leak);
+  }
+
+  /// The layer as a stage that runs band by band, without a gradient.
+  bands::Rows stage(bands::Program& program, const bands::Rows& x) const {
+    return program.convolution(x, weight.value(), bias.value(), options.leak, options.groups);
+  }
+  /// The first `split` channels apart from the others.
+  std::array<bands::Rows, 2> split_stage(bands::Program& program, const bands::Rows& x, int64_t split) const {
+    return program.convolution(x, weight.value(), bias.value(), options.leak, options.groups, split);
+  }
+  /// then() as a stage.
+  bands::Rows stage_then(const Conv2d& pointwise, bands::Program& program, const bands::Rows& x,
+                         std::vector<bands::Rows> added) const {
+    return program.convolution_then_pointwise(x, weight.value(), bias.value(), options.leak, std::move(added),
+                                              pointwise.weight.value(), pointwise.bias.value(),
+                                              pointwise.options.leak);
   }
 
   Reach reach() const { return {options.pad_begin, weight.shape().h - 1 - options.pad_begin}; }

@@ -6,6 +6,7 @@
 #include "autograd/functions.h"
 #include "autograd/params.h"
 #include "layers/reach.h"
+#include "tensor/bands/program.h"
 
 namespace sr {
 
@@ -25,6 +26,11 @@ struct ConvTranspose2d {
   Var operator()(const Var& x) const {
     return conv_transpose2d(x, weight, bias, x.shape().h * options.stride, x.shape().w * options.stride,
                             options);
+  }
+
+  /// The layer as the last stage of what runs band by band.
+  void stage(bands::Program& program, const bands::Rows& x) const {
+    program.upsampling(x, weight.value(), bias.value(), options.stride, options.pad_begin);
   }
 
   /// In coarse pixels.

@@ -107,34 +107,13 @@ int64_t floor_div(int64_t a, int64_t b) {
   return a >= 0 ? a / b : -((-a + b - 1) / b);
 }
 
-// weight [o,kh,kw,c] -> the equal stride-1 weights [(phase row, phase column, c), taps, taps, o].
-Tensor subpixel_weights(const Tensor& weight, int64_t stride, int64_t pad, TransposedTaps rows,
-                        TransposedTaps columns) {
-  const auto [o, kh, kw, c] = weight.shape();
-  Tensor result = Tensor::zeros(Shape{stride * stride * c, rows.count(), columns.count(), o});
-  for (int64_t pr = 0; pr < stride; ++pr)
-    for (int64_t pc = 0; pc < stride; ++pc)
-      for (int64_t r = 0; r < rows.count(); ++r)
-        for (int64_t q = 0; q < columns.count(); ++q) {
-          const int64_t u = pr + pad - stride * (r - rows.before),
-                        v = pc + pad - stride * (q - columns.before);
-          if (u < 0 || u >= kh || v < 0 || v >= kw) continue;
-          for (int64_t k = 0; k < c; ++k)
-            for (int64_t i = 0; i < o; ++i)
-              result
-                  .data()[((((pr * stride + pc) * c + k) * rows.count() + r) * columns.count() + q) * o + i] =
-                  weight.data()[((i * kh + u) * kw + v) * c + k];
-        }
-  return result;
-}
-
 // The gradient for the input at any stride: a stride-1 convolution on dy's grid and a pixel shuffle.
 Tensor grad_input_subpixel(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,
                            const Conv2dOptions& o) {
   const int64_t s = o.stride;
   const TransposedTaps rows = transposed_taps(weight.shape().h, s, o.pad_begin);
   const TransposedTaps columns = transposed_taps(weight.shape().w, s, o.pad_begin);
-  const Tensor taps = subpixel_weights(weight, s, o.pad_begin, rows, columns);
+  const Tensor taps = subpixel_weights(weight, s, o.pad_begin);
   cpu::ConvDims d;
   d.n = x.n, d.h = dy.shape().h, d.w = dy.shape().w, d.c = dy.shape().c;
   d.oh = (x.h + s - 1) / s, d.ow = (x.w + s - 1) / s, d.o = s * s * x.c;
@@ -268,6 +247,26 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
 // Fine pixel s*i + phase takes coarse pixel i + d through tap phase + pad - s*d, which lies in 0 .. kernel-1.
 TransposedTaps transposed_taps(int64_t kernel, int64_t stride, int64_t pad_begin) {
   return {-floor_div(pad_begin - kernel + stride, stride), floor_div(stride - 1 + pad_begin, stride)};
+}
+
+Tensor subpixel_weights(const Tensor& weight, int64_t stride, int64_t pad) {
+  const auto [o, kh, kw, c] = weight.shape();
+  const TransposedTaps rows = transposed_taps(kh, stride, pad), columns = transposed_taps(kw, stride, pad);
+  Tensor result = Tensor::zeros(Shape{stride * stride * c, rows.count(), columns.count(), o});
+  for (int64_t pr = 0; pr < stride; ++pr)
+    for (int64_t pc = 0; pc < stride; ++pc)
+      for (int64_t r = 0; r < rows.count(); ++r)
+        for (int64_t q = 0; q < columns.count(); ++q) {
+          const int64_t u = pr + pad - stride * (r - rows.before),
+                        v = pc + pad - stride * (q - columns.before);
+          if (u < 0 || u >= kh || v < 0 || v >= kw) continue;
+          for (int64_t k = 0; k < c; ++k)
+            for (int64_t i = 0; i < o; ++i)
+              result
+                  .data()[((((pr * stride + pc) * c + k) * rows.count() + r) * columns.count() + q) * o + i] =
+                  weight.data()[((i * kh + u) * kw + v) * c + k];
+        }
+  return result;
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t h, int64_t w,

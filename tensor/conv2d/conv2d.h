@@ -80,4 +80,8 @@ struct TransposedTaps {
 };
 TransposedTaps transposed_taps(int64_t kernel, int64_t stride, int64_t pad_begin);
 
+/// A transposed convolution's weight [o,kh,kw,c] as that of the convolution at stride 1 on the coarse grid
+/// whose outputs are the fine pixels of a coarse one: [(fine row, fine column, c), taps, taps, o].
+Tensor subpixel_weights(const Tensor& weight, int64_t stride, int64_t pad_begin);
+
 }  // namespace sr

@@ -11,7 +11,7 @@ namespace sr {
 template <class F>
 void for_each_simd(const F& f) {
   const Simd before = active_simd();
-  for (const Simd simd : all_simd()) {
+  for (const Simd simd : float_simd()) {
     if (simd > best_simd()) continue;
     const testing::ScopedTrace trace(__FILE__, __LINE__, name_of(simd));
     set_simd(simd);

@@ -18,8 +18,8 @@ extern const ConvKernels kConvKernels;
 
 const ConvKernels& conv_kernels() {
   static constexpr std::array kOf = {&baseline::kConvKernels, &avx2::kConvKernels, &avx512::kConvKernels};
-  static_assert(kOf.size() == kSimdSets);
-  return *kOf[static_cast<size_t>(active_simd())];
+  static_assert(kOf.size() == kFloatSets);
+  return *kOf[static_cast<size_t>(active_float_simd())];
 }
 
 }  // namespace sr::cpu

@@ -47,7 +47,7 @@ std::vector<Case> cases() {
 
 std::vector<Simd> sets() {
   std::vector<Simd> result;
-  for (const Simd simd : all_simd())
+  for (const Simd simd : float_simd())
     if (simd <= best_simd()) result.push_back(simd);
   return result;
 }

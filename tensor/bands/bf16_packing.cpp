@@ -1,0 +1,209 @@
+#include "tensor/bands/bf16_packing.h"
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "tensor/conv2d/conv2d.h"
+#include "tensor/error.h"
+
+namespace sr::bands {
+namespace {
+
+using bf16::Convolution;
+using bf16::FirstLayer;
+using bf16::kDepth;
+using bf16::kOutputs;
+using bf16::kPixels;
+using bf16::Layer;
+
+// To nearest, ties to even; weights are finite.
+uint16_t to_bf16(float v) {
+  const auto bits = std::bit_cast<uint32_t>(v);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/// The memory of a Convolution.
+struct PackedConvolution {
+  Convolution view;
+  std::vector<int32_t> row, offset;
+  std::vector<float> bias;
+  std::vector<uint16_t> weights;
+
+  const Convolution& finished() {
+    view.row = row.data(), view.offset = offset.data();
+    view.weights = weights.data(), view.bias = bias.data();
+    return view;
+  }
+};
+
+/// Memory and view of a stage; the view comes first, so that a pointer to it is one to this.
+struct PackedLayer {
+  Layer view;
+  PackedConvolution convolution, pointwise;
+};
+
+struct PackedFirst {
+  FirstLayer view;
+  std::vector<float> weights, bias;
+};
+
+/// Weights by where they lie: of output o at tap (u, v) for channel c.
+struct Taps {
+  int64_t kernel, inputs, outputs;
+  int64_t before;  // columns left of the output's pixel
+  const float* data;
+  int64_t groups;
+
+  // `column` and `channel` of the whole input.
+  float at(int64_t o, int64_t u, int64_t v, int64_t channel) const {
+    const int64_t cg = inputs / groups, of_group = o / (outputs / groups);
+    const int64_t c = channel - of_group * cg;
+    if (o >= outputs || v < 0 || v >= kernel || c < 0 || c >= cg) return 0;
+    return data[((o * kernel + u) * kernel + v) * cg + c];
+  }
+};
+
+/// A run of elements of one input row that a tile's outputs need: from element `begin` to `end` of the pixels
+/// from the kernel's first column on.
+struct Run {
+  int64_t begin, end;
+};
+
+int64_t steps_of(const std::vector<Run>& runs) {
+  int64_t steps = 0;
+  for (const Run& run : runs) steps += (run.end - run.begin + kDepth - 1) / kDepth;
+  return steps;
+}
+
+// The channels that a tile's outputs read, in one run for each column, or in one for all if that takes fewer
+// steps.
+std::vector<Run> runs_of(const Taps& t, int64_t tile, int64_t group) {
+  const int64_t columns = t.kernel + group - 1;
+  const Run whole{0, columns * t.inputs};
+  if (t.groups == 1) return {whole};
+  const int64_t cg = t.inputs / t.groups, og = t.outputs / t.groups;
+  const int64_t first = tile * kOutputs / og, last = std::min((tile + 1) * kOutputs - 1, t.outputs - 1) / og;
+  const int64_t begin = first * cg, end = (last + 1) * cg;
+  std::vector<Run> runs;
+  for (int64_t v = 0; v < columns; ++v) runs.push_back({v * t.inputs + begin, v * t.inputs + end});
+  return steps_of(runs) < steps_of({whole}) ? runs : std::vector<Run>{whole};
+}
+
+// Output o of a tile of `group` pixels is output o % t.outputs of pixel o / t.outputs.
+float weight_at(const Taps& t, int64_t group, int64_t o, int64_t u, int64_t element) {
+  if (o >= group * t.outputs) return 0;
+  const int64_t pixel = o / t.outputs;
+  return t.at(o % t.outputs, u, element / t.inputs - pixel, element % t.inputs);
+}
+
+void pack_tile(PackedConvolution& p, const Taps& t, int64_t tile, int64_t group) {
+  for (int64_t u = 0; u < t.kernel; ++u)
+    for (const Run& run : runs_of(t, tile, group))
+      for (int64_t begin = run.begin; begin < run.end; begin += kDepth) {
+        p.row.push_back(static_cast<int32_t>(u));
+        p.offset.push_back(static_cast<int32_t>(begin - t.before * t.inputs));
+        for (int64_t pair = 0; pair < kDepth / 2; ++pair)
+          for (int64_t o = 0; o < kOutputs; ++o)
+            for (int64_t i = 0; i < 2; ++i) {
+              const int64_t element = begin + 2 * pair + i;
+              p.weights.push_back(element < run.end
+                                      ? to_bf16(weight_at(t, group, tile * kOutputs + o, u, element))
+                                      : uint16_t{0});
+            }
+      }
+}
+
+const Convolution& pack(PackedConvolution& p, const Taps& t, const Tensor& bias, float leak,
+                        int64_t group = 1) {
+  Convolution& view = p.view;
+  view.inputs = t.inputs, view.outputs = t.outputs * group, view.group = group, view.leak = leak;
+  view.tiles = (view.outputs + kOutputs - 1) / kOutputs;
+  for (int64_t tile = 0; tile < view.tiles; ++tile)
+    view.steps = std::max(view.steps, steps_of(runs_of(t, tile, group)) * t.kernel);
+  for (int64_t tile = 0; tile < view.tiles; ++tile) {
+    pack_tile(p, t, tile, group);
+    const auto all =
+        static_cast<size_t>((tile + 1) * view.steps);  // steps of zeros where another tile has more
+    p.row.resize(all), p.offset.resize(all), p.weights.resize(all * kDepth * kOutputs);
+  }
+  view.shared = t.groups == 1;
+  p.bias.assign(static_cast<size_t>(view.tiles * kOutputs), 0.0f);
+  if (bias)
+    for (int64_t o = 0; o < view.outputs; ++o)
+      p.bias[static_cast<size_t>(o)] = bias.data()[o % bias.shape().c];
+  return p.finished();
+}
+
+void check_channels(int64_t channels) {
+  if (channels % kOutputs != 0)
+    throw Error(Error::Kind::unsupported, "bands in bf16: ", channels,
+                " channels between layers; want a multiple of ", kOutputs);
+}
+
+PackedStage pack_first(const Stage& stage, const bf16::Functions& functions) {
+  const auto p = std::make_shared<PackedFirst>();
+  const auto [outputs, kernel, columns, inputs] = stage.weight.shape();
+  p->weights.resize(static_cast<size_t>(stage.weight.shape().size()));
+  for (int64_t o = 0; o < outputs; ++o)
+    for (int64_t i = 0; i < kernel * columns * inputs; ++i)
+      p->weights[static_cast<size_t>(i * outputs + o)] =
+          stage.weight.data()[o * kernel * columns * inputs + i];
+  p->bias.assign(static_cast<size_t>(outputs), 0.0f);
+  if (stage.bias) std::copy_n(stage.bias.data(), outputs, p->bias.data());
+  p->view = {inputs, outputs, kernel, p->weights.data(), p->bias.data(), stage.leak};
+  PackedStage packed;
+  packed.run = functions.first;
+  packed.scratch_bytes = kernel * (bf16::kColumns + kernel + kPixels) * inputs * 4;
+  packed.weights = p;
+  return packed;
+}
+
+// The transposed convolution as one to stride^2 values for each coarse pixel, of as many pixels together as
+// fill a tile: their inputs overlap, so each takes fewer products.
+PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions) {
+  const auto p = std::make_shared<PackedLayer>();
+  const int64_t channels = stage.weight.shape().c, values = stage.stride * stage.stride * channels;
+  const Tensor taps = subpixel_weights(stage.weight, stage.stride, stage.crop);
+  const Taps t{taps.shape().h, taps.shape().c, values, stage.before, taps.data(), 1};
+  const int64_t group = values * 4 <= kOutputs ? 4 : values * 2 <= kOutputs ? 2 : 1;
+  p->view.convolution = pack(p->convolution, t, stage.bias, 1, group);
+  p->view.stride = stage.stride, p->view.result_channels = channels;
+  PackedStage packed;
+  packed.run = functions.upsampling;
+  packed.scratch_bytes = p->view.convolution.tiles * kPixels * kOutputs * 4;
+  packed.weights = std::shared_ptr<const void>(p, &p->view);
+  return packed;
+}
+
+}  // namespace
+
+PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& functions) {
+  for (const Rows& rows : stage.to) check_channels(rows.channels);
+  if (first) {
+    if (stage.kind != Stage::Kind::convolution || stage.groups != 1 || stage.pointwise_weight ||
+        stage.to.size() != 1)
+      throw Error(Error::Kind::unsupported, "bands in bf16: the first layer is not a plain convolution");
+    return pack_first(stage, functions);
+  }
+  if (stage.kind == Stage::Kind::upsampling) return pack_upsampling(stage, functions);
+  const auto p = std::make_shared<PackedLayer>();
+  const Shape& w = stage.weight.shape();
+  p->view.convolution =
+      pack(p->convolution, {w.h, stage.from.channels, w.n, w.h / 2, stage.weight.data(), stage.groups},
+           stage.bias, stage.leak);
+  p->view.split = stage.to[0].channels;
+  PackedStage packed;
+  packed.run = functions.layer;
+  packed.scratch_bytes = bf16::kSumBytes;
+  if (stage.pointwise_weight) {
+    const Shape& pw = stage.pointwise_weight.shape();
+    p->view.pointwise = pack(p->pointwise, {1, pw.c, pw.n, 0, stage.pointwise_weight.data(), 1},
+                             stage.pointwise_bias, stage.pointwise_leak);
+    packed.scratch_bytes += kBand * (bf16::kColumns + bf16::kPixels) * pw.c * 2;
+  }
+  packed.weights = std::shared_ptr<const void>(p, &p->view);
+  return packed;
+}
+
+}  // namespace sr::bands

@@ -1,0 +1,56 @@
+#include "tensor/bands/kernels.h"
+
+#include "tensor/bands/bf16.h"
+#include "tensor/bands/bf16_packing.h"
+#include "tensor/error.h"
+#include "tensor/simd/instruction_set.h"
+
+namespace sr::bands {
+
+namespace bf16 {
+namespace software {
+extern const Functions kFunctions;
+}
+namespace avx512_bf16 {
+extern const Functions kFunctions;
+}
+namespace amx {
+extern const Functions kFunctions;
+}
+}  // namespace bf16
+
+namespace {
+
+template <const bf16::Functions& functions>
+constexpr Kernels bf16_kernels(const char* name) {
+  return {name, 2, 1, bf16::kColumns,
+          [](const Stage& stage, bool first) { return pack_bf16(stage, first, functions); }};
+}
+
+constexpr Kernels kSoftware = bf16_kernels<bf16::software::kFunctions>("software");
+constexpr Kernels kAvx512Bf16 = bf16_kernels<bf16::avx512_bf16::kFunctions>("avx512_bf16");
+constexpr Kernels kAmx = bf16_kernels<bf16::amx::kFunctions>("amx");
+
+}  // namespace
+
+bool has_bf16() {
+  return active_simd() >= Simd::avx512_bf16;
+}
+
+bool has_amx() {
+  return active_simd() == Simd::amx;
+}
+
+const Kernels& software_bf16_kernels() {
+  return kSoftware;
+}
+
+const Kernels& kernels(Precision precision) {
+  if (precision == Precision::fp32) throw Error(Error::Kind::unsupported, "later");
+  if (has_amx()) return kAmx;
+  if (has_bf16()) return kAvx512Bf16;
+  throw Error(Error::Kind::unsupported, "bf16: the processor has neither AMX nor AVX-512's products of it",
+              active_simd() < best_simd() ? " in the set that SR_SIMD allows" : "");
+}
+
+}  // namespace sr::bands

@@ -1,0 +1,71 @@
+// The kernels that compute a part of a stage: those of float32 and of bfloat16, of each instruction set.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "tensor/bands/program.h"
+
+namespace sr::bands {
+
+/// How the network's layers are computed; images and the result are float32 in each.
+enum class Precision {
+  fp32,  ///< products and sums in float32, by Winograd's transforms where they pay
+  bf16   ///< factors and what is stored between layers in bfloat16, sums in float32
+};
+
+constexpr int64_t kBand = 16;      ///< rows that a Job has at most, a multiple of every Kernels::align
+constexpr int64_t kMostRows = 48;  ///< input rows that one Job may span
+/// Pixels beside a row's: before the first and after the last one are zeros for at least so many; what lies
+/// beyond, to a multiple of Kernels::columns and so many more, may be read as well and is finite.
+constexpr int64_t kMargin = 16;
+
+/// Rows row .. row+rows-1 of a stage's output, columns x .. x+columns-1 of each.
+struct Job {
+  int64_t width = 0;  ///< of the image
+  int64_t row = 0, rows = 0, x = 0, columns = 0;
+  /// A value's place in the grid of Winograd's tiles: tiles begin where (row + row_phase) % 4 and
+  /// (column + column_phase) % 4 are 0.
+  int64_t row_phase = 0, column_phase = 0;
+  /// Pixel 0 of input row (tile_row - before + k), where tile_row is `row` or, of a grid, where its tile
+  /// begins; a row of zeros outside of the image. Of the image's first stage they are its own rows, without
+  /// margins, or nullptr outside.
+  const void* in[kMostRows];
+  int64_t in_pitch = 0;             ///< elements from pixel to pixel
+  const void* added[2][kMostRows];  ///< pixel 0 of row (row + k)
+  int64_t added_pitch[2] = {0, 0};
+  void* out[2][kMostRows];  ///< the same, of the rows that are written
+  int64_t out_pitch[2] = {0, 0};
+  float* result = nullptr;   ///< of an upsampling: pixel 0 of the result's row 0
+  int64_t result_pitch = 0;  ///< floats from row to row of it
+  void* scratch = nullptr;   ///< of this thread, aligned to 64 bytes
+};
+
+/// A stage's weights as its kernels take them.
+struct PackedStage {
+  std::shared_ptr<const void> weights;  ///< whose layout only the kernels know
+  void (*run)(const void* weights, const Job& job);
+  int64_t scratch_bytes = 0;  ///< for one Job of kBand x Kernels::columns
+};
+
+/// Kernels that go together.
+struct Kernels {
+  const char* name;
+  int64_t element_bytes;  ///< of rows between stages
+  int64_t align;          ///< stages compute multiples of so many rows
+  int64_t columns;  ///< that a Job has at most; they begin at multiples of it, less the grid's column phase
+  PackedStage (*pack)(const Stage& stage, bool first);  ///< `first`: it reads the image
+};
+
+/// Those for a precision on this processor with active_simd(). Errors: unsupported (bf16, and it has no unit
+/// for it).
+const Kernels& kernels(Precision precision);
+
+/// Whether kernels(Precision::bf16) exist, and whether they are those of AMX.
+bool has_bf16();
+bool has_amx();
+
+/// The kernels of bfloat16 with AMX's arithmetic in plain code, for any processor with AVX2: for tests.
+const Kernels& software_bf16_kernels();
+
+}  // namespace sr::bands
