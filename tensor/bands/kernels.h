@@ -57,6 +57,12 @@ struct Kernels {
   PackedStage (*pack)(const Stage& stage, bool first);  ///< `first`: it reads the image
 };
 
+const char* name_of(Precision precision);  ///< "fp32", "bf16"
+
+/// What the processor computes networks in: fp32 until it is set. Errors: unsupported (as kernels()).
+void set_precision(Precision precision);
+Precision precision();
+
 /// Those for a precision on this processor with active_simd(). Errors: unsupported (bf16, and it has no unit
 /// for it).
 const Kernels& kernels(Precision precision);

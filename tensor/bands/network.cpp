@@ -265,7 +265,10 @@ void Network::run_one(const float* image, float* result, int64_t height, int64_t
 }
 
 int64_t Network::working_bytes(int64_t width, int64_t height) const {
-  const Schedule schedule(program_, height, kBand, kernels_->align, 0);
+  // The same bands come again and again: a few tell of all.
+  constexpr int64_t kEnough = 16 * kBand;
+  const int64_t rows = height <= kEnough ? height : kEnough + height % kBand;
+  const Schedule schedule(program_, rows, kBand, kernels_->align, 0);
   const RowMemory memory(walked(schedule), program_, *kernels_, width);
   return memory.bytes() + scratch_bytes(packed_) * omp_get_max_threads();
 }
