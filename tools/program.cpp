@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string_view>
@@ -173,7 +174,22 @@ void print_error(const char* program, const char* text) {
   std::fprintf(stderr, "%s: error: %s\n", program, text);
 }
 
+namespace {
+
+// By default a thread that waits for others spins for up to a millisecond. Where other programs use the
+// processors that takes the time of the very threads it waits for, and everything takes several times as
+// long. The OpenMP library looks at its environment once, before main(): so the program starts itself again
+// with a shorter wait, if none was chosen.
+void wait_briefly(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
+    execv("/proc/self/exe", argv);  // where that fails, on as it is
+}
+
+}  // namespace
+
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  wait_briefly(argv);
   const char* name = app.get_name().c_str();
   return_large_blocks_to_the_system();
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
