@@ -46,6 +46,7 @@ struct PackedStage {
   std::shared_ptr<const void> weights;  ///< whose layout only the kernels know
   void (*run)(const void* weights, const Job& job);
   int64_t scratch_bytes = 0;  ///< for one Job of kBand x Kernels::columns
+  bool in_tiles = false;      ///< its values depend on all that a tile of the grid is made of (span_of())
 };
 
 /// Kernels that go together.

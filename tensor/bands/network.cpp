@@ -264,6 +264,12 @@ void Network::run_one(const float* image, float* result, int64_t height, int64_t
   }
 }
 
+Span Network::span() const {
+  std::vector<bool> in_tiles;
+  for (const PackedStage& stage : packed_) in_tiles.push_back(stage.in_tiles);
+  return span_of(program_, kernels_->align, in_tiles);
+}
+
 int64_t Network::working_bytes(int64_t width, int64_t height) const {
   // The same bands come again and again: a few tell of all.
   constexpr int64_t kEnough = 16 * kBand;

@@ -32,7 +32,7 @@ class Network {
   int64_t working_bytes(int64_t width, int64_t height) const;
 
   /// How far a fine pixel's value looks in coarse pixels: the margin that makes parts of a scene exact.
-  Span span() const { return span_of(program_, kernels_->align); }
+  Span span() const;
 
   const Kernels& kernels() const { return *kernels_; }
 

@@ -23,7 +23,8 @@ int64_t floor_to_grid(int64_t row, int64_t align, int64_t phase) {
 }
 
 // What one pixel of the result needs of each Rows.
-std::vector<Needed> needed_by(int64_t pixel, const Program& program, int64_t align) {
+std::vector<Needed> needed_by(int64_t pixel, const Program& program, int64_t align,
+                              const std::vector<bool>& in_tiles) {
   const std::vector<int64_t> phases = grid_phases(program, align, 0);
   std::vector<Needed> needed(program.channels().size());
   for (size_t i = program.stages().size(); i-- > 0;) {
@@ -36,9 +37,12 @@ std::vector<Needed> needed_by(int64_t pixel, const Program& program, int64_t ali
     }
     if (made.last < made.first) continue;
     for (const Rows& rows : stage.added) needed[static_cast<size_t>(rows.index)].add(made.first, made.last);
-    if (stage.kind == Stage::Kind::convolution) {
-      made.first = floor_to_grid(made.first, align, phases[i]);
-      made.last = floor_to_grid(made.last, align, phases[i]) + align - 1;
+    if (in_tiles[i]) {
+      // Of the six inputs of a tile's row the first goes into the first output alone, the last into the last
+      // alone.
+      const int64_t first = floor_to_grid(made.first, align, phases[i]);
+      const int64_t last = floor_to_grid(made.last, align, phases[i]) + align - 1;
+      made = {made.first == first ? first : first + 1, made.last == last ? last : last - 1};
     }
     needed[static_cast<size_t>(stage.from.index)].add(made.first - stage.before, made.last + stage.after);
   }
@@ -56,10 +60,10 @@ std::vector<int64_t> grid_phases(const Program& program, int64_t align, int64_t 
   return phases;
 }
 
-Span span_of(const Program& program, int64_t align) {
+Span span_of(const Program& program, int64_t align, const std::vector<bool>& in_tiles) {
   Span span;
   for (int64_t pixel = 0; pixel < align; ++pixel) {
-    const Needed image = needed_by(pixel, program, align)[0];
+    const Needed image = needed_by(pixel, program, align, in_tiles)[0];
     span = {std::max(span.before, pixel - image.first), std::max(span.after, image.last - pixel)};
   }
   return span;

@@ -15,12 +15,13 @@ namespace sr::bands {
 std::vector<int64_t> grid_phases(const Program& program, int64_t align, int64_t origin);
 
 /// How far a pixel of the result looks in the image, in coarse pixels, in rows and columns alike: as far as
-/// its layers reach, and in each to where a grid's tile ends, for the bits of a value depend on all that its
-/// tile is made of.
+/// its layers reach, and where one is computed in tiles of the grid (`in_tiles`, by stage) to what its tile
+/// is made of: a value of Winograd's F(4x4, 3x3) is a sum in which inputs that it does not depend on cancel,
+/// but for their rounding.
 struct Span {
   int64_t before = 0, after = 0;
 };
-Span span_of(const Program& program, int64_t align);
+Span span_of(const Program& program, int64_t align, const std::vector<bool>& in_tiles);
 
 /// Walks the stages of a program over an image of `height` rows: a band of the image's rows comes in, every
 /// stage computes what can be computed of it, rows that nobody needs any more give their places to the next
