@@ -60,7 +60,7 @@ def make_weights():
         terms = 64 * 81 if name == "up" else shape[1] * shape[2] * shape[3]
         weights[name] = (random.standard_normal(shape) * (2 / terms) ** 0.5).astype(np.float32)
         weights[name + ".bias"] = (random.standard_normal(1 if name == "up" else shape[0]) * 0.01).astype(np.float32)
-    # Phase (a, b) of the result at 2 i + a - 2 d + ... : tap 8 + a - 2 d of the 17 meets the pixel d further on.
+    # Of the result's rows 2 i + a, tap 8 + a - 2 d of the 17 meets the input's row i + d, d = -4 .. 4; columns alike.
     phases = np.zeros((4, 64, 9, 9), np.float32)
     for a in range(2):
         for b in range(2):
@@ -292,9 +292,8 @@ def main():
     right = expected(turn, x, weights)
     run, array, version = PEERS[turn["peer"]](turn, x, weights)
     error = float(np.abs(array(run()).reshape(right.shape) - right).max() / np.abs(right).max())
-    run()
     wall, cpu, end = [], [], time.perf_counter() + turn["seconds"]
-    while len(wall) < 3 or time.perf_counter() < end:
+    while len(wall) < turn["runs"] or time.perf_counter() < end:
         w, c = time.perf_counter(), time.process_time()
         run()
         wall.append(time.perf_counter() - w)

@@ -2,13 +2,13 @@
 """The network x2 on the processor: this project's, PyTorch's, onnxruntime's, OpenVINO's and ncnn's, in turns in one run.
 
   cmake --build --preset release --target idn_bench peak_bench
-  python3 bench/cpu_peers.py [--settings 512x2,128x1] [--rounds 3] [--seconds 2] [--work build/peers] [--out bench/results]
+  python3 bench/cpu_peers.py [--settings 512x2,128x1] [--rounds 3] [--work build/peers] [--out bench/results]
 
 The peers are installed into --work/venv (some GB, a few minutes, once). First each variant of a contender has one turn;
 the fastest of each goes into the rounds, in which the contenders take turns, each with OpenMP's threads waiting passively
-and actively, so that what others do on the machine meets all alike. A turn is a process of its own; its best time
-counts, and the best of the rounds. Ours is checked against double-precision loops by idn_bench, a peer against the same
-network in double by PyTorch; weights are random. Writes cpu_peers_DATE.json and .md.
+and actively, so that what others do on the machine meets all alike: about twelve minutes on an idle one. A turn is a
+process of its own; its best time counts, and the best of the rounds. Ours is checked against double-precision loops by
+idn_bench, a peer against the same network in double by PyTorch; weights are random. Writes cpu_peers_DATE.json and .md.
 """
 import argparse
 import datetime
@@ -22,18 +22,16 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = ["torch==2.15.0", "onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "ncnn==1.0.20261020", "numpy==2.4.6"]
 MULTIPLY_ADDS = 551040  # for each low-resolution pixel
 
-# (who, precision): variants, each (form of the upsampler, how).
+# (who, precision): variants, each (form of the upsampler, how). ncnn's bfloat16 is slower than its float32.
 CONTENDERS = {
     ("superres", "fp32"): [("", "bands"), ("", "network")],
-    ("PyTorch", "fp32"): [("subpixel", "channels_last"), ("transposed", "channels_last"), ("subpixel", "contiguous"),
-                          ("subpixel", "channels_last compiled")],
+    ("PyTorch", "fp32"): [("subpixel", "channels_last"), ("subpixel", "contiguous"), ("subpixel", "channels_last compiled")],
     ("onnxruntime", "fp32"): [("transposed", ""), ("subpixel", "")],
     ("OpenVINO", "fp32"): [("subpixel", ""), ("transposed", "")],
     ("ncnn", "fp32"): [("subpixel", ""), ("transposed", ""), ("transposed", "F(4x4)")],
     ("superres", "bf16"): [("", "bands")],
     ("PyTorch", "bf16"): [("subpixel", "channels_last"), ("subpixel", "channels_last compiled")],
     ("OpenVINO", "bf16"): [("subpixel", ""), ("transposed", "")],
-    ("ncnn", "bf16"): [("transposed", "")],
 }
 ONE_WAY = ("OpenVINO",)  # its threads are not OpenMP's and have one way of waiting
 
@@ -82,15 +80,14 @@ def ours(args, turn):
     precision = turn["precision"] + "/" if turn["how"] == "bands" else ""
     name = f"^{turn['how']}/{precision}x2/{turn['size']}x{turn['size']}/[^/]+/{turn['threads']}_threads/"
     bench = f"{args.bin}/idn_bench"
-    # With a filter that meets nothing there is an empty list, and the reason in its other output.
     names = [n for n in run([bench, f"--benchmark_filter={name}", "--benchmark_list_tests"], environment(turn))[0].split()
-             if n[0].isalpha() and turn["how"] in n]
+             if n.startswith(turn["how"])]
     if not names:
-        raise Failed(f"idn_bench has no {name}")
+        raise Failed(f"idn_bench has no {name} here, as --benchmark_list_tests tells")
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         # Repetitions of one run each, of which the best counts, as for a peer.
         _, memory = run([bench, f"--benchmark_filter=^{names[0]}$", "--benchmark_min_time=0.001",
-                         f"--benchmark_repetitions={args.repetitions}", f"--benchmark_out={out.name}",
+                         f"--benchmark_repetitions={turn['runs']}", f"--benchmark_out={out.name}",
                          "--benchmark_out_format=json"], environment(turn))
         runs = [b for b in json.load(out)["benchmarks"] if b["run_type"] == "iteration"]
     for r in runs:
@@ -100,11 +97,11 @@ def ours(args, turn):
             "cpu_s": min(r["cpu_time"] for r in runs) / 1e3 / turn["threads"], "set": names[0].split("/")[-4]}
 
 
-def take_turn(args, contender, setting, variant, waiting):
-    """A turn's result, with the error in words if there is none."""
+def take_turn(args, contender, setting, variant, waiting, seconds, runs):
+    """A turn's result, of `runs` runs at least; the error in words if there is none."""
     (peer, precision), (size, threads), (form, how) = contender, setting, variant
     turn = {"peer": peer, "precision": precision, "size": size, "threads": threads, "form": form, "how": how,
-            "waiting": waiting, "seconds": args.seconds, "work": args.work}
+            "waiting": waiting, "seconds": seconds, "runs": runs, "work": args.work}
     try:
         if peer == "superres":
             result = ours(args, turn)
@@ -129,7 +126,7 @@ def best(turns, key):
 
 def measure(args, setting):
     """{contender: turns of its best variant}, all turns, and the peaks of each round."""
-    trials = {c: [take_turn(args, c, setting, v, "passive") for v in variants] for c, variants in CONTENDERS.items()
+    trials = {c: [take_turn(args, c, setting, v, "passive", 0.3, 1) for v in variants] for c, variants in CONTENDERS.items()
               if args.only in " ".join(c) or c[0] == "superres"}
     chosen = {c: min((t for t in turns if "wall_s" in t), key=lambda t: t["wall_s"], default=None)
               for c, turns in trials.items()}
@@ -140,7 +137,8 @@ def measure(args, setting):
             one_way = contender[0] in ONE_WAY or setting[1] == 1
             for waiting in ["passive"] if one_way else ["passive", "active"]:
                 if trial:
-                    results[contender].append(take_turn(args, contender, setting, (trial["form"], trial["how"]), waiting))
+                    results[contender].append(take_turn(args, contender, setting, (trial["form"], trial["how"]), waiting,
+                                                        args.seconds, args.runs))
     return {"trials": trials, "results": results, "peaks": most}
 
 
@@ -155,7 +153,8 @@ def table(setting, measured):
     own = {p: {k: best(measured["results"]["superres", p], k) for k in ("wall_s", "cpu_s")} for p in ("fp32", "bf16")}
     lines = [f"## {size}x{size}, {threads} thread{'s' * (threads > 1)}\n",
              f"{operations:.1f} GFLOP, counted as direct sums.\n",
-             "| | variant | s, passive | s, active | s, CPU per thread | time / ours | CPU time / ours | x FMA peak | difference | MB |",
+             "| | variant | s, passive | s, active | s, CPU per thread | time / ours | CPU time / ours | x FMA peak "
+             "| difference | MB |",
              "|---|---|---|---|---|---|---|---|---|---|"]
     for contender, turns in measured["results"].items():
         name, good = " ".join(contender), [t for t in turns if "wall_s" in t]
@@ -185,7 +184,7 @@ def peak_table(measured):
     words = {"fma": "float32 multiply-adds", "dot": "vdpbf16ps, from registers", "dot_loading": "vdpbf16ps, a factor loaded",
              "tiles": "tdpbf16ps, from registers", "tiles_loading": "tdpbf16ps, each tile loaded for two"}
     for unit in dict.fromkeys(u for u, _ in rates):
-        lines.append(f"| {words[unit]} | " + " | ".join(f"{rates[unit, t]:.0f}" if (unit, t) in rates else "" for t in teams) + " |")
+        lines.append(f"| {words[unit]} | " + " | ".join(number(rates.get((unit, t)), "{:.0f}") for t in teams) + " |")
     return "\n".join(lines)
 
 
@@ -228,7 +227,7 @@ float32 and 2e-2 in bfloat16, or there were no figure). MB: the largest resident
 
 def setting_of(text):
     size, threads = map(int, text.split("x"))
-    if threads < 1 or size not in (128, 512):
+    if threads not in (1, 2) or size not in (128, 512):
         raise ValueError
     return size, threads
 
@@ -237,8 +236,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", default="512x2,128x1", help="SIZExTHREADS, ...: sizes 128 and 512, 1 and 2 threads")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="of a peer's turn; three runs at least")
-    parser.add_argument("--repetitions", type=int, default=5, help="runs of a turn of ours")
+    parser.add_argument("--seconds", type=float, default=2, help="of a peer's turn, or --runs")
+    parser.add_argument("--runs", type=int, default=3, help="of a turn of ours, and at least of a peer's")
     parser.add_argument("--bin", default="build/release/bin", help="where idn_bench and peak_bench are")
     parser.add_argument("--work", default="build/peers")
     parser.add_argument("--index", help="ask this index of packages too: https://download.pytorch.org/whl/cpu has a PyTorch "
