@@ -15,7 +15,6 @@ using bf16::Convolution;
 using bf16::FirstLayer;
 using bf16::kDepth;
 using bf16::kOutputs;
-using bf16::kPixels;
 using bf16::Layer;
 
 // To nearest, ties to even; weights are finite.
@@ -160,7 +159,7 @@ PackedStage pack_first(const Stage& stage, const bf16::Functions& functions) {
   p->view = {inputs, outputs, kernel, p->weights.data(), p->bias.data(), stage.leak};
   PackedStage packed;
   packed.run = functions.first;
-  packed.scratch_bytes = kernel * (bf16::kColumns + kernel + kPixels) * inputs * 4;
+  packed.scratch_bytes = kernel * (bf16::kColumns + kernel + 16) * inputs * 4;
   packed.weights = p;
   return packed;
 }
@@ -177,7 +176,7 @@ PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions
   p->view.stride = stage.stride, p->view.result_channels = channels;
   PackedStage packed;
   packed.run = functions.upsampling;
-  packed.scratch_bytes = p->view.convolution.tiles * kPixels * kOutputs * 4;
+  packed.scratch_bytes = p->view.convolution.tiles * bf16::kSumBytes;
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;
 }
@@ -206,7 +205,7 @@ PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& fun
     const Shape& pw = stage.pointwise_weight.shape();
     p->view.pointwise = pack(p->pointwise, {1, pw.c, pw.n, 0, stage.pointwise_weight.data(), 1},
                              stage.pointwise_bias, stage.pointwise_leak);
-    packed.scratch_bytes += kBand * (bf16::kColumns + bf16::kPixels) * pw.c * 2;
+    packed.scratch_bytes += kBand * (bf16::kColumns + 16) * pw.c * 2;
   }
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;
