@@ -18,6 +18,7 @@ constexpr int64_t kSumBytes = kRuns * 16 * kOutputs * 4;  ///< the sums of a til
 struct Convolution {
   int64_t inputs = 0, outputs = 0;  ///< channels; outputs are a multiple of 16, or an upsampling's values
   int64_t group = 1;  ///< pixels whose values are the outputs together: of an upsampling perhaps several
+  int64_t rows = 0;   ///< of the input that an output reads, at most kLargestKernel
   int64_t tiles = 0, steps = 0;       ///< of 16 outputs; in each of them
   bool shared = false;                ///< whether all tiles have the first one's steps
   const int32_t* row = nullptr;       ///< [tiles][steps]: of the rows that an output reads

@@ -205,7 +205,7 @@ PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& fun
     const Shape& pw = stage.pointwise_weight.shape();
     p->view.pointwise = pack(p->pointwise, {1, pw.c, pw.n, 0, stage.pointwise_weight.data(), 1},
                              stage.pointwise_bias, stage.pointwise_leak);
-    packed.scratch_bytes += kBand * (bf16::kColumns + 16) * pw.c * 2;
+    packed.scratch_bytes += kBand * (bf16::kColumns + 32) * pw.c * 2;
   }
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;

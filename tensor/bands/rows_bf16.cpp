@@ -72,25 +72,27 @@ struct Run {
 constexpr int64_t kRunSums = kTilePixels * kOutputs;
 constexpr int kRuns = sr::bands::bf16::kRuns;
 
-// sums[R runs][16 pixels][16 outputs] of one tile of outputs. Several runs share each tile of weights, which
-// come from the second-level cache.
+// sums[N tiles of outputs][R runs][16 pixels][16 outputs]: two by two, or four runs that share a tile of
+// weights.
 #if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
 
 constexpr const char* kProductsCompiledFor = "avx512_bf16";
 void products_begin() {}
 void products_end() {}
 
-template <int R>
-void sum_runs(const Convolution& c, int64_t tile, const Run* runs, float* sums) {
+template <int R, int N>
+void sum_runs(const Convolution& c, int64_t first_tile, const Run* runs, float* sums) {
   const int64_t pixel = c.group * c.inputs;
-  const int64_t first = c.shared ? 0 : tile * c.steps;
-  for (int r = 0; r < R; ++r) {
+  for (int block = 0; block < R * N; ++block) {
+    const int64_t tile = first_tile + block / R;
+    const Run& run = runs[block % R];
+    const int64_t first = c.shared ? 0 : tile * c.steps;
     __m512 sum[kTilePixels];
 #pragma GCC unroll 16
     for (int i = 0; i < kTilePixels; ++i) sum[i] = _mm512_setzero_ps();
     const uint16_t* w = c.weights + tile * c.steps * kTileWeights;
     for (int64_t s = 0; s < c.steps; ++s) {
-      const uint16_t* a = runs[r].rows[c.row[first + s]] + runs[r].x * c.inputs + c.offset[first + s];
+      const uint16_t* a = run.rows[c.row[first + s]] + run.x * c.inputs + c.offset[first + s];
       for (int64_t pair = 0; pair < 16; ++pair, w += 2 * kOutputs) {
         const auto weights = (__m512bh)_mm512_loadu_si512(w);
 #pragma GCC unroll 16
@@ -102,7 +104,7 @@ void sum_runs(const Convolution& c, int64_t tile, const Run* runs, float* sums) 
       }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < kTilePixels; ++i) _mm512_storeu_ps(sums + r * kRunSums + i * kOutputs, sum[i]);
+    for (int i = 0; i < kTilePixels; ++i) _mm512_storeu_ps(sums + block * kRunSums + i * kOutputs, sum[i]);
   }
 }
 
@@ -116,25 +118,29 @@ void products_end() {
   tiles_end();
 }
 
-template <int R>
+template <int R, int N>
 void sum_runs(const Convolution& c, int64_t tile, const Run* runs, float* sums) {
+  static_assert((R == 2 && N <= 2) || (R == 4 && N == 1));
   const int64_t stride = c.group * c.inputs * 2;
   const int64_t first = c.shared ? 0 : tile * c.steps;
   const uint16_t* w = c.weights + tile * c.steps * kTileWeights;
   tile_zero<0>();
-  if constexpr (R > 1) tile_zero<1>();
-  if constexpr (R > 2) tile_zero<2>(), tile_zero<3>();
+  tile_zero<1>();
+  if constexpr (R * N == 4) tile_zero<2>(), tile_zero<3>();
   for (int64_t s = 0; s < c.steps; ++s, w += kTileWeights) {
     const int64_t row = c.row[first + s], offset = c.offset[first + s];
     const auto pixels = [&](int r) { return runs[r].rows[row] + runs[r].x * c.inputs + offset; };
     tile_load<4>(w, kTileRowBytes);
     tile_load<5>(pixels(0), stride);
     tile_dot<0, 5, 4>();
-    if constexpr (R > 1) {
-      tile_load<6>(pixels(1), stride);
-      tile_dot<1, 6, 4>();
+    tile_load<6>(pixels(1), stride);
+    tile_dot<1, 6, 4>();
+    if constexpr (N == 2) {
+      tile_load<7>(w + c.steps * kTileWeights, kTileRowBytes);
+      tile_dot<2, 5, 7>();
+      tile_dot<3, 6, 7>();
     }
-    if constexpr (R > 2) {
+    if constexpr (R == 4) {
       tile_load<7>(pixels(2), stride);
       tile_dot<2, 7, 4>();
       tile_load<5>(pixels(3), stride);
@@ -142,8 +148,8 @@ void sum_runs(const Convolution& c, int64_t tile, const Run* runs, float* sums) 
     }
   }
   tile_store<0>(sums, kTileRowBytes);
-  if constexpr (R > 1) tile_store<1>(sums + kRunSums, kTileRowBytes);
-  if constexpr (R > 2) {
+  tile_store<1>(sums + kRunSums, kTileRowBytes);
+  if constexpr (R * N == 4) {
     tile_store<2>(sums + 2 * kRunSums, kTileRowBytes);
     tile_store<3>(sums + 3 * kRunSums, kTileRowBytes);
   }
@@ -188,30 +194,28 @@ void finish(const Convolution& c, int64_t tile, const float* sums, int64_t x, in
   }
 }
 
-// All tiles of outputs of R runs of a row, before the next runs: their inputs stay in the first-level cache.
-template <int R>
-void convolve_runs(const Convolution& c, const Rows& rows, int64_t row, int64_t x, int64_t pixels,
-                   float* sums) {
-  Run runs[R];
-  for (int i = 0; i < R; ++i) runs[i] = {rows.in + row, x + i * kTilePixels};
-  for (int64_t tile = 0; tile < c.tiles; ++tile) {
-    sum_runs<R>(c, tile, runs, sums);
-    finish(c, tile, sums, x, pixels, rows.way(row, tile * kOutputs));
-  }
+// N tiles of outputs go over all of a job's pixels before the next ones, so that their weights stay in the
+// first-level cache.
+template <int N>
+void convolve_tiles(const Convolution& c, int64_t tile, const Rows& rows, int64_t count, int64_t x,
+                    int64_t columns, float* sums) {
+  constexpr int64_t kTogether = 2 * kTilePixels;
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t p = 0; p < columns; p += kTogether) {
+      const Run runs[2] = {{rows.in + r, x + p}, {rows.in + r, x + p + kTilePixels}};
+      sum_runs<2, N>(c, tile, runs, sums);
+      for (int n = 0; n < N; ++n)
+        finish(c, tile + n, sums + n * 2 * kRunSums, x + p, smaller(kTogether, columns - p),
+               rows.way(r, (tile + n) * kOutputs));
+    }
 }
 
 void convolve(const Convolution& c, const Rows& rows, int64_t count, int64_t x, int64_t columns,
               float* sums) {
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t p = 0; p < columns; p += kRuns * kTilePixels) {
-      const int64_t pixels = smaller(kRuns * kTilePixels, columns - p);
-      if (pixels > 2 * kTilePixels)
-        convolve_runs<4>(c, rows, r, x + p, pixels, sums);
-      else if (pixels > kTilePixels)
-        convolve_runs<2>(c, rows, r, x + p, pixels, sums);
-      else
-        convolve_runs<1>(c, rows, r, x + p, pixels, sums);
-    }
+  int64_t tile = 0;
+  if (c.shared)
+    for (; tile + 1 < c.tiles; tile += 2) convolve_tiles<2>(c, tile, rows, count, x, columns, sums);
+  for (; tile < c.tiles; ++tile) convolve_tiles<1>(c, tile, rows, count, x, columns, sums);
 }
 
 void layer(const void* packed, const Job& job) {
@@ -234,7 +238,7 @@ void layer(const void* packed, const Job& job) {
     // Between the two in the thread's own memory. Whole blocks are computed there, for the 1x1 convolution
     // may read a few elements beyond a pixel; that they are numbers is all it needs.
     const int64_t channels = l.pointwise.inputs,
-                  columns = (job.columns + kTilePixels - 1) / kTilePixels * kTilePixels;
+                  columns = (job.columns + 2 * kTilePixels - 1) / (2 * kTilePixels) * 2 * kTilePixels;
     uint16_t* between = reinterpret_cast<uint16_t*>(sums + kRuns * kRunSums);
     std::memset(between + job.rows * columns * channels, 0, static_cast<size_t>(kTilePixels * channels) * 2);
     Rows last = rows;
@@ -278,7 +282,8 @@ void upsampling(const void* packed, const Job& job) {
       const int64_t x = job.x + p, next = smaller(r + 1, job.rows - 1);
       const Run runs[kRuns] = {
           {rows + r, x}, {rows + r, x + run_pixels}, {rows + next, x}, {rows + next, x + run_pixels}};
-      for (int64_t tile = 0; tile < c.tiles; ++tile) sum_runs<kRuns>(c, tile, runs, sums + tile * tile_sums);
+      for (int64_t tile = 0; tile < c.tiles; ++tile)
+        sum_runs<kRuns, 1>(c, tile, runs, sums + tile * tile_sums);
       const int64_t pixels = smaller(together, job.columns - p);
       for (int64_t i = r; i <= next; ++i) {
         const float* of_row = sums + (i - r) * 2 * kRunSums;
