@@ -9,6 +9,10 @@ namespace {
 using sr::bands::Job;
 using sr::bands::fp32::kTile;
 
+inline int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 // Rows of the job's first tile that are not its own: input rows that come before those it reads.
 inline int64_t rows_above(const Job& job) {
   return (job.row + job.row_phase) % kTile;

@@ -10,7 +10,7 @@
 #include "tensor/bands/first_layer_rows.h"
 #include "tensor/bands/fp32.h"
 #include "tensor/bands/job_tiles.h"
-#include "tensor/conv2d/cpu/multiply.h"
+#include "tensor/bands/multiply.h"
 #include "tensor/conv2d/cpu/winograd.h"
 #include "tensor/simd/lanes.h"
 
@@ -19,9 +19,9 @@ namespace {
 using sr::bands::fp32::kPlaces;
 using sr::bands::fp32::kTiles;
 using sr::bands::fp32::Layer;
-using sr::bands::fp32::Weights;
 
 constexpr int64_t kTilePixels = kTile * kTile;
+constexpr int64_t kTileBlock = kTiles * kStep, kBetweenBlock = kTileBlock * kTilePixels;  // Matrix::block
 constexpr int64_t kPixels = 24;  // that go through a 1x1 convolution together
 static_assert(kTiles * kTilePixels % kPixels == 0);
 
@@ -29,31 +29,23 @@ const float* floats(const void* p) {
   return static_cast<const float*>(p);
 }
 
-// to[rows][result_floats] = from[rows][from_floats] * the weights of a place.
-void multiply_place(const Weights& w, int64_t place, const float* from, int64_t from_floats, int64_t rows,
-                    float* to) {
-  const MultiplyFunction multiply = multiply_function(w.group_outputs, w.vectors);
-  const float* values = w.values + place * w.blocks * w.block_floats;
-  for (int64_t b = 0; b < w.blocks; ++b)
-    multiply(from + b / w.group_blocks * w.inputs, from_floats, w.inputs, values + b * w.block_floats, rows,
-             to + w.first_output[b], w.result_floats);
-}
-
 // ---- inputs ----
 
-// Transforms of tiles first .. first+count-1 -> to[36 places, `place` apart][tile][channels].
+// Transforms of tiles first .. first+count-1 -> to[36 places, `place` apart], a Matrix of tiles each.
 void transform_inputs(const Job& job, const JobTiles& tiles, int64_t first, int64_t count, float* to,
                       int64_t place) {
   const int64_t channels = job.in_pitch;
-  for (int64_t t = 0; t < count; ++t, to += channels) {
+  for (int64_t t = 0; t < count; ++t, to += kStep) {
     const JobTile tile = tiles[first + t];
     const float* rows[kWinogradInputs];
     for (int i = 0; i < kWinogradInputs; ++i)
       rows[i] = floats(job.in[tile.row + i]) + (tile.column - 1) * channels;
-    for (int64_t k = 0; k < channels; k += kLanes)
+    for (int64_t k = 0; k < channels; k += kLanes) {
+      float* of_lanes = to + k / kStep * kTileBlock + k % kStep;
       transform_square<Vector, InputTransform>(
           [&](int i, int j) { return Vector::load(rows[i] + j * channels + k); },
-          [&](int i, int j, Vector value) { value.store(to + (i * kWinogradInputs + j) * place + k); });
+          [&](int i, int j, Vector value) { value.store(of_lanes + (i * kWinogradInputs + j) * place); });
+    }
   }
 }
 
@@ -127,7 +119,7 @@ void store_outputs(const Layer& l, const Job& job, const JobTile& tile, const fl
   }
 }
 
-// A tile's products, with what is added -> between[pixel of the tile][output]. Pixels that are not the job's
+// A tile's products, with what is added -> between, a Matrix of pixels. Pixels that are not the job's
 // own are left out.
 void store_between(const Layer& l, const Job& job, const JobTile& tile, const float* products, int64_t place,
                    float* between) {
@@ -135,20 +127,20 @@ void store_between(const Layer& l, const Job& job, const JobTile& tile, const fl
   const Own own(job, tile);
   for (int64_t o = 0; o < w.outputs; o += kLanes) {
     const Added added(job, o);
-    float* to = between + o;
+    float* to = between + o / kStep * kBetweenBlock + o % kStep;
     transform_back(products + o, place, w.bias + o, w.leak, [&](int i, int j, Vector value) {
-      if (own.has(i, j))
-        (value + added.at(own.row + i, own.column + j)).store(to + (i * kTile + j) * w.outputs);
+      if (own.has(i, j)) (value + added.at(own.row + i, own.column + j)).store(to + (i * kTile + j) * kStep);
     });
   }
 }
 
-// between[pixel of tiles first .. first+count-1] through the 1x1 convolution -> the rows that are written.
+// The pixels of tiles first .. first+count-1, in order, through the 1x1 convolution -> the rows that are
+// written.
 void convolve_pointwise(const Layer& l, const Job& job, const JobTiles& tiles, int64_t first, int64_t count,
                         const float* between, float* products) {
   const Weights& w = l.pointwise;
   for (int64_t p = 0; p < count * kTilePixels; p += kPixels) {
-    multiply_place(w, 0, between + p * w.inputs, w.inputs, kPixels, products);
+    multiply_place(w, 0, {between + p * kStep, kBetweenBlock}, kPixels, products);
     const int64_t pixels = smaller(kPixels, count * kTilePixels - p);
     for (int64_t n = 0; n < pixels; ++n) {
       const Own own(job, tiles[first + (p + n) / kTilePixels]);
@@ -169,7 +161,7 @@ void convolve_pointwise(const Layer& l, const Job& job, const JobTiles& tiles, i
 void layer(const void* packed, const Job& job) {
   const Layer& l = *static_cast<const Layer*>(packed);
   const JobTiles tiles(job);
-  const int64_t channels = job.in_pitch, results = l.convolution.result_floats;
+  const int64_t results = l.convolution.result_floats;
   const int64_t input_place = l.input_place, product_place = l.product_place;
   auto* inputs = static_cast<float*>(job.scratch);
   float* products = inputs + kPlaces * input_place;
@@ -178,15 +170,14 @@ void layer(const void* packed, const Job& job) {
     const int64_t count = smaller(kTiles, tiles.size() - first);
     transform_inputs(job, tiles, first, count, inputs, input_place);
     for (int64_t f = 0; f < kPlaces; ++f)
-      multiply_place(l.convolution, f, inputs + f * input_place, channels, count,
+      multiply_place(l.convolution, f, {inputs + f * input_place, kTileBlock}, count,
                      products + f * product_place);
     for (int64_t t = 0; t < count; ++t) {
       const float* of_tile = products + t * results;
       if (l.pointwise.blocks == 0)
         store_outputs(l, job, tiles[first + t], of_tile, product_place);
       else
-        store_between(l, job, tiles[first + t], of_tile, product_place,
-                      between + t * kTilePixels * l.pointwise.inputs);
+        store_between(l, job, tiles[first + t], of_tile, product_place, between + t * kTilePixels * kStep);
     }
     // The products' memory is free again.
     if (l.pointwise.blocks > 0) convolve_pointwise(l, job, tiles, first, count, between, products);

@@ -10,18 +10,18 @@ namespace {
 
 using sr::bands::fp32::Upsampling;
 
-// Where the values of one input pixel go.
-void store_value(const Upsampling& u, const Job& job, int64_t row, int64_t column, int64_t filter,
-                 float sum) {
-  const int64_t row_values = u.stride * u.result_channels;
-  job.result[(row * u.stride + filter / row_values) * job.result_pitch + column * row_values +
-             filter % row_values] = sum + u.bias[filter % u.result_channels];
-}
-
 // Values of a row of the job for the filters first .. first+Q-1; `rows` are those that it reads.
 template <int Q>
 void dot_filters(const Upsampling& u, const Job& job, const float* const* rows, int64_t row, int64_t first) {
   constexpr int kPixels = dot_pixels(Q);
+  const int64_t row_values = u.stride * u.result_channels;
+  float* to[Q];
+  float bias[Q];
+  for (int q = 0; q < Q; ++q) {
+    to[q] = job.result + (row * u.stride + (first + q) / row_values) * job.result_pitch +
+            (first + q) % row_values;
+    bias[q] = u.bias[(first + q) % u.result_channels];
+  }
   const int64_t terms = u.taps * u.inputs, filter_floats = u.taps * terms;
   const float* w = u.weights + first * filter_floats;
   for (int64_t j = 0; j < job.columns; j += kDotPixels) {
@@ -34,7 +34,7 @@ void dot_filters(const Upsampling& u, const Job& job, const float* const* rows, 
                                 filter_floats, terms, sums + p * Q * 16 + lane);
     for (int64_t p = 0; p < pixels; ++p)
       for (int64_t q = 0; q < Q; ++q)
-        store_value(u, job, row, job.x + j + p, first + q, sum_of(Lanes16::load(sums + (p * Q + q) * 16)));
+        to[q][(job.x + j + p) * row_values] = sum_of(Lanes16::load(sums + (p * Q + q) * 16)) + bias[q];
   }
 }
 
