@@ -22,8 +22,8 @@ using sr::bands::fp32::Layer;
 
 constexpr int64_t kTilePixels = kTile * kTile;
 constexpr int64_t kTileBlock = kTiles * kStep, kBetweenBlock = kTileBlock * kTilePixels;  // Matrix::block
-constexpr int64_t kPixels = 24;  // that go through a 1x1 convolution together
-static_assert(kTiles * kTilePixels % kPixels == 0);
+constexpr int64_t kPointwiseTiles = 3;  // whose pixels go through a 1x1 convolution together
+static_assert(kTiles % kPointwiseTiles == 0 && kPointwiseTiles * kTilePixels % 24 == 0);
 
 const float* floats(const void* p) {
   return static_cast<const float*>(p);
@@ -134,25 +134,31 @@ void store_between(const Layer& l, const Job& job, const JobTile& tile, const fl
   }
 }
 
-// The pixels of tiles first .. first+count-1, in order, through the 1x1 convolution -> the rows that are
-// written.
-void convolve_pointwise(const Layer& l, const Job& job, const JobTiles& tiles, int64_t first, int64_t count,
-                        const float* between, float* products) {
+// A tile's results of the 1x1 convolution -> the rows that are written.
+void store_pointwise(const Layer& l, const Job& job, const JobTile& tile, const float* results) {
   const Weights& w = l.pointwise;
-  for (int64_t p = 0; p < count * kTilePixels; p += kPixels) {
-    multiply_place(w, 0, {between + p * kStep, kBetweenBlock}, kPixels, products);
-    const int64_t pixels = smaller(kPixels, count * kTilePixels - p);
-    for (int64_t n = 0; n < pixels; ++n) {
-      const Own own(job, tiles[first + (p + n) / kTilePixels]);
-      const int64_t i = (p + n) / kTile % kTile, j = (p + n) % kTile;
-      if (!own.has(i, j)) continue;
+  const Own own(job, tile);
+  for (int64_t i = own.first_row; i < own.last_row; ++i)
+    for (int64_t j = own.first_column; j < own.last_column; ++j) {
+      const float* from = results + (i * kTile + j) * w.result_floats;
       for (int64_t o = 0; o < w.outputs; o += kLanes) {
         const int to = o < l.split ? 0 : 1;
-        const Vector value = Vector::load(products + n * w.result_floats + o) + Vector::load(w.bias + o);
-        value.leaky(w.leak).store(static_cast<float*>(job.out[to][own.row + i]) +
-                                  (own.column + j) * job.out_pitch[to] + o - to * l.split);
+        (Vector::load(from + o) + Vector::load(w.bias + o))
+            .leaky(w.leak)
+            .store(static_cast<float*>(job.out[to][own.row + i]) + (own.column + j) * job.out_pitch[to] + o -
+                   to * l.split);
       }
     }
+}
+
+// The pixels of tiles first .. first+count-1, in order, through the 1x1 convolution.
+void convolve_pointwise(const Layer& l, const Job& job, const JobTiles& tiles, int64_t first, int64_t count,
+                        const float* between, float* results) {
+  for (int64_t t = 0; t < count; t += kPointwiseTiles) {
+    multiply_place(l.pointwise, 0, {between + t * kTilePixels * kStep, kBetweenBlock},
+                   kPointwiseTiles * kTilePixels, results);
+    for (int64_t i = 0; i < smaller(kPointwiseTiles, count - t); ++i)
+      store_pointwise(l, job, tiles[first + t + i], results + i * kTilePixels * l.pointwise.result_floats);
   }
 }
 

@@ -42,22 +42,21 @@ NetworkOptions options_for(int factor, int nchan) {
 
 TEST(BandsInFloat32, AgreeWithDoublePrecisionLoopsOnImagesOfAnySize) {
   Random random{1};
-  for (const int factor : {2, 3, 4})
-    for (const int nchan : {1, 3})
-      for (const auto& [h, w] : {std::pair{1, 1}, {3, 5}, {19, 6}, {5, 21}}) {
-        const Built built(options_for(factor, nchan));
-        const Tensor image = random_normal({1, h, w, nchan}, 0.3, random);
-        const Array expected =
-            reference::network(reference::arrays_of(built.params), built.network.options(), Array(image));
-        for_each_simd([&] {
-          for (const Origin origin : {Origin{0, 0}, {1, 3}, {2, -2}}) {
-            const Tensor y = built.in_bands().run(image, origin);
-            EXPECT_EQ(y.shape(), expected.shape);
-            EXPECT_LT(reference::difference(y, expected), 2e-6)
-                << 'x' << factor << ' ' << nchan << ' ' << h << 'x' << w;
-          }
-        });
-      }
+  for (const auto& [factor, nchan] : {std::pair{2, 1}, {3, 3}, {4, 1}})
+    for (const auto& [h, w] : {std::pair{1, 1}, {3, 5}, {19, 6}, {5, 21}}) {
+      const Built built(options_for(factor, nchan));
+      const Tensor image = random_normal({1, h, w, nchan}, 0.3, random);
+      const Array expected =
+          reference::network(reference::arrays_of(built.params), built.network.options(), Array(image));
+      for_each_simd([&] {
+        for (const Origin origin : {Origin{0, 0}, {1, 3}, {2, -2}}) {
+          const Tensor y = built.in_bands().run(image, origin);
+          EXPECT_EQ(y.shape(), expected.shape);
+          EXPECT_LT(reference::difference(y, expected), 2e-6)
+              << 'x' << factor << ' ' << nchan << ' ' << h << 'x' << w;
+        }
+      });
+    }
 }
 
 /// Stages of all kinds and their result by the loops.
@@ -103,7 +102,7 @@ struct Stages {
 TEST(BandsInFloat32, StagesThatSplitJoinAndGoOnAgreeWithDoublePrecisionLoops) {
   const Stages stages;
   Random random{3};
-  const Tensor image = random_normal({2, 41, 150, 2}, 1.0, random);
+  const Tensor image = random_normal({1, 41, 150, 2}, 1.0, random);
   const Array expected = stages.by_loops(Array(image));
   for_each_simd([&] {
     const bands::Network network(stages.program(), bands::kernels(Precision::fp32));
