@@ -132,8 +132,8 @@ void add_all() {
     for (const int factor : {2, 3, 4}) {
       const std::string x = "/x" + std::to_string(factor);
       add_benchmark("conv_transpose2d" + x + at, [=] { return transposed(factor, size); });
-      add_benchmark(
-          "bicubic_enlarge" + x + at, [=] { return bicubic(factor, size); }, false);
+      add_benchmark("bicubic_enlarge" + x + at, [=] { return bicubic(factor, size); },
+                    {float_sets().front()});
     }
   }
 }

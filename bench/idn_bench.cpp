@@ -1,9 +1,13 @@
-// The whole network.
+// The whole network: layer by layer in float32, and band by band in each precision.
+#include <iostream>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "bench/measure.h"
 #include "idn/network.h"
+#include "tensor/bands/network.h"
+#include "tensor/error.h"
 #include "tests/support/reference.h"
 
 namespace sr::bench {
@@ -43,13 +47,8 @@ const Array& expected_corner(const Built& built) {
   return known.emplace(o.factor, corner).first->second;
 }
 
-Work network(int factor, int64_t size) {
-  const auto built = std::make_shared<Built>(NetworkOptions{.factor = factor, .crop_begin = 9 - factor});
-  const Var x(image(size));
-  const auto run = [=] {
-    const NoGrad none;
-    return built->network(x).value();
-  };
+// What is timed: a result of the network that was built.
+Work work_of(const std::shared_ptr<Built>& built, int64_t size, const std::function<Tensor()>& run) {
   Work work;
   work.run = [=] { benchmark::DoNotOptimize(run().data()); };
   work.pixels = static_cast<double>(size * size);
@@ -58,20 +57,76 @@ Work network(int factor, int64_t size) {
   for (const Parameter& p : built->params.list())
     if (p.name.ends_with("weight")) weights += p.var.shape().size();
   work.multiply_adds = work.pixels * static_cast<double>(weights);
+  const int64_t corner = kSide * built->network.options().factor;
   work.difference = [=] {
-    return reference::difference(crop(run(), 0, 0, kSide * factor, kSide * factor), expected_corner(*built));
+    return reference::difference(crop(run(), 0, 0, corner, corner), expected_corner(*built));
   };
   return work;
+}
+
+std::shared_ptr<Built> built(int factor) {
+  return std::make_shared<Built>(NetworkOptions{.factor = factor, .crop_begin = 9 - factor});
+}
+
+Work by_layers(int factor, int64_t size) {
+  const auto network = built(factor);
+  return work_of(network, size, [network, x = Var(image(size))] {
+    const NoGrad none;
+    return network->network(x).value();
+  });
+}
+
+Work by_bands(int factor, int64_t size, bands::Precision precision) {
+  const auto network = built(factor);
+  const auto packed = std::make_shared<bands::Network>(network->network.program(), bands::kernels(precision));
+  Work work = work_of(network, size, [packed, x = image(size)] { return packed->run(x); });
+  if (precision == bands::Precision::bf16) work.allowed = 2e-2;  // eight bits of each factor
+  return work;
+}
+
+// Those that have kernels of their own for a precision; why there are none, in words, if so.
+std::vector<Simd> sets_with(bands::Precision precision) {
+  std::vector<Simd> sets;
+  std::set<const bands::Kernels*> known;
+  std::string refused;
+  for (const Simd simd : all_simd()) {
+    if (simd > best_simd()) break;
+    set_simd(simd);
+    try {
+      if (known.insert(&bands::kernels(precision)).second) sets.insert(sets.begin(), simd);
+    } catch (const Error& error) {
+      refused = error.what();
+    }
+  }
+  if (sets.empty()) std::cerr << "left out: " << refused << '\n';
+  return sets;
+}
+
+std::string at(int factor, int64_t size) {
+  const std::string side = std::to_string(size);
+  return "/x" + std::to_string(factor) + '/' + side + 'x' + side;
+}
+
+void add_all() {
+  const std::map<std::string, bands::Precision> precisions = {{"fp32", bands::Precision::fp32},
+                                                              {"bf16", bands::Precision::bf16}};
+  for (const int factor : {2, 3, 4})
+    for (const int64_t size : {128, 512})
+      add_benchmark("network" + at(factor, size), [=] { return by_layers(factor, size); });
+  for (const auto& [name, precision] : precisions) {
+    const std::vector<Simd> sets = sets_with(precision);
+    for (const int factor : {2, 3, 4})
+      for (const int64_t size : {128, 512})
+        add_benchmark(
+            "bands/" + name + at(factor, size),
+            [factor, size, precision = precision] { return by_bands(factor, size, precision); }, sets);
+  }
 }
 
 }  // namespace
 }  // namespace sr::bench
 
 int main(int argc, char** argv) {
-  for (const int factor : {2, 3, 4})
-    for (const int64_t size : {128, 512})
-      sr::bench::add_benchmark(
-          "network/x" + std::to_string(factor) + '/' + std::to_string(size) + 'x' + std::to_string(size),
-          [=] { return sr::bench::network(factor, size); });
+  sr::bench::add_all();
   return sr::bench::run_benchmarks(argc, argv);
 }

@@ -8,12 +8,10 @@
 #include <memory>
 #include <ranges>
 
-#include "bench/fma_peak.h"
+#include "bench/peak.h"
 
 namespace sr::bench {
 namespace {
-
-constexpr double kLargestDifference = 2e-5;
 
 double process_seconds() {
   timespec t{};
@@ -27,53 +25,56 @@ double wall_seconds() {
 
 // Times the work; false if its result is wrong.
 void time_work(benchmark::State& state, const Work& work, int threads) {
-  const double peak_before = fma_peak(threads);
+  work.run();  // which finds its memory
+  const double peak_before = peak(Unit::fma, threads);
   const double cpu_before = process_seconds(), wall_before = wall_seconds();
   for (auto _ : state) work.run();
   const double cpu = (process_seconds() - cpu_before) / threads, wall = wall_seconds() - wall_before;
-  const double peak = (peak_before + fma_peak(threads)) / 2, runs = static_cast<double>(state.iterations());
-  state.counters["x_peak"] = 2 * work.multiply_adds * runs / cpu / peak;
-  state.counters["x_peak_wall"] = 2 * work.multiply_adds * runs / wall / peak;
-  state.counters["peak_gflops"] = peak * 1e-9;
+  const double most = (peak_before + peak(Unit::fma, threads)) / 2,
+               runs = static_cast<double>(state.iterations());
+  state.counters["x_peak"] = 2 * work.multiply_adds * runs / cpu / most;
+  state.counters["x_peak_wall"] = 2 * work.multiply_adds * runs / wall / most;
+  state.counters["peak_gflops"] = most * 1e-9;
   state.counters["mpix_s"] = work.pixels * runs / cpu * 1e-6;
+}
+
+void add_one(const std::string& name, const std::function<Work()>& make, Simd simd, int threads) {
+  const auto checked = std::make_shared<bool>(false);
+  const std::string full = name + '/' + name_of(simd) + '/' + std::to_string(threads) + "_threads";
+  benchmark::RegisterBenchmark(
+      full.c_str(),
+      [=](benchmark::State& state) {
+        set_simd(simd);
+        omp_set_num_threads(threads);
+        const Work work = make();
+        if (!*checked) {
+          const double difference = work.difference();
+          if (!(difference <= work.allowed)) {
+            state.SkipWithError(("wrong result: differs by " + std::to_string(difference)).c_str());
+            return;
+          }
+          *checked = true;
+        }
+        time_work(state, work, threads);
+      })
+      ->Unit(benchmark::kMillisecond)
+      ->MeasureProcessCPUTime()
+      ->UseRealTime();
 }
 
 }  // namespace
 
-std::vector<Setting> settings() {
-  std::vector<Setting> list;
+std::vector<Simd> float_sets() {
+  std::vector<Simd> sets;
   for (const Simd simd : float_simd() | std::views::reverse)
-    for (const int threads : {1, 2})
-      if (simd <= best_simd()) list.push_back({simd, threads});
-  return list;
+    if (simd <= best_simd()) sets.push_back(simd);
+  return sets;
 }
 
-void add_benchmark(const std::string& name, const std::function<Work()>& make, bool every_set) {
-  for (const Setting& setting : settings()) {
-    if (!every_set && setting.simd != best_simd()) continue;
-    const auto checked = std::make_shared<bool>(false);
-    const std::string full =
-        name + '/' + name_of(setting.simd) + '/' + std::to_string(setting.threads) + "_threads";
-    benchmark::RegisterBenchmark(
-        full.c_str(),
-        [=](benchmark::State& state) {
-          set_simd(setting.simd);
-          omp_set_num_threads(setting.threads);
-          const Work work = make();
-          if (!*checked) {
-            const double difference = work.difference();
-            if (!(difference <= kLargestDifference)) {
-              state.SkipWithError(("wrong result: differs by " + std::to_string(difference)).c_str());
-              return;
-            }
-            *checked = true;
-          }
-          time_work(state, work, setting.threads);
-        })
-        ->Unit(benchmark::kMillisecond)
-        ->MeasureProcessCPUTime()
-        ->UseRealTime();
-  }
+void add_benchmark(const std::string& name, const std::function<Work()>& make,
+                   const std::vector<Simd>& sets) {
+  for (const Simd simd : sets)
+    for (const int threads : {1, 2}) add_one(name, make, simd, threads);
 }
 
 int run_benchmarks(int argc, char** argv) {

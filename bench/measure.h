@@ -12,30 +12,26 @@
 
 namespace sr::bench {
 
-struct Setting {
-  Simd simd;
-  int threads;
-};
-
-/// Every instruction set of this processor, with one thread and with two.
-std::vector<Setting> settings();
+/// The instruction sets of this processor that have kernels in float32, the best first.
+std::vector<Simd> float_sets();
 
 /// Something to time, made when its turn comes.
 struct Work {
   std::function<void()> run;
   double multiply_adds = 0;  ///< of one run
   double pixels = 0;         ///< that one run makes, for the rate in pixels
-  /// Difference from the double-precision loops, relative to the largest value; at most 2e-5 counts as right.
+  /// Difference from the double-precision loops, relative to the largest value.
   std::function<double()> difference;
+  double allowed = 2e-5;  ///< up to this difference a result counts as right
 };
 
-/// Registers NAME/SET/N_threads for every setting, or for the best instruction set only if the work is
-/// compiled for none in particular. Each checks `difference` before its first run, and reports
-///   x_peak       2 * multiply_adds / CPU time per thread / fma_peak(threads), measured just before and after
-///   x_peak_wall  the same by wall-clock time, which others on the machine make smaller
-///   peak_gflops  the peak
-///   mpix_s       10^6 pixels a second of CPU time per thread
-void add_benchmark(const std::string& name, const std::function<Work()>& make, bool every_set = true);
+/// Registers NAME/SET/N_threads for these sets, with one thread and with two. Each checks `difference` before
+/// its first run, and reports
+///   x_peak       2 * multiply_adds / CPU time per thread / the peak of float32, measured just before and
+///   after x_peak_wall  the same by wall-clock time, which others on the machine make smaller peak_gflops the
+///   peak mpix_s       10^6 pixels a second of CPU time per thread
+void add_benchmark(const std::string& name, const std::function<Work()>& make,
+                   const std::vector<Simd>& sets = float_sets());
 
 /// The main function: runs what was added, with the options of Google Benchmark.
 int run_benchmarks(int argc, char** argv);

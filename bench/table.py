@@ -83,6 +83,10 @@ result was compared with double-precision loops first. By CPU time, median of th
 
 {table(works, "network/", lambda e: f"{e['x_peak']:.2f} ({e['x_peak_wall']:.2f}), {e['mpix_s']:.3f}")}
 
+## The network band by band: ratio to the peak of float32 (by wall clock), 10^6 input pixels a second
+
+{table(works, "bands/", lambda e: f"{e['x_peak']:.2f} ({e['x_peak_wall']:.2f}), {e['mpix_s']:.3f}")}
+
 ## A training step: ratio to the peak (by wall clock), 10^6 input pixels a second
 
 Counted as three forward passes, as direct sums; Winograd's transforms need fewer. PyTorch beside it: `bench/train_peers.py`.
@@ -96,6 +100,13 @@ Counted as three forward passes, as direct sums; Winograd's transforms need fewe
 ## Bicubic enlargement: 10^6 input pixels a second
 
 {table(works, "bicubic_enlarge/", lambda e: f"{e['mpix_s']:.0f}")}
+
+## Beside other programs
+
+`python3 bench/cpu_peers.py` measures the network in this project, PyTorch, onnxruntime, OpenVINO and ncnn in turns, in float32
+and bfloat16, and the peaks of both; about twelve minutes on two cores that it needs to itself. It installs the peers
+(pinned versions, some GB) into `build/peers` and writes `cpu_peers_<date>.json` and `.md` here. `--settings 128x1 --rounds 1
+--only OpenVINO` shows quickly that it works.
 
 ## On a GPU
 

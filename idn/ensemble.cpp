@@ -7,12 +7,20 @@
 
 namespace sr {
 
+bands::Origin turned_origin(bands::Origin origin, const Shape& part, int symmetry) {
+  int64_t h = part.h, w = part.w;
+  if (symmetry & 4) std::swap(origin.row, origin.column), std::swap(h, w);
+  if (symmetry & 2) origin.column = -(origin.column + w);
+  if (symmetry & 1) origin.row = -(origin.row + h);
+  return origin;
+}
+
 EnsembleResidual ensemble_residual(const Tensor& image, bool with_spread,
-                                   const std::function<Tensor(Tensor)>& residual) {
+                                   const std::function<Tensor(Tensor, int)>& residual) {
   constexpr float kShare = 1.0f / kSymmetries;
   Tensor first, sum, squares;
   for (int symmetry = 0; symmetry < kSymmetries; ++symmetry) {
-    const Tensor answer = turned_back(residual(turned(image, symmetry)), symmetry);
+    const Tensor answer = turned_back(residual(turned(image, symmetry), symmetry), symmetry);
     if (symmetry == 0) {
       first = sum = answer;
       continue;

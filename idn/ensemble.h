@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "layers/reach.h"
+#include "tensor/bands/network.h"
 #include "tensor/tensor.h"
 
 namespace sr {
@@ -14,9 +15,13 @@ struct EnsembleResidual {
   Tensor shift, squares;  ///< means of the differences from the first answer, and of their squares; or none
 };
 
-/// `residual` is the network for one image; what it is given is on the image's device.
+/// `residual` is the network for one image under a symmetry; what it is given is on the image's device.
 EnsembleResidual ensemble_residual(const Tensor& image, bool with_spread,
-                                   const std::function<Tensor(Tensor)>& residual);
+                                   const std::function<Tensor(Tensor, int symmetry)>& residual);
+
+/// Where the first pixel of a part of a scene lies in the turned scene, whose pixels that ran backwards are
+/// counted from -1 on downwards. `part` and `origin` are those before it is turned.
+bands::Origin turned_origin(bands::Origin origin, const Shape& part, int symmetry);
 
 /// That of a network of this reach: before and after change places.
 inline Reach ensemble_reach(const Reach& reach) {

@@ -154,11 +154,21 @@ Model Model::load(const std::string& checkpoint_path, int factor) {
   return model;
 }
 
-Tensor Model::residual(Tensor image) const {
+Tensor Model::residual(Tensor image, bands::Origin place) const {
+  if (device() == Device::cpu) return packed()->run(image, place);
   const NoGrad no_grad;
   Var x(image.to(device()));
   image = {};  // the network frees what it has read
   return (*network)(x).value().to(Device::cpu);
+}
+
+Reach Model::reach() const {
+  const bands::Span span = packed()->span();
+  return {span.before, span.after};
+}
+
+int64_t Model::working_bytes(int64_t width, int64_t height) const {
+  return packed()->working_bytes(width, height);
 }
 
 Checkpoint Model::to_checkpoint() const {

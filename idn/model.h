@@ -7,6 +7,7 @@
 
 #include "autograd/params.h"
 #include "idn/network.h"
+#include "idn/packed_network.h"
 #include "idn/value_ranges.h"
 #include "io/formats/checkpoint.h"
 
@@ -61,8 +62,14 @@ class Model {
   void to(Device device) { params->to(device); }
   Device device() const { return params->list().front().var.value().device(); }
   /// The network's result, without means, for an image on the processor; in its memory again. Records
-  /// nothing.
-  Tensor residual(Tensor image) const;
+  /// nothing. The processor computes in bands::precision(); where the image is a part of a scene, `place` is
+  /// where. Errors: also stopped.
+  Tensor residual(Tensor image, bands::Origin place = {}) const;
+  /// How far a fine pixel of residual() looks on the processor, in coarse pixels: the margin that makes parts
+  /// exact.
+  Reach reach() const;
+  /// Memory that residual() takes there beside image and result, for an image of this size.
+  int64_t working_bytes(int64_t width, int64_t height) const;
 
   const NetworkOptions& options() const { return network->options(); }
   int factor() const { return options().factor; }
@@ -74,6 +81,11 @@ class Model {
   MeanValues means;
   ValueRanges ranges;  ///< of the training samples, one for all bands or one for each; none = 8 bit, 0..255
   std::string origin;  ///< where the weights come from, for people
+
+ private:
+  std::shared_ptr<const bands::Network> packed() const { return packed_->of(*network, *params); }
+
+  std::unique_ptr<PackedNetwork> packed_ = std::make_unique<PackedNetwork>();
 };
 
 }  // namespace sr

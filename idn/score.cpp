@@ -85,8 +85,9 @@ Tensor super_resolve_luma(const Model& model, const Tensor& luma, bool self_ense
   if (model.nchan() != 1)
     throw Error(Error::Kind::usage, "the weights are for ", model.nchan(),
                 " channels together; the protocol scores luma, which needs a network of one channel");
-  const auto residual = [&](const Tensor& image) { return network_residual(model, image); };
-  const Tensor added = self_ensemble ? ensemble_residual(luma, false, residual).mean : residual(luma);
+  const auto residual = [&](const Tensor& image, int) { return network_residual(model, image); };
+  const Tensor added =
+      self_ensemble ? ensemble_residual(luma, false, residual).mean : network_residual(model, luma);
   Tensor result = bicubic_enlarge(luma, model.factor());
   for (int64_t p = 0; p < result.shape().size(); ++p) result.data()[p] += added.data()[p];
   return result;

@@ -9,7 +9,8 @@
 namespace sr {
 namespace {
 
-constexpr int64_t kTile = 256;
+constexpr int64_t kTile = 256;    // of a GPU
+constexpr int64_t kWidth = 2048;  // of the processor
 
 Window scaled(const Window& w, int factor) {
   return {w.x * factor, w.y * factor, w.w * factor, w.h * factor};
@@ -55,13 +56,16 @@ Tensor network_residual(const Model& model, const Tensor& image) {
   std::vector<float> offset;
   for (size_t k = 0; k < model.means.gt.size(); ++k)
     offset.push_back(static_cast<float>(model.means.gt[k] - model.means.bic_up[k]));
-  const TileGrid grid{s.w, s.h, kTile, kTile, model.network->reach()};
+  // On the processor memory does not grow with the height: only what is as wide as a scene is cut.
+  const bool on_gpu = model.device() != Device::cpu;
+  const TileGrid grid{s.w, s.h, on_gpu ? kTile : kWidth, on_gpu ? kTile : s.h,
+                      on_gpu ? model.network->reach() : model.reach()};
   Tensor result({1, s.h * f, s.w * f, s.c});
   for (int64_t i = 0; i < grid.size(); ++i) {
     const Tile tile = grid[i];
     for (int64_t first = 0; first < s.c; first += nchan) {
       Tensor input = network_input(image, tile.read, first, model.means.down);
-      const Tensor output = model.residual(std::move(input));
+      const Tensor output = model.residual(std::move(input), {tile.read.y, tile.read.x});
       paste(result, scaled(tile.core, f), first, output, (tile.core.x - tile.read.x) * f,
             (tile.core.y - tile.read.y) * f, offset);
     }

@@ -8,9 +8,9 @@
 #include "io/crc32c.h"
 #include "io/output_file.h"
 #include "io/tiff/tags/gdal_metadata.h"
+#include "tensor/bands/kernels.h"
 #include "tensor/cuda/device.h"
 #include "tensor/on_cuda.h"
-#include "tensor/simd/instruction_set.h"
 #include "tensor/stop.h"
 
 namespace sr {
@@ -53,6 +53,12 @@ Json storage_of(const TiffWriterOptions& w) {
 
 }  // namespace
 
+std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
+  if constexpr (cuda::kBuilt)
+    if (!gpus.empty()) return cuda::name_of(cuda::precision());
+  return bands::name_of(bands::precision());
+}
+
 std::string content_of(const std::string& path) {
   const uint64_t bytes = file_bytes(path);
   return std::to_string(bytes) + " bytes, crc32c " + hex(checksum_of(path, bytes));
@@ -74,9 +80,7 @@ std::string job_of(const std::string& input, bool bicubic, int factor, const Sce
     job["weights"] = {options.origin.weights, options.origin.mean_values};
     job["mode"] = options.mode ? static_cast<int>(*options.mode) : -1;
     job["self_ensemble"] = options.self_ensemble;
-    if constexpr (cuda::kBuilt) {
-      if (!options.gpus.empty()) job["precision"] = cuda::name_of(cuda::precision());
-    }
+    job["precision"] = precision_of(options.gpus);
   }
   return job.dump();
 }
@@ -100,7 +104,7 @@ bool is_made(const std::string& result, const std::string& job) {
 std::string file_job(const std::string& job, const PreparedScene& scene) {
   Json file = Json::parse(job);
   file["tiles"] = {scene.plan.grid.tile_width, scene.plan.grid.tile_height};
-  file["kernels"] = scene.gpus.empty() ? name_of(active_simd()) : "cuda";
+  file["kernels"] = scene.gpus.empty() ? bands::kernels(bands::precision()).name : "cuda";
   return file.dump();
 }
 

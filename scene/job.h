@@ -7,6 +7,9 @@
 
 namespace sr {
 
+/// What the network computes in on these GPUs, or on the processor: "fp16", "bf16", ...
+std::string precision_of(const std::vector<int>& gpus);
+
 /// Length and CRC-32C of a file, which it reads whole. Errors: io, stopped.
 std::string content_of(const std::string& path);
 

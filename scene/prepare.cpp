@@ -104,6 +104,7 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
       scene_settings(without_bands(info, copied), used ? used->options() : network, {}, options.mode);
   settings.copied_bands = copied;
   if (settings.bands == 0) used = nullptr;  // nothing to compute
+  settings.on_gpu = used && !options.gpus.empty();
   settings.self_ensemble = used && options.self_ensemble;
   settings.spread = settings.self_ensemble && !results.spread.empty();
   const Window region = window_of(options.region, info);

@@ -26,12 +26,6 @@
 namespace sr {
 namespace {
 
-std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
-  if constexpr (cuda::kBuilt)
-    if (!gpus.empty()) return cuda::name_of(cuda::precision());
-  return "fp32";
-}
-
 // What the file of a result made by that model, or of the bicubic one, says of itself.
 TiffInfo described(const PreparedScene& scene, const SceneOptions& options, const Model* by,
                    const std::string& job) {

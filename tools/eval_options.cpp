@@ -177,7 +177,7 @@ void add_options(CLI::App& app, EvalOptions& o) {
                "tell what would be done and refused, with memory, size and time; write no results");
   app.add_option("--json", o.json, "write what --dry_run tells to this file; - is the standard output")
       ->needs("--dry_run");
-  o.common.add_to(app, "fp16", std::numeric_limits<size_t>::max());
+  o.common.add_to(app, "fp16", std::numeric_limits<size_t>::max(), OnProcessor::bf16_with_amx);
 }
 
 void settle(EvalOptions& o) {

@@ -7,10 +7,12 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string_view>
 
+#include "tensor/bands/kernels.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
@@ -57,9 +59,11 @@ std::vector<int> gpus_named(const std::string& device) {
 
 volatile std::sig_atomic_t interrupted = 0;
 
-void CommonOptions::add_to(CLI::App& app, const std::string& automatic, size_t most_gpus) {
+void CommonOptions::add_to(CLI::App& app, const std::string& automatic, size_t most_gpus,
+                           OnProcessor on_processor) {
   automatic_ = automatic;
   most_gpus_ = most_gpus;
+  on_processor_ = on_processor;
   const bool on_gpu = !automatic.empty();
   app.add_option("--device", device,
                  on_gpu
@@ -75,7 +79,9 @@ void CommonOptions::add_to(CLI::App& app, const std::string& automatic, size_t m
           ""))
       ->capture_default_str();
   if (on_gpu)
-    app.add_option("--precision", precision, "of the network on a GPU; auto is " + automatic)
+    app.add_option("--precision", precision,
+                   "of the network; auto is " + automatic + " on a GPU, on the processor fp32" +
+                       (on_processor == OnProcessor::bf16_with_amx ? ", or bf16 where it has AMX" : ""))
         ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp16"}))
         ->capture_default_str();
   app.add_option("--threads", threads, "threads to compute with (0 = all processors)")
@@ -88,9 +94,21 @@ void CommonOptions::add_to(CLI::App& app, const std::string& automatic, size_t m
 void CommonOptions::apply() {
   if (threads > 0) omp_set_num_threads(threads);
   if (device != "cpu") choose_gpu();
-  if (gpus_.empty() && precision != "auto" && precision != "fp32")
+  if (gpus_.empty()) choose_on_processor();
+}
+
+void CommonOptions::choose_on_processor() const {
+  const bool chooses = on_processor_ != OnProcessor::fp32_only;
+  if (precision != "auto" && precision != "fp32" && !(precision == "bf16" && chooses))
     throw Error(Error::Kind::usage, "--precision ", precision,
-                ": there is no GPU in use, and the processor computes in fp32; leave --precision away");
+                ": there is no GPU in use, and the processor computes in fp32", chooses ? " or bf16" : "",
+                "; leave --precision away");
+  const bool automatic = on_processor_ == OnProcessor::bf16_with_amx && bands::has_amx();
+  if (precision == "bf16" && !bands::has_bf16())
+    throw Error(Error::Kind::usage,
+                "--precision bf16: this processor has neither AMX nor AVX-512's products of bf16",
+                "; leave --precision away");
+  if (precision == "bf16" || (precision == "auto" && automatic)) bands::set_precision(bands::Precision::bf16);
 }
 
 void CommonOptions::say(const std::string& text) const {
@@ -107,8 +125,10 @@ std::string CommonOptions::description() const {
       return text;
     }
   }
-  return std::string("computing on the cpu with ") + name_of(active_simd()) + ", " +
-         std::to_string(omp_get_max_threads()) + " threads";
+  const std::string refused = why_no_amx();
+  return std::string("computing in ") + bands::name_of(bands::precision()) + " on the cpu with " +
+         bands::kernels(bands::precision()).name + ", " + std::to_string(omp_get_max_threads()) + " threads" +
+         (refused.empty() ? "" : "; " + refused);
 }
 
 void CommonOptions::choose_gpu() {
@@ -154,7 +174,22 @@ void print_error(const char* program, const char* text) {
   std::fprintf(stderr, "%s: error: %s\n", program, text);
 }
 
+namespace {
+
+// By default a thread that waits for others spins for up to a millisecond. Where other programs use the
+// processors that takes the time of the very threads it waits for, and everything takes several times as
+// long. The OpenMP library looks at its environment once, before main(): so the program starts itself again
+// with a shorter wait, if none was chosen.
+void wait_briefly(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
+    execv("/proc/self/exe", argv);  // where that fails, on as it is
+}
+
+}  // namespace
+
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  wait_briefly(argv);
   const char* name = app.get_name().c_str();
   return_large_blocks_to_the_system();
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come

@@ -17,6 +17,13 @@ namespace sr {
 /// (nohup).
 extern volatile std::sig_atomic_t interrupted;
 
+/// What a program's network computes in on the processor where --precision does not say it.
+enum class OnProcessor {
+  fp32_only,     ///< and nothing else can be asked for
+  fp32,          ///< or bf16 where it is asked for
+  bf16_with_amx  ///< where the processor has the unit; else fp32
+};
+
 /// --device, --precision, --threads, --quiet, --version.
 struct CommonOptions {
   std::string device = "auto", precision = "auto";
@@ -24,8 +31,9 @@ struct CommonOptions {
   bool quiet = false;
 
   /// `automatic`: what --precision auto stands for, in a program that runs the network, on `most_gpus` at
-  /// most; others compute on the processor.
-  void add_to(CLI::App& app, const std::string& automatic = "", size_t most_gpus = 1);
+  /// most; others compute on the processor, in what `on_processor` says.
+  void add_to(CLI::App& app, const std::string& automatic = "", size_t most_gpus = 1,
+              OnProcessor on_processor = OnProcessor::fp32_only);
 
   /// Sets the number of threads, and the device for the calling thread where the program runs the network.
   /// Errors: device (the one asked for cannot be used, and why), usage (a precision that the processor does
@@ -38,14 +46,16 @@ struct CommonOptions {
 
   void say(const std::string& text) const;
 
-  /// "computing on the cpu with avx512, 2 threads"
+  /// "computing in bf16 on the cpu with amx, 2 threads"
   std::string description() const;
 
  private:
   void choose_gpu();
+  void choose_on_processor() const;
 
   std::string automatic_;  // what --precision auto is; empty: the program does not run the network
   size_t most_gpus_ = 0;
+  OnProcessor on_processor_ = OnProcessor::fp32_only;
   std::vector<int> gpus_;
 };
 

@@ -42,7 +42,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--json", o.json, "write the scores to this file");
   app.add_flag("--self_ensemble", o.self_ensemble,
                "average the network's results for the 8 flips and rotations");
-  o.common.add_to(app, "fp32");
+  o.common.add_to(app, "fp32", 1, OnProcessor::fp32);
 }
 
 std::vector<std::string> extensions(const Options& o) {

@@ -65,12 +65,16 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile, const S
     const float limited = std::clamp(input.data()[i], kLowestInput, kHighestInput);
     input.data()[i] = limited - static_cast<float>(means.down[static_cast<size_t>(i % c)]);
   }
-  const auto residual = [&](Tensor image) { return model.residual(std::move(image)); };
+  const bands::Origin origin{tile.read.y, tile.read.x};
+  const Shape part = input.shape();
+  const auto residual = [&](Tensor image, int symmetry) {
+    return model.residual(std::move(image), turned_origin(origin, part, symmetry));
+  };
   EnsembleResidual answer;
   if (s.self_ensemble)
     answer = ensemble_residual(std::exchange(input, {}), s.spread, residual);
   else
-    answer.mean = residual(std::move(input));
+    answer.mean = residual(std::move(input), 0);
   if (spread) set_spread(*spread, spread_band, answer.shift, answer.squares, tile, s, gain);
   Tensor y = cropped(answer.mean, scaled(relative(tile.core, tile.read), model.factor()));
   for (int64_t i = 0; i < y.shape().size(); ++i) {
@@ -228,7 +232,7 @@ SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network
 Reach margin_for(const Model* model, const SceneSettings& settings) {
   Reach reach{kBicubicReach, kBicubicReach};
   if (model) {
-    const Reach own = model->network->reach();
+    const Reach own = settings.on_gpu ? model->network->reach() : model->reach();
     reach = reach | (settings.self_ensemble ? ensemble_reach(own) : own);
   }
   return settings.may_have_holes ? reach + Reach{kFillRadius, kFillRadius} : reach;
@@ -268,7 +272,6 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
 
 int64_t working_bytes(const Model* model, const SceneSettings& s, const Tile& tile) {
   constexpr int64_t kFloat = 4, kFillPerSample = sizeof(int64_t) + 1;
-  constexpr int64_t kRingRows = 9, kRingChannels = 64 + 16;  // the upsampler's padded rows, in each thread
   const int64_t f2 = int64_t{s.factor} * s.factor, coarse = tile.read.pixels(),
                 fine = tile.core.pixels() * f2;
   const int64_t near = (tile.core.w + 2 * kBicubicReach) * (tile.core.h + 2 * kBicubicReach);
@@ -279,15 +282,16 @@ int64_t working_bytes(const Model* model, const SceneSettings& s, const Tile& ti
   const int64_t bicubic =
       kFloat * s.bands *
       (near * (1 + f2) + fine + threads * (4 * s.factor + 2) * (tile.core.w + 2 * kBicubicReach));
+  const auto computing = [&](int64_t w, int64_t h) { return model->working_bytes(w, h); };
   int64_t network = 0;
   if (model) {
     const int64_t channels = model->nchan(), answer = channels * coarse * f2;
     const EnsembleMemory more = s.self_ensemble ? ensemble_memory(s.spread) : EnsembleMemory{0, 0};
     const int64_t inputs = (s.self_ensemble ? 2 : 1) * coarse * channels;  // one of them turned
     network = kFloat * (fine * s.bands + inputs +
-                        std::max(coarse * model->network->peak_channels() + more.during * answer,
-                                 channels * fine + (1 + more.after) * answer) +
-                        threads * kRingRows * kRingChannels * std::max(tile.read.w, tile.read.h));
+                        std::max((1 + more.during) * answer, channels * fine + (1 + more.after) * answer)) +
+              std::max(computing(tile.read.w, tile.read.h),
+                       s.self_ensemble ? computing(tile.read.h, tile.read.w) : 0);
   }
   return samples + std::max({filling, bicubic, network});
 }

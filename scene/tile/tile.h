@@ -38,6 +38,7 @@ struct SceneSettings {
   ValueRanges ranges = {{}};        ///< of the bands, alpha among them; or one for all
   std::vector<int> constant_bands;  ///< one value all over: the network adds nothing to them
   double top = std::numeric_limits<double>::infinity();  ///< the input's samples cannot hold more
+  bool on_gpu = false;                                   ///< the network looks less far there (margin_for())
   bool self_ensemble = false;  ///< the network's mean for the eight flips and rotations
   bool spread = false;         ///< and their deviation (self_ensemble only)
 
@@ -57,8 +58,8 @@ struct SceneSettings {
 SceneSettings scene_settings(const TiffInfo& info, const NetworkOptions& network, const ValueRanges& ranges,
                              std::optional<ColourMode> mode = {});
 
-/// What a tile's core needs around it: the network's reach (the bicubic's two pixels lie within), and the
-/// fill's where the scene may have holes.
+/// What a tile's core needs around it: as far as the network looks where it runs (the bicubic's two pixels
+/// lie within), and the fill's reach where the scene may have holes.
 Reach margin_for(const Model* model, const SceneSettings& settings);
 
 /// Fine samples of one tile.

@@ -102,7 +102,10 @@ std::optional<TileComputer::Key> TileComputer::key_of_uniform(const Raster& rast
   std::vector<std::byte> pixel(samples.begin(), samples.begin() + static_cast<ptrdiff_t>(pixel_bytes));
   if (!mask.empty()) pixel.push_back(std::byte{mask[0]});
   const auto& [core, read] = tile;
-  return Key{std::move(pixel), {core.x - read.x, core.y - read.y, core.w, core.h, read.w, read.h}};
+  constexpr int64_t kGrid = 4;  // of Winograd's tiles: a value's bits depend on its place there
+  return Key{
+      std::move(pixel),
+      {core.x - read.x, core.y - read.y, core.w, core.h, read.w, read.h, read.x % kGrid, read.y % kGrid}};
 }
 
 FineTile TileComputer::computed(const Raster& window, const Tile& tile) const {

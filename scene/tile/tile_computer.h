@@ -30,7 +30,7 @@ class TileComputer {
 
  private:
   // The one pixel (and its mask), and where the core lies in the window.
-  using Key = std::pair<std::vector<std::byte>, std::array<int64_t, 6>>;
+  using Key = std::pair<std::vector<std::byte>, std::array<int64_t, 8>>;
 
   static std::optional<Key> key_of_uniform(const Raster& window, const Tile& tile);
   FineTile computed(const Raster& window, const Tile& tile) const;

@@ -100,7 +100,9 @@ FineTile TileOnCuda::in_two(const Raster& window, const Tile& tile, bool with_bi
       across ? Window{core.x, core.y, core.w / 2, core.h} : Window{core.x, core.y, core.w, core.h / 2};
   const Window second = across ? Window{core.x + first.w, core.y, core.w - first.w, core.h}
                                : Window{core.x, core.y + first.h, core.w, core.h - first.h};
-  const Reach margin = margin_for(&model_, settings_);
+  SceneSettings here = settings_;
+  here.on_gpu = true;
+  const Reach margin = margin_for(&model_, here);
   FineTile whole;
   whole.result = Raster(scaled(core, settings_.factor), settings_.bands, window.type);
   if (with_bicubic) whole.bicubic = whole.result;
@@ -137,7 +139,7 @@ Tensor TileOnCuda::input(const Tensor& values, const Window& read, int band) con
 }
 
 EnsembleResidual TileOnCuda::answer(const Tensor& image) const {
-  const auto network = [&](const Tensor& x) { return (*model_.network)(Var(x)).value(); };
+  const auto network = [&](const Tensor& x, int = 0) { return (*model_.network)(Var(x)).value(); };
   if (!settings_.self_ensemble) return {network(image), {}, {}};
   return ensemble_residual(image, settings_.spread, network);
 }

@@ -10,9 +10,9 @@ namespace sr::bands::bf16 {
 
 constexpr int64_t kOutputs = 16;   ///< of a tile
 constexpr int64_t kDepth = 32;     ///< products of a step: elements that lie side by side in a row
-constexpr int64_t kPixels = 32;    ///< that are computed together, in two tiles
+constexpr int kRuns = 4;           ///< of sixteen pixels, that are computed together
 constexpr int64_t kColumns = 128;  ///< of a Job
-constexpr int64_t kSumBytes = 2 * kPixels * kOutputs * 4;  ///< the sums of two tiles of outputs
+constexpr int64_t kSumBytes = kRuns * 16 * kOutputs * 4;  ///< the sums of a tile of outputs
 
 /// A convolution as a sum of steps: each multiplies `kDepth` elements of an input row with a tile of weights.
 struct Convolution {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <vector>
 
+#include "tensor/allocator.h"
 #include "tensor/bands/first_layer.h"
 #include "tensor/conv2d/conv2d.h"
 
@@ -13,7 +14,6 @@ namespace {
 using bf16::Convolution;
 using bf16::kDepth;
 using bf16::kOutputs;
-using bf16::kPixels;
 using bf16::Layer;
 
 // To nearest, ties to even; weights are finite.
@@ -28,10 +28,15 @@ struct PackedConvolution {
   std::vector<int32_t> row, offset;
   std::vector<float> bias;
   std::vector<uint16_t> weights;
+  std::shared_ptr<void>
+      aligned;  // the weights once more: rows of a tile that cross a cache line take twice as long
 
   const Convolution& finished() {
-    view.row = row.data(), view.offset = offset.data();
-    view.weights = weights.data(), view.bias = bias.data();
+    view.row = row.data(), view.offset = offset.data(), view.bias = bias.data();
+    aligned = allocate_cpu(static_cast<int64_t>(weights.size()) * 2);
+    view.weights =
+        std::copy(weights.begin(), weights.end(), static_cast<uint16_t*>(aligned.get())) - weights.size();
+    weights = {};
     return view;
   }
 };
@@ -141,7 +146,7 @@ PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions
   p->view.stride = stage.stride, p->view.result_channels = channels;
   PackedStage packed;
   packed.run = functions.upsampling;
-  packed.scratch_bytes = p->view.convolution.tiles * kPixels * kOutputs * 4;
+  packed.scratch_bytes = p->view.convolution.tiles * bf16::kSumBytes;
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;
 }
@@ -165,7 +170,7 @@ PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& fun
     const Shape& pw = stage.pointwise_weight.shape();
     p->view.pointwise = pack(p->pointwise, {1, pw.c, pw.n, 0, stage.pointwise_weight.data(), 1},
                              stage.pointwise_bias, stage.pointwise_leak);
-    packed.scratch_bytes += kBand * (bf16::kColumns + bf16::kPixels) * pw.c * 2;
+    packed.scratch_bytes += kBand * (bf16::kColumns + 16) * pw.c * 2;
   }
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "tensor/allocator.h"
 #include "tensor/bands/first_layer.h"
 #include "tensor/conv2d/conv2d.h"
 #include "tensor/conv2d/cpu/winograd.h"
@@ -21,7 +22,8 @@ using fp32::Weights;
 struct PackedWeights {
   Weights view;
   std::vector<int64_t> first_output;
-  std::vector<float> values, bias;
+  std::shared_ptr<float> values;  // whole cache lines: a vector that crosses two takes twice as long
+  std::vector<float> bias;
 };
 
 /// Memory and view of a stage; the view comes first, so that a pointer to it is one to this.
@@ -32,8 +34,15 @@ struct PackedLayer {
 
 struct PackedUpsampling {
   Upsampling view;
-  std::vector<float> weights, bias;
+  std::shared_ptr<float> weights;
+  std::vector<float> bias;
 };
+
+std::shared_ptr<float> zeros(int64_t floats) {
+  const std::shared_ptr<void> memory = allocate_cpu(floats * 4);
+  std::fill_n(static_cast<float*>(memory.get()), floats, 0.0f);
+  return {memory, static_cast<float*>(memory.get())};
+}
 
 std::vector<float> packed_bias(const Tensor& bias, int64_t outputs) {
   std::vector<float> packed(static_cast<size_t>(outputs), 0.0f);
@@ -90,16 +99,16 @@ const Weights& pack(PackedWeights& p, const Tensor& weight, const Tensor& bias, 
   w.inputs = inputs, w.outputs = outputs, w.group_outputs = outputs / groups, w.leak = leak;
   plan_blocks(p, largest_vectors);
   const int64_t width = w.block_floats / inputs, place = w.blocks * w.block_floats;
-  p.values.assign(static_cast<size_t>((kernel == 1 ? 1 : kPlaces) * place), 0.0f);
+  p.values = zeros((kernel == 1 ? 1 : kPlaces) * place);
   for (int64_t b = 0; b < w.blocks; ++b) {
     const int64_t begin = w.first_output[b], end = (b / w.group_blocks + 1) * w.group_outputs;
     for (int64_t o = begin; o < std::min(begin + width, end); ++o)
       for (int64_t k = 0; k < inputs; ++k)
         transform(weight.data() + o * kernel * columns * inputs + k, kernel, inputs,
-                  p.values.data() + b * w.block_floats + k * width + o - begin, place);
+                  p.values.get() + b * w.block_floats + k * width + o - begin, place);
   }
   p.bias = packed_bias(bias, outputs);
-  w.values = p.values.data(), w.bias = p.bias.data();
+  w.values = p.values.get(), w.bias = p.bias.data();
   return w;
 }
 
@@ -125,16 +134,17 @@ PackedStage pack_layer(const Stage& stage, const fp32::Functions& functions) {
                        functions.largest_vectors);
     floats += kTiles * fp32::kTile * fp32::kTile * l.pointwise.inputs;
   }
-  return {std::shared_ptr<const void>(p, &p->view), functions.layer, floats * 4};
+  return {std::shared_ptr<const void>(p, &p->view), functions.layer, floats * 4, true};
 }
 
 PackedStage pack_upsampling(const Stage& stage, const fp32::Functions& functions) {
   const auto p = std::make_shared<PackedUpsampling>();
   const Tensor taps = subpixel_weights(stage.weight, stage.stride, stage.crop);
-  p->weights.assign(taps.data(), taps.data() + taps.shape().size());
+  p->weights = zeros(taps.shape().size());
+  std::copy_n(taps.data(), taps.shape().size(), p->weights.get());
   p->bias = packed_bias(stage.bias, stage.weight.shape().c);
-  p->view = {taps.shape().c,         taps.shape().h,    stage.before,  stage.stride,
-             stage.weight.shape().c, p->weights.data(), p->bias.data()};
+  p->view = {taps.shape().c,         taps.shape().h,   stage.before,  stage.stride,
+             stage.weight.shape().c, p->weights.get(), p->bias.data()};
   return {std::shared_ptr<const void>(p, &p->view), functions.upsampling, 0};
 }
 

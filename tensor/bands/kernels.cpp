@@ -1,6 +1,7 @@
 #include "tensor/bands/kernels.h"
 
 #include <array>
+#include <atomic>
 
 #include "tensor/bands/bf16.h"
 #include "tensor/bands/bf16_packing.h"
@@ -43,6 +44,8 @@ constexpr Kernels bf16_kernels(const char* name) {
           [](const Stage& stage, bool first) { return pack_bf16(stage, first, functions); }};
 }
 
+std::atomic<Precision> the_precision{Precision::fp32};
+
 constexpr Kernels kSoftware = bf16_kernels<bf16::software::kFunctions>("software");
 constexpr Kernels kAvx512Bf16 = bf16_kernels<bf16::avx512_bf16::kFunctions>("avx512_bf16");
 constexpr Kernels kAmx = bf16_kernels<bf16::amx::kFunctions>("amx");
@@ -59,6 +62,19 @@ constexpr std::array kFloat = {fp32_kernels<fp32::baseline::kFunctions>("baselin
 static_assert(kFloat.size() == kFloatSets);
 
 }  // namespace
+
+const char* name_of(Precision precision) {
+  return precision == Precision::fp32 ? "fp32" : "bf16";
+}
+
+void set_precision(Precision precision) {
+  static_cast<void>(kernels(precision));  // throws where there are none
+  the_precision = precision;
+}
+
+Precision precision() {
+  return the_precision;
+}
 
 bool has_bf16() {
   return active_simd() >= Simd::avx512_bf16;

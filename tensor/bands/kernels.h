@@ -46,6 +46,7 @@ struct PackedStage {
   std::shared_ptr<const void> weights;  ///< whose layout only the kernels know
   void (*run)(const void* weights, const Job& job);
   int64_t scratch_bytes = 0;  ///< for one Job of kBand x Kernels::columns
+  bool in_tiles = false;      ///< its values depend on all that a tile of the grid is made of (span_of())
 };
 
 /// Kernels that go together.
@@ -56,6 +57,12 @@ struct Kernels {
   int64_t columns;  ///< that a Job has at most; they begin at multiples of it, less the grid's column phase
   PackedStage (*pack)(const Stage& stage, bool first);  ///< `first`: it reads the image
 };
+
+const char* name_of(Precision precision);  ///< "fp32", "bf16"
+
+/// What the processor computes networks in: fp32 until it is set. Errors: unsupported (as kernels()).
+void set_precision(Precision precision);
+Precision precision();
 
 /// Those for a precision on this processor with active_simd(). Errors: unsupported (bf16, and it has no unit
 /// for it).

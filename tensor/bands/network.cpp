@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "tensor/allocator.h"
-#include "tensor/bands/schedule.h"
 #include "tensor/error.h"
 #include "tensor/stop.h"
 
@@ -105,7 +104,7 @@ struct Cut {
 class Step {
  public:
   Step(const Schedule& schedule, const Stage& stage, const RowMemory& memory, const Kernels& kernels,
-       const Image& image, const Result& result, Origin origin)
+       const Image& image, const Result& result, int64_t column_phase)
       : schedule_(schedule),
         stage_(stage),
         memory_(memory),
@@ -113,7 +112,7 @@ class Step {
         image_(image),
         result_(result) {
     job_.width = image.width;
-    job_.row_phase = schedule.phase(schedule.stage()), job_.column_phase = origin.column;
+    job_.row_phase = schedule.phase(), job_.column_phase = column_phase;
     job_.in_pitch = stage.from.channels;
     for (size_t i = 0; i < stage.added.size(); ++i) job_.added_pitch[i] = stage.added[i].channels;
     for (size_t i = 0; i < stage.to.size(); ++i) job_.out_pitch[i] = stage.to[i].channels;
@@ -241,6 +240,7 @@ void Network::run_one(const float* image, float* result, int64_t height, int64_t
   memory.clear_margins();
   const Image in{image, height, width, program_.channels()[0]};
   const Result out{result, width * program_.factor() * program_.result_channels()};
+  const std::vector<int64_t> column_phases = grid_phases(program_, kernels_->align, origin.column);
   std::vector<Schedule> walks(static_cast<size_t>(threads), schedule);
 #pragma omp parallel
   {
@@ -250,8 +250,9 @@ void Network::run_one(const float* image, float* result, int64_t height, int64_t
     while (mine.next()) {
       const Stage& stage = program_.stages()[mine.stage()];
       const PackedStage& packed = packed_[mine.stage()];
-      Step step(mine, stage, memory, *kernels_, in, out, origin);
-      const Cut cut(mine.last() - mine.first(), *kernels_, width, origin.column, threads);
+      const int64_t column_phase = column_phases[mine.stage()];
+      Step step(mine, stage, memory, *kernels_, in, out, column_phase);
+      const Cut cut(mine.last() - mine.first(), *kernels_, width, column_phase, threads);
       const int64_t jobs = step.jobs_down(cut) * cut.across;
 #pragma omp for schedule(dynamic)
       for (int64_t i = 0; i < jobs; ++i) {
@@ -264,8 +265,17 @@ void Network::run_one(const float* image, float* result, int64_t height, int64_t
   }
 }
 
+Span Network::span() const {
+  std::vector<bool> in_tiles;
+  for (const PackedStage& stage : packed_) in_tiles.push_back(stage.in_tiles);
+  return span_of(program_, kernels_->align, in_tiles);
+}
+
 int64_t Network::working_bytes(int64_t width, int64_t height) const {
-  const Schedule schedule(program_, height, kBand, kernels_->align, 0);
+  // The same bands come again and again: a few tell of all.
+  constexpr int64_t kEnough = 16 * kBand;
+  const int64_t rows = height <= kEnough ? height : kEnough + height % kBand;
+  const Schedule schedule(program_, rows, kBand, kernels_->align, 0);
   const RowMemory memory(walked(schedule), program_, *kernels_, width);
   return memory.bytes() + scratch_bytes(packed_) * omp_get_max_threads();
 }

@@ -6,6 +6,7 @@
 
 #include "tensor/bands/kernels.h"
 #include "tensor/bands/program.h"
+#include "tensor/bands/schedule.h"
 
 namespace sr::bands {
 
@@ -29,6 +30,9 @@ class Network {
   /// Memory that run() takes beside image and result, in bytes, for images of this width; it does not grow
   /// with the height.
   int64_t working_bytes(int64_t width, int64_t height) const;
+
+  /// How far a fine pixel's value looks in coarse pixels: the margin that makes parts of a scene exact.
+  Span span() const;
 
   const Kernels& kernels() const { return *kernels_; }
 

@@ -18,7 +18,6 @@ namespace {
 
 using sr::bands::bf16::Convolution;
 using sr::bands::bf16::kOutputs;
-using sr::bands::bf16::kPixels;
 using sr::bands::bf16::Layer;
 
 constexpr int64_t kTileWeights = 512;  // elements of a step's
@@ -63,46 +62,46 @@ void store(uint16_t* p, Lanes16 v) {
 
 // ---- sums ----
 
-// sums[N tiles][32 pixels][16 outputs] for pixels from x on; rows are those that an output reads.
+// Sixteen pixels (or groups of them) of a row of outputs, from x on; `rows` are those that the row reads.
+struct Run {
+  const uint16_t* const* rows;
+  int64_t x;
+};
+
+constexpr int64_t kRunSums = kTilePixels * kOutputs;
+constexpr int kRuns = sr::bands::bf16::kRuns;
+
+// sums[R runs][16 pixels][16 outputs] of one tile of outputs. Several runs share each tile of weights, which
+// come from the second-level cache.
 #if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
 
 constexpr const char* kProductsCompiledFor = "avx512_bf16";
 void products_begin() {}
 void products_end() {}
 
-template <int N>
-void sum_tiles(const Convolution& c, int64_t tile, const uint16_t* const* rows, int64_t x, float* sums) {
-  constexpr int kTogether = 8;
+template <int R>
+void sum_runs(const Convolution& c, int64_t tile, const Run* runs, float* sums) {
   const int64_t pixel = c.group * c.inputs;
   const int64_t first = c.shared ? 0 : tile * c.steps;
-  for (int64_t p = 0; p < kPixels; p += kTogether) {
-    __m512 sum[kTogether][N];
-#pragma GCC unroll 8
-    for (int i = 0; i < kTogether; ++i)
-#pragma GCC unroll 2
-      for (int n = 0; n < N; ++n) sum[i][n] = _mm512_setzero_ps();
+  for (int r = 0; r < R; ++r) {
+    __m512 sum[kTilePixels];
+#pragma GCC unroll 16
+    for (int i = 0; i < kTilePixels; ++i) sum[i] = _mm512_setzero_ps();
     const uint16_t* w = c.weights + tile * c.steps * kTileWeights;
-    for (int64_t s = 0; s < c.steps; ++s, w += kTileWeights) {
-      const uint16_t* a = rows[c.row[first + s]] + x * c.inputs + c.offset[first + s] + p * pixel;
-      for (int64_t pair = 0; pair < 16; ++pair) {
-        __m512bh weights[N];
-#pragma GCC unroll 2
-        for (int n = 0; n < N; ++n)
-          weights[n] = (__m512bh)_mm512_loadu_si512(w + n * c.steps * kTileWeights + pair * 32);
-#pragma GCC unroll 8
-        for (int i = 0; i < kTogether; ++i) {
+    for (int64_t s = 0; s < c.steps; ++s) {
+      const uint16_t* a = runs[r].rows[c.row[first + s]] + runs[r].x * c.inputs + c.offset[first + s];
+      for (int64_t pair = 0; pair < 16; ++pair, w += 2 * kOutputs) {
+        const auto weights = (__m512bh)_mm512_loadu_si512(w);
+#pragma GCC unroll 16
+        for (int i = 0; i < kTilePixels; ++i) {
           int32_t both;
           std::memcpy(&both, a + i * pixel + 2 * pair, sizeof both);
-          const auto value = (__m512bh)_mm512_set1_epi32(both);
-#pragma GCC unroll 2
-          for (int n = 0; n < N; ++n) sum[i][n] = _mm512_dpbf16_ps(sum[i][n], value, weights[n]);
+          sum[i] = _mm512_dpbf16_ps(sum[i], (__m512bh)_mm512_set1_epi32(both), weights);
         }
       }
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < kTogether; ++i)
-#pragma GCC unroll 2
-      for (int n = 0; n < N; ++n) _mm512_storeu_ps(sums + (n * kPixels + p + i) * kOutputs, sum[i][n]);
+#pragma GCC unroll 16
+    for (int i = 0; i < kTilePixels; ++i) _mm512_storeu_ps(sums + r * kRunSums + i * kOutputs, sum[i]);
   }
 }
 
@@ -116,36 +115,36 @@ void products_end() {
   tiles_end();
 }
 
-template <int N>
-void sum_tiles(const Convolution& c, int64_t tile, const uint16_t* const* rows, int64_t x, float* sums) {
-  const int64_t pixel = c.group * c.inputs, stride = pixel * 2;
+template <int R>
+void sum_runs(const Convolution& c, int64_t tile, const Run* runs, float* sums) {
+  const int64_t stride = c.group * c.inputs * 2;
   const int64_t first = c.shared ? 0 : tile * c.steps;
   const uint16_t* w = c.weights + tile * c.steps * kTileWeights;
   tile_zero<0>();
-  tile_zero<1>();
-  if constexpr (N == 2) {
-    tile_zero<2>();
-    tile_zero<3>();
-  }
+  if constexpr (R > 1) tile_zero<1>();
+  if constexpr (R > 2) tile_zero<2>(), tile_zero<3>();
   for (int64_t s = 0; s < c.steps; ++s, w += kTileWeights) {
-    const uint16_t* a = rows[c.row[first + s]] + x * c.inputs + c.offset[first + s];
-    tile_load<4>(a, stride);
-    tile_load<6>(w, kTileRowBytes);
-    tile_dot<0, 4, 6>();
-    tile_load<5>(a + kTilePixels * pixel, stride);
-    tile_dot<1, 5, 6>();
-    if constexpr (N == 2) {
-      tile_load<7>(w + c.steps * kTileWeights, kTileRowBytes);
-      tile_dot<2, 4, 7>();
-      tile_dot<3, 5, 7>();
+    const int64_t row = c.row[first + s], offset = c.offset[first + s];
+    const auto pixels = [&](int r) { return runs[r].rows[row] + runs[r].x * c.inputs + offset; };
+    tile_load<4>(w, kTileRowBytes);
+    tile_load<5>(pixels(0), stride);
+    tile_dot<0, 5, 4>();
+    if constexpr (R > 1) {
+      tile_load<6>(pixels(1), stride);
+      tile_dot<1, 6, 4>();
+    }
+    if constexpr (R > 2) {
+      tile_load<7>(pixels(2), stride);
+      tile_dot<2, 7, 4>();
+      tile_load<5>(pixels(3), stride);
+      tile_dot<3, 5, 4>();
     }
   }
-  constexpr int64_t kHalf = kTilePixels * kOutputs;
   tile_store<0>(sums, kTileRowBytes);
-  tile_store<1>(sums + kHalf, kTileRowBytes);
-  if constexpr (N == 2) {
-    tile_store<2>(sums + 2 * kHalf, kTileRowBytes);
-    tile_store<3>(sums + 3 * kHalf, kTileRowBytes);
+  if constexpr (R > 1) tile_store<1>(sums + kRunSums, kTileRowBytes);
+  if constexpr (R > 2) {
+    tile_store<2>(sums + 2 * kRunSums, kTileRowBytes);
+    tile_store<3>(sums + 3 * kRunSums, kTileRowBytes);
   }
 }
 
@@ -188,24 +187,30 @@ void finish(const Convolution& c, int64_t tile, const float* sums, int64_t x, in
   }
 }
 
-template <int N>
-void convolve_tiles(const Convolution& c, int64_t tile, const Rows& rows, int64_t count, int64_t x,
-                    int64_t columns, float* sums) {
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t p = 0; p < columns; p += kPixels) {
-      sum_tiles<N>(c, tile, rows.in + r, x + p, sums);
-      for (int n = 0; n < N; ++n)
-        finish(c, tile + n, sums + n * kPixels * kOutputs, x + p, smaller(kPixels, columns - p),
-               rows.way(r, (tile + n) * kOutputs));
-    }
+// All tiles of outputs of R runs of a row, before the next runs: their inputs stay in the first-level cache.
+template <int R>
+void convolve_runs(const Convolution& c, const Rows& rows, int64_t row, int64_t x, int64_t pixels,
+                   float* sums) {
+  Run runs[R];
+  for (int i = 0; i < R; ++i) runs[i] = {rows.in + row, x + i * kTilePixels};
+  for (int64_t tile = 0; tile < c.tiles; ++tile) {
+    sum_runs<R>(c, tile, runs, sums);
+    finish(c, tile, sums, x, pixels, rows.way(row, tile * kOutputs));
+  }
 }
 
 void convolve(const Convolution& c, const Rows& rows, int64_t count, int64_t x, int64_t columns,
               float* sums) {
-  int64_t tile = 0;
-  if (c.shared)
-    for (; tile + 1 < c.tiles; tile += 2) convolve_tiles<2>(c, tile, rows, count, x, columns, sums);
-  for (; tile < c.tiles; ++tile) convolve_tiles<1>(c, tile, rows, count, x, columns, sums);
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t p = 0; p < columns; p += kRuns * kTilePixels) {
+      const int64_t pixels = smaller(kRuns * kTilePixels, columns - p);
+      if (pixels > 2 * kTilePixels)
+        convolve_runs<4>(c, rows, r, x + p, pixels, sums);
+      else if (pixels > kTilePixels)
+        convolve_runs<2>(c, rows, r, x + p, pixels, sums);
+      else
+        convolve_runs<1>(c, rows, r, x + p, pixels, sums);
+    }
 }
 
 void layer(const void* packed, const Job& job) {
@@ -227,9 +232,10 @@ void layer(const void* packed, const Job& job) {
   } else {
     // Between the two in the thread's own memory. Whole blocks are computed there, for the 1x1 convolution
     // may read a few elements beyond a pixel; that they are numbers is all it needs.
-    const int64_t channels = l.pointwise.inputs, columns = (job.columns + kPixels - 1) / kPixels * kPixels;
-    uint16_t* between = reinterpret_cast<uint16_t*>(sums + 2 * kPixels * kOutputs);
-    std::memset(between + job.rows * columns * channels, 0, static_cast<size_t>(kPixels * channels) * 2);
+    const int64_t channels = l.pointwise.inputs,
+                  columns = (job.columns + kTilePixels - 1) / kTilePixels * kTilePixels;
+    uint16_t* between = reinterpret_cast<uint16_t*>(sums + kRuns * kRunSums);
+    std::memset(between + job.rows * columns * channels, 0, static_cast<size_t>(kTilePixels * channels) * 2);
     Rows last = rows;
     for (int64_t r = 0; r < job.rows; ++r) {
       rows.out[0][r] = between + (r * columns - job.x) * channels;
@@ -243,30 +249,43 @@ void layer(const void* packed, const Job& job) {
   products_end();
 }
 
+// Sums of one run -> the result's pixels.
+void shuffle(const Layer& l, const Job& job, int64_t row, int64_t x, int64_t pixels, const float* sums,
+             int64_t tile_sums) {
+  const Convolution& c = l.convolution;
+  const int64_t values = c.outputs / c.group, row_values = l.stride * l.result_channels;
+  for (int64_t i = 0; i < pixels; ++i)
+    for (int64_t v = 0; v < values; ++v) {
+      const int64_t output = i % c.group * values + v;
+      const float sum = sums[output / kOutputs * tile_sums + i / c.group * kOutputs + output % kOutputs];
+      job.result[(row * l.stride + v / row_values) * job.result_pitch + (x + i) * row_values +
+                 v % row_values] = sum + c.bias[output];
+    }
+}
+
+// Two rows together, whose runs share the weights; the last row of an odd number is its own partner.
 void upsampling(const void* packed, const Job& job) {
   const Layer& l = *static_cast<const Layer*>(packed);
   const Convolution& c = l.convolution;
-  const int64_t together = kPixels * c.group, values = c.outputs / c.group,
-                row_values = l.stride * l.result_channels;
+  const int64_t run_pixels = kTilePixels * c.group, together = 2 * run_pixels, tile_sums = kRuns * kRunSums;
   auto* sums = static_cast<float*>(job.scratch);
+  const uint16_t* rows[sr::bands::kMostRows];
+  for (int64_t k = 0; k < sr::bands::kMostRows; ++k) rows[k] = static_cast<const uint16_t*>(job.in[k]);
   products_begin();
-  for (int64_t r = 0; r < job.rows; ++r) {
-    const uint16_t* rows[sr::bands::kMostRows];
-    for (int64_t k = 0; r + k < sr::bands::kMostRows; ++k)
-      rows[k] = static_cast<const uint16_t*>(job.in[r + k]);
+  for (int64_t r = 0; r < job.rows; r += 2)
     for (int64_t p = 0; p < job.columns; p += together) {
-      for (int64_t tile = 0; tile < c.tiles; ++tile)
-        sum_tiles<1>(c, tile, rows, job.x + p, sums + tile * kPixels * kOutputs);
+      const int64_t x = job.x + p, next = smaller(r + 1, job.rows - 1);
+      const Run runs[kRuns] = {
+          {rows + r, x}, {rows + r, x + run_pixels}, {rows + next, x}, {rows + next, x + run_pixels}};
+      for (int64_t tile = 0; tile < c.tiles; ++tile) sum_runs<kRuns>(c, tile, runs, sums + tile * tile_sums);
       const int64_t pixels = smaller(together, job.columns - p);
-      for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t v = 0; v < values; ++v) {
-          const int64_t output = i % c.group * values + v, tile = output / kOutputs;
-          const float sum = sums[(tile * kPixels + i / c.group) * kOutputs + output % kOutputs];
-          job.result[((job.row + r) * l.stride + v / row_values) * job.result_pitch +
-                     (job.x + p + i) * row_values + v % row_values] = sum + c.bias[output];
-        }
+      for (int64_t i = r; i <= next; ++i) {
+        const float* of_row = sums + (i - r) * 2 * kRunSums;
+        shuffle(l, job, job.row + i, x, smaller(run_pixels, pixels), of_row, tile_sums);
+        if (pixels > run_pixels)
+          shuffle(l, job, job.row + i, x + run_pixels, pixels - run_pixels, of_row + kRunSums, tile_sums);
+      }
     }
-  }
   products_end();
 }
 

@@ -4,6 +4,71 @@
 
 namespace sr::bands {
 
+namespace {
+
+/// Rows (or columns) first .. last that are needed.
+struct Needed {
+  int64_t first = 0, last = -1;
+
+  void add(int64_t from, int64_t to) {
+    const bool none = last < first;
+    first = none ? from : std::min(first, from);
+    last = none ? to : std::max(last, to);
+  }
+};
+
+int64_t floor_to_grid(int64_t row, int64_t align, int64_t phase) {
+  const int64_t in_tile = ((row + phase) % align + align) % align;
+  return row - in_tile;
+}
+
+// What one pixel of the result needs of each Rows.
+std::vector<Needed> needed_by(int64_t pixel, const Program& program, int64_t align,
+                              const std::vector<bool>& in_tiles) {
+  const std::vector<int64_t> phases = grid_phases(program, align, 0);
+  std::vector<Needed> needed(program.channels().size());
+  for (size_t i = program.stages().size(); i-- > 0;) {
+    const Stage& stage = program.stages()[i];
+    Needed made;
+    if (stage.kind == Stage::Kind::upsampling) made.add(pixel, pixel);
+    for (const Rows& rows : stage.to) {
+      const Needed& of_rows = needed[static_cast<size_t>(rows.index)];
+      if (of_rows.first <= of_rows.last) made.add(of_rows.first, of_rows.last);
+    }
+    if (made.last < made.first) continue;
+    for (const Rows& rows : stage.added) needed[static_cast<size_t>(rows.index)].add(made.first, made.last);
+    if (in_tiles[i]) {
+      // Of the six inputs of a tile's row the first goes into the first output alone, the last into the last
+      // alone.
+      const int64_t first = floor_to_grid(made.first, align, phases[i]);
+      const int64_t last = floor_to_grid(made.last, align, phases[i]) + align - 1;
+      made = {made.first == first ? first : first + 1, made.last == last ? last : last - 1};
+    }
+    needed[static_cast<size_t>(stage.from.index)].add(made.first - stage.before, made.last + stage.after);
+  }
+  return needed;
+}
+
+}  // namespace
+
+std::vector<int64_t> grid_phases(const Program& program, int64_t align, int64_t origin) {
+  std::vector<int64_t> of_rows(program.channels().size(), origin), phases;
+  for (const Stage& stage : program.stages()) {
+    phases.push_back((of_rows[static_cast<size_t>(stage.from.index)] + stage.after) % align);
+    for (const Rows& rows : stage.to) of_rows[static_cast<size_t>(rows.index)] = phases.back();
+  }
+  return phases;
+}
+
+Span span_of(const Program& program, int64_t align, const std::vector<bool>& in_tiles) {
+  Span span;
+  for (int64_t pixel = 0; pixel < align; ++pixel) {
+    const Needed image = needed_by(pixel, program, align, in_tiles)[0];
+    span = {std::max(span.before, pixel - image.first), std::max(span.after, image.last - pixel)};
+  }
+  return span;
+}
+
 Schedule::Schedule(const Program& program, int64_t height, int64_t band, int64_t align, int64_t origin)
     : stages_(&program.stages()),
       channels_(&program.channels()),
@@ -11,14 +76,9 @@ Schedule::Schedule(const Program& program, int64_t height, int64_t band, int64_t
       band_(band),
       align_(align),
       image_rows_(-origin),
+      phases_(grid_phases(program, align, origin)),
       done_(stages_->size(), 0),
       kept_(channels_->size()) {
-  std::vector<int64_t> of_rows(channels_->size(), origin);
-  for (const Stage& stage : *stages_) {
-    const int64_t phase = (of_rows[static_cast<size_t>(stage.from.index)] + stage.after) % align;
-    phases_.push_back(phase);
-    for (const Rows& rows : stage.to) of_rows[static_cast<size_t>(rows.index)] = phase;
-  }
   for (const int64_t channels : *channels_) {
     const bool known =
         std::any_of(places_.begin(), places_.end(), [&](const Places& p) { return p.channels == channels; });

@@ -8,14 +8,29 @@
 
 namespace sr::bands {
 
+/// Where the grid of tiles of `align` rows (or columns) lies for each stage of a program: tiles begin at rows
+/// r with (r + phase) % align == 0. `origin` is the image's, 0 .. align-1. A stage's tiles lie as much
+/// further up as it reads rows below: so it can compute whole tiles of what those before it have made, and
+/// looks less far than if all tiles lay alike.
+std::vector<int64_t> grid_phases(const Program& program, int64_t align, int64_t origin);
+
+/// How far a pixel of the result looks in the image, in coarse pixels, in rows and columns alike: as far as
+/// its layers reach, and where one is computed in tiles of the grid (`in_tiles`, by stage) to what its tile
+/// is made of: a value of Winograd's F(4x4, 3x3) is a sum in which inputs that it does not depend on cancel,
+/// but for their rounding.
+struct Span {
+  int64_t before = 0, after = 0;
+};
+Span span_of(const Program& program, int64_t align, const std::vector<bool>& in_tiles);
+
 /// Walks the stages of a program over an image of `height` rows: a band of the image's rows comes in, every
 /// stage computes what can be computed of it, rows that nobody needs any more give their places to the next
 /// ones. A place that became free last is taken first, since it is still in a cache. Every thread has a copy
 /// and walks it by itself.
 class Schedule {
  public:
-  /// Bands of `band` rows, a multiple of `align`. Stages end at rows r with (r + phase()) % align == 0, or at
-  /// the image's end; of the image itself the phase is `origin`, 0 .. align-1.
+  /// Bands of `band` rows, a multiple of `align`. Stages end where tiles of the grid do (grid_phases()), or
+  /// at the image's end.
   Schedule(const Program& program, int64_t height, int64_t band, int64_t align, int64_t origin);
 
   /// Goes to the next step; false when all is done.
@@ -24,8 +39,8 @@ class Schedule {
   size_t stage() const { return stage_; }
   int64_t first() const { return first_; }  ///< rows of the stage's output to compute: first .. last - 1
   int64_t last() const { return last_; }
-  /// Of a stage: where its bands end.
-  int64_t phase(size_t stage) const { return phases_[stage]; }
+  /// Of the stage in work.
+  int64_t phase() const { return phases_[stage_]; }
 
   static constexpr int kOutside = -1;
   /// The place of a row among those of its number of channels, or kOutside of the image.

@@ -3,7 +3,8 @@
 // the bit, so that kernels can be proven on any processor (slowly). Included by *_bf16.cpp files only.
 #pragma once
 
-#include <cmath>
+#include <immintrin.h>
+
 #include <cstdint>
 #include <cstring>
 
@@ -84,11 +85,6 @@ void tile_store(void* to, int64_t stride) {
     std::memcpy(static_cast<char*>(to) + i * stride, software_tiles[T].rows[i], kTileRowBytes);
 }
 
-// As the instruction does without being asked: denormal numbers are zeros.
-inline float without_denormals(float v) {
-  return std::fabs(v) < 0x1p-126f ? 0.0f * v : v;
-}
-
 inline float from_bits(uint32_t bits) {
   float v;
   std::memcpy(&v, &bits, sizeof v);
@@ -97,27 +93,37 @@ inline float from_bits(uint32_t bits) {
 
 // The instruction's own order of rounding: the even products and the odd ones are summed by fused
 // multiply-adds, each from zero; both sums are added, and that to C.
+[[gnu::noinline]] inline void multiply_tiles(const SoftwareTile& a, const SoftwareTile& b, SoftwareTile& c) {
+  alignas(64) float weights[2][16][16];
+  for (int k = 0; k < 16; ++k)
+    for (int n = 0; n < 16; ++n) {
+      uint32_t pair;
+      std::memcpy(&pair, b.rows[k] + 4 * n, 4);
+      weights[0][k][n] = from_bits(pair << 16), weights[1][k][n] = from_bits(pair & 0xffff0000u);
+    }
+  for (int m = 0; m < kTileRows; ++m) {
+    alignas(64) float even[16] = {}, odd[16] = {}, sum[16];
+    for (int k = 0; k < 16; ++k) {
+      uint32_t pair;
+      std::memcpy(&pair, a.rows[m] + 4 * k, 4);
+      const float first = from_bits(pair << 16), second = from_bits(pair & 0xffff0000u);
+      for (int n = 0; n < 16; ++n) even[n] = __builtin_fmaf(first, weights[0][k][n], even[n]);
+      for (int n = 0; n < 16; ++n) odd[n] = __builtin_fmaf(second, weights[1][k][n], odd[n]);
+    }
+    std::memcpy(sum, c.rows[m], sizeof sum);
+    for (int n = 0; n < 16; ++n) sum[n] += even[n] + odd[n];
+    std::memcpy(c.rows[m], sum, sizeof sum);
+  }
+}
+
+// Denormal numbers are zeros to the instruction, whatever the thread has set for others.
 template <int C, int A, int B>
 void tile_dot() {
-  for (int m = 0; m < kTileRows; ++m) {
-    alignas(64) float even[16] = {}, odd[16] = {}, c[16];
-    for (int k = 0; k < 16; ++k) {
-      uint32_t a;
-      std::memcpy(&a, software_tiles[A].rows[m] + 4 * k, 4);
-      const float a0 = without_denormals(from_bits(a << 16)),
-                  a1 = without_denormals(from_bits(a & 0xffff0000u));
-      for (int n = 0; n < 16; ++n) {
-        uint32_t b;
-        std::memcpy(&b, software_tiles[B].rows[k] + 4 * n, 4);
-        even[n] = without_denormals(std::fma(a0, without_denormals(from_bits(b << 16)), even[n]));
-        odd[n] = without_denormals(std::fma(a1, without_denormals(from_bits(b & 0xffff0000u)), odd[n]));
-      }
-    }
-    std::memcpy(c, software_tiles[C].rows[m], sizeof c);
-    for (int n = 0; n < 16; ++n)
-      c[n] = without_denormals(without_denormals(c[n]) + without_denormals(even[n] + odd[n]));
-    std::memcpy(software_tiles[C].rows[m], c, sizeof c);
-  }
+  constexpr unsigned kFlushResults = 0x8000, kFlushOperands = 0x40;
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(before | kFlushResults | kFlushOperands);
+  multiply_tiles(software_tiles[A], software_tiles[B], software_tiles[C]);
+  _mm_setcsr(before);
 }
 
 #endif

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <span>
 
+#include "tensor/bands/network.h"
 #include "tests/support/simd_sets.h"
+#include "tests/tensor/bands/families.h"
 
 namespace sr {
 namespace {
@@ -49,6 +51,26 @@ TEST_P(GoldenResult, FirstFeaturesAgreeOnEveryInstructionSet) {
 TEST_P(GoldenResult, ResultAgreesOnEveryInstructionSet) {
   const NoGrad none;
   for_each_simd([&] { EXPECT_LT(difference((*model_->network)(Var(lr())).value().to_vector()), 2e-5); });
+}
+
+TEST_P(GoldenResult, RunBandByBandItAgreesInEveryPrecision) {
+  // docs/numerics.md has the bound of bfloat16, of the residual's root mean square.
+  constexpr double kBf16 = 1.8e-2;
+  const std::vector<float> sr = read("sr", golden_shape().size()),
+                           bicubic = read("bicubic", fine_shape().size());
+  for (const Family& family : families()) {
+    const std::vector<float> residual =
+        bands::Network(model_->network->program(), *family.kernels).run(lr()).to_vector();
+    double error = 0, square = 0;
+    for_each_golden_pixel([&](size_t golden, size_t fine) {
+      const double expected = double{sr[golden]} - double{bicubic[fine]};
+      error += (residual[fine] - expected) * (residual[fine] - expected), square += expected * expected;
+    });
+    if (family.exact)
+      EXPECT_LT(difference(residual), 2e-5) << family.name;
+    else
+      EXPECT_LT(std::sqrt(error / square), kBf16) << family.name;
+  }
 }
 
 TEST_P(GoldenResult, ResultAgreesWithDoublePrecisionLoops) {

@@ -52,7 +52,7 @@ TEST(BandsInFloat32, AgreeWithDoublePrecisionLoopsOnImagesOfAnySize) {
         for (const Origin origin : {Origin{0, 0}, {1, 3}, {2, -2}}) {
           const Tensor y = built.in_bands().run(image, origin);
           EXPECT_EQ(y.shape(), expected.shape);
-          EXPECT_LT(reference::difference(y, expected), 2e-6)
+          EXPECT_LT(reference::difference(y, expected), 4e-6)
               << 'x' << factor << ' ' << nchan << ' ' << h << 'x' << w;
         }
       });
@@ -107,7 +107,7 @@ TEST(BandsInFloat32, StagesThatSplitJoinAndGoOnAgreeWithDoublePrecisionLoops) {
   for_each_simd([&] {
     const bands::Network network(stages.program(), bands::kernels(Precision::fp32));
     for (const Origin origin : {Origin{0, 0}, {3, 1}})
-      EXPECT_LT(reference::difference(network.run(image, origin), expected), 2e-6);
+      EXPECT_LT(reference::difference(network.run(image, origin), expected), 4e-6);
   });
 }
 

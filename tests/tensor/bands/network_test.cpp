@@ -1,12 +1,25 @@
+// Networks run band by band: the same as layer by layer, and the same bits for any number of threads and any
+// tiles.
 #include "tensor/bands/network.h"
 
 #include <gtest/gtest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
 
 #include "idn/network.h"
+#include "tensor/random.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/instrumented.h"
 #include "tests/support/reference.h"
+#include "tests/tensor/bands/families.h"
 
 namespace sr {
 namespace {
+
 using reference::Array;
 
 struct Built {
@@ -14,36 +27,160 @@ struct Built {
   sr::Network network;
   explicit Built(const NetworkOptions& options, uint64_t seed = 1)
       : params(seed), network(params.scope(), options) {
+    // The biases start as zeros, which would hide a missing one.
     Random random{seed + 100};
     for (Parameter& p : params.list())
       if (p.name.ends_with("bias")) p.var.set_value(random_normal(p.var.shape(), 0.1, random));
   }
 };
 
-NetworkOptions options_for(int factor) {
-  return {.factor = factor, .crop_begin = 9 - factor};
+NetworkOptions small(int factor, int nchan = 1) {
+  return {.factor = factor, .nchan = nchan, .num_Dist_blocks = 1, .crop_begin = 9 - factor};
 }
 
-TEST(BandsOfBf16, Agree) {
+double largest(const Array& a) {
+  double most = 0;
+  for (const double v : a.values) most = std::max(most, std::abs(v));
+  return most;
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() &&
+         std::memcmp(a.data(), b.data(), static_cast<size_t>(a.shape().size()) * sizeof(float)) == 0;
+}
+
+Tensor window(const Tensor& x, int64_t row, int64_t column, int64_t h, int64_t w) {
+  Tensor y(Shape{x.shape().n, h, w, x.shape().c});
+  for (int64_t n = 0; n < x.shape().n; ++n)
+    for (int64_t i = 0; i < h; ++i)
+      std::copy_n(x.data() + ((n * x.shape().h + row + i) * x.shape().w + column) * x.shape().c,
+                  w * x.shape().c, y.data() + (n * h + i) * w * x.shape().c);
+  return y;
+}
+
+// Two factors of bfloat16 have 8 bits each, and what lies between layers is rounded to 8 bits.
+double tolerance(const Family& family, double most) {
+  return family.exact ? 2e-5 : 0.03 * most;
+}
+
+TEST(BandsNetwork, AgreesWithDoublePrecisionLoopsForSizesThatFillNoTile) {
   Random random{1};
-  for (int f : {2, 3, 4}) {
-    const Built built(options_for(f));
-    const Tensor image = random_normal({1, 41, 150, 1}, 0.3, random);
-    const NoGrad none;
-    const Tensor expected = built.network(Var(image)).value();
-    for (const bands::Kernels* k :
-         {&bands::software_bf16_kernels(), &bands::kernels(bands::Precision::bf16)}) {
-      const bands::Network n(built.network.program(), *k);
-      const Tensor y = n.run(image);
-      double diff = 0, most = 0, at = -1;
-      for (int64_t i = 0; i < y.shape().size(); ++i) {
-        const double d = std::abs(double(y.data()[i]) - expected.data()[i]);
-        if (d > diff) diff = d, at = double(i);
-        most = std::max(most, std::abs(double(expected.data()[i])));
+  for (const NetworkOptions& o : {small(2), small(3, 3), small(4, 2)})
+    for (const auto& [n, h, w] : {std::array<int64_t, 3>{1, 1, 1}, {2, 3, 5}, {1, 18, 21}, {1, 2, 131}}) {
+      if (kInstrumented && h * w > 100) continue;
+      const Built built(o);
+      const Tensor image = random_normal({n, h, w, o.nchan}, 0.3, random);
+      const Array expected = reference::network(reference::arrays_of(built.params), o, Array(image));
+      for (const Family& family : families()) {
+        const bands::Network network(built.network.program(), *family.kernels);
+        const Tensor y = network.run(image);
+        ASSERT_EQ(y.shape(), (Shape{n, h * o.factor, w * o.factor, o.nchan}));
+        EXPECT_LT(reference::difference(y, expected), tolerance(family, largest(expected)))
+            << family.name << " x" << o.factor << ' ' << h << " x " << w;
       }
-      printf("x%d %s: differs by %g of %g at %g\n", f, k->name, diff, most, at);
+    }
+}
+
+TEST(BandsNetwork, NumberOfThreadsDoesNotChangeABit) {
+  const Built built(small(2));
+  Random random{2};
+  const Tensor image = random_normal({1, 45, kInstrumented ? 60 : 300, 1}, 0.3, random);
+  const int before = omp_get_max_threads();
+  for (const Family& family : families()) {
+    const bands::Network network(built.network.program(), *family.kernels);
+    omp_set_num_threads(1);
+    const Tensor expected = network.run(image);
+    for (const int threads : {2, 3, 5}) {
+      omp_set_num_threads(threads);
+      EXPECT_TRUE(same_bits(network.run(image), expected)) << family.name << ", " << threads << " threads";
     }
   }
+  omp_set_num_threads(before);
+}
+
+// Of windows whose margins are as wide as the network looks, the core has the bits that the whole image
+// gives; of windows with less it has not, so the margin is none too wide.
+TEST(BandsNetwork, PartsOfASceneAreTheWholeToTheLastBit) {
+  const Built built(small(2));
+  Random random{3};
+  const int64_t h = 70, w = 150;
+  const Tensor image = random_normal({1, h, w, 1}, 0.3, random);
+  for (const Family& family : families()) {
+    const bands::Network network(built.network.program(), *family.kernels);
+    const Tensor whole = network.run(image);
+    const bands::Span span = network.span();
+    for (const auto& [row, column] :
+         {std::pair<int64_t, int64_t>{30, 60}, {33, 61}, {31, 63}, {0, 0}, {34, 101}}) {
+      const int64_t core = 5;
+      const int64_t top = std::max<int64_t>(0, row - span.before),
+                    left = std::max<int64_t>(0, column - span.before);
+      const int64_t bottom = std::min(h, row + core + span.after),
+                    right = std::min(w, column + core + span.after);
+      const Tensor part = network.run(window(image, top, left, bottom - top, right - left), {top, left});
+      EXPECT_TRUE(same_bits(window(part, 2 * (row - top), 2 * (column - left), 2 * core, 2 * core),
+                            window(whole, 2 * row, 2 * column, 2 * core, 2 * core)))
+          << family.name << ", core at " << row << ", " << column;
+    }
+  }
+}
+
+TEST(BandsNetwork, LooksNoFurtherThanItsPixelsShow) {
+  const Built built(small(2));
+  Random random{4};
+  const int64_t side = 90, at = 45;
+  Tensor image = random_normal({1, side, side, 1}, 0.3, random);
+  for (const Family& family : families()) {
+    const bands::Network network(built.network.program(), *family.kernels);
+    const bands::Span span = network.span();
+    const Tensor before = network.run(image);
+    float& pixel = image.data()[at * side + at];
+    const float kept = pixel;
+    pixel = 0.9f;
+    const Tensor after = network.run(image);
+    pixel = kept;
+    int64_t up = 0, down = 0;  // how far from the changed pixel results changed
+    for (int64_t i = 0; i < 4 * side * side; ++i)
+      if (before.data()[i] != after.data()[i]) {
+        const int64_t row = i / (2 * side) / 2, column = i % (2 * side) / 2;
+        up = std::max({up, at - row, at - column}), down = std::max({down, row - at, column - at});
+      }
+    EXPECT_LE(up, span.after) << family.name;
+    EXPECT_LE(down, span.before) << family.name;
+    EXPECT_GE(up, built.network.reach().after - 2) << family.name << ": the change does not show";
+  }
+}
+
+TEST(BandsNetwork, MemoryDoesNotGrowWithTheHeight) {
+  const Built built({.factor = 2, .crop_begin = 7});
+  for (const Family& family : families()) {
+    const bands::Network network(built.network.program(), *family.kernels);
+    EXPECT_EQ(network.working_bytes(512, 5120), network.working_bytes(512, 512)) << family.name;
+    EXPECT_LE(network.working_bytes(512, 512), int64_t{64} << 20) << family.name;
+  }
+}
+
+TEST(BandsNetwork, AnImageOfOtherChannelsIsRefused) {
+  const Built built(small(2));
+  const bands::Network network(built.network.program(), *families()[0].kernels);
+  expect_error(Error::Kind::shape, "3", [&] { network.run(Tensor::zeros({1, 4, 4, 3})); });
+}
+
+// The unit's arithmetic in plain code is the unit's: what proves the kernels where there is none.
+TEST(BandsNetwork, AmxInSoftwareHasTheBitsOfTheUnit) {
+  if (best_simd() < Simd::amx) GTEST_SKIP() << "this processor has no AMX";
+  const Simd before = active_simd();
+  set_simd(Simd::amx);
+  for (const int factor : {2, 3, 4}) {
+    const Built built(small(factor));
+    Random random{5};
+    Tensor image = random_normal({1, 19, 40, 1}, 0.3, random);
+    // Small enough that products, sums and what is stored between layers become denormal numbers.
+    for (int64_t i = 0; i < 8 * 40; ++i) image.data()[i] *= i % 3 == 0 ? 1e-38f : 1e-36f;
+    const bands::Network unit(built.network.program(), bands::kernels(bands::Precision::bf16));
+    const bands::Network software(built.network.program(), bands::software_bf16_kernels());
+    EXPECT_TRUE(same_bits(unit.run(image), software.run(image))) << "x" << factor;
+  }
+  set_simd(before);
 }
 
 }  // namespace

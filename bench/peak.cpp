@@ -1,4 +1,4 @@
-#include "bench/fma_peak.h"
+#include "bench/peak.h"
 
 #include <time.h>
 
@@ -13,15 +13,22 @@
 
 namespace sr::bench {
 
-// fma_peak_simd.cpp: `rounds` rounds of multiply-adds; returns the number of operations.
+// `rounds` rounds of multiply-adds; returns the number of operations.
+using Rounds = double(int64_t rounds, const float* start, float* result);
 namespace baseline {
-double fma_rounds(int64_t rounds, const float* start, float* result);
+Rounds fma_rounds;  // fma_peak_simd.cpp
 }
 namespace avx2 {
-double fma_rounds(int64_t rounds, const float* start, float* result);
+Rounds fma_rounds;
 }
 namespace avx512 {
-double fma_rounds(int64_t rounds, const float* start, float* result);
+Rounds fma_rounds;
+}
+namespace avx512_bf16 {
+Rounds dot_rounds, dot_rounds_loading;  // dot_peak_bf16.cpp
+}
+namespace amx {
+Rounds tile_rounds, tile_rounds_loading;  // tile_peak_bf16.cpp
 }
 
 namespace {
@@ -39,25 +46,43 @@ struct Span {
   double operations, seconds;
 };
 
-Span timed(int64_t rounds) {
+double fma_rounds(int64_t rounds, const float* start, float* result) {
   constexpr std::array kKernels = {baseline::fma_rounds, avx2::fma_rounds, avx512::fma_rounds};
   static_assert(kKernels.size() == kFloatSets);
+  return kKernels[std::min(static_cast<size_t>(best_simd()), kFloatSets - 1)](rounds, start, result);
+}
+
+struct Measured {
+  const char* name;
+  Simd least;  // set that has it
+  Rounds* rounds;
+};
+// In the order of Unit.
+constexpr std::array kUnits = {
+    Measured{"fma", Simd::baseline, fma_rounds},
+    Measured{"dot", Simd::avx512_bf16, avx512_bf16::dot_rounds},
+    Measured{"dot_loading", Simd::avx512_bf16, avx512_bf16::dot_rounds_loading},
+    Measured{"tiles", Simd::amx, amx::tile_rounds},
+    Measured{"tiles_loading", Simd::amx, amx::tile_rounds_loading},
+};
+
+Span timed(Rounds* kernel, int64_t rounds) {
   float start[64];
   for (int i = 0; i < 64; ++i) start[i] = 0.5f + 0.001f * static_cast<float>(i);
   volatile float sink = 0;
   float result[16];
   const double begin = thread_seconds();
-  const double operations = kKernels[std::min(static_cast<size_t>(best_simd()), kFloatSets - 1)](rounds, start, result);
+  const double operations = kernel(rounds, start, result);
   const double seconds = thread_seconds() - begin;
   sink = result[0];
   static_cast<void>(sink);
   return {operations, seconds};
 }
 
-int64_t rounds_for(double seconds) {
+int64_t rounds_for(Rounds* kernel, double seconds) {
   int64_t rounds = 1000;
   for (;;) {
-    const Span span = timed(rounds);
+    const Span span = timed(kernel, rounds);
     if (span.seconds > seconds / 10)
       return static_cast<int64_t>(static_cast<double>(rounds) * seconds / span.seconds) + 1;
     rounds *= 4;
@@ -66,8 +91,20 @@ int64_t rounds_for(double seconds) {
 
 }  // namespace
 
-double fma_peak(int threads) {
-  const int64_t rounds = rounds_for(kSeconds);
+const char* name_of(Unit unit) {
+  return kUnits[static_cast<size_t>(unit)].name;
+}
+
+std::vector<Unit> units() {
+  std::vector<Unit> here;
+  for (size_t i = 0; i < kUnits.size(); ++i)
+    if (kUnits[i].least <= best_simd()) here.push_back(static_cast<Unit>(i));
+  return here;
+}
+
+double peak(Unit unit, int threads) {
+  Rounds* const kernel = kUnits[static_cast<size_t>(unit)].rounds;
+  const int64_t rounds = rounds_for(kernel, kSeconds);
   std::vector<double> rates;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     std::vector<Span> spans(static_cast<size_t>(threads));
@@ -76,7 +113,7 @@ double fma_peak(int threads) {
     for (Span& span : spans)
       team.emplace_back([&] {
         together.arrive_and_wait();
-        span = timed(rounds);
+        span = timed(kernel, rounds);
       });
     for (std::thread& thread : team) thread.join();
     double rate = 0;

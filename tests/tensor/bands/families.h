@@ -1,0 +1,37 @@
+// The families of kernels that this processor can run, for tests that hold for each of them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tensor/bands/kernels.h"
+#include "tensor/simd/instruction_set.h"
+
+namespace sr {
+
+struct Family {
+  std::string name;
+  const bands::Kernels* kernels;
+  bool exact;  // float32
+};
+
+/// float32 for each instruction set, bfloat16 for each way to multiply it, software among them.
+inline std::vector<Family> families() {
+  std::vector<Family> list;
+  const Simd before = active_simd();
+  for (const Simd simd : all_simd()) {
+    if (simd > best_simd()) continue;
+    set_simd(simd);
+    if (0 && static_cast<size_t>(simd) < kFloatSets)
+      list.push_back({std::string("fp32 ") + name_of(simd), &bands::kernels(bands::Precision::fp32), true});
+    if (bands::has_bf16())
+      list.push_back({std::string("bf16 ") + name_of(simd), &bands::kernels(bands::Precision::bf16), false});
+  }
+  set_simd(before);
+  if (best_simd() >= Simd::avx2) list.push_back({"bf16 software", &bands::software_bf16_kernels(), false});
+  return list;
+}
+
+}  // namespace sr
