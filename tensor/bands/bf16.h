@@ -35,14 +35,6 @@ struct Layer {
   int64_t stride = 1, result_channels = 1;  ///< of an upsampling
 };
 
-/// The image's first convolution, in float32 to rows of bfloat16.
-struct FirstLayer {
-  int64_t inputs = 0, outputs = 0, kernel = 0;
-  const float* weights = nullptr;  ///< [kernel][kernel][inputs][outputs]
-  const float* bias = nullptr;
-  float leak = 1;
-};
-
 /// The kernels of one way to multiply.
 struct Functions {
   const char* compiled_for;

@@ -5,14 +5,13 @@
 #include <vector>
 
 #include "tensor/allocator.h"
+#include "tensor/bands/first_layer.h"
 #include "tensor/conv2d/conv2d.h"
-#include "tensor/error.h"
 
 namespace sr::bands {
 namespace {
 
 using bf16::Convolution;
-using bf16::FirstLayer;
 using bf16::kDepth;
 using bf16::kOutputs;
 using bf16::Layer;
@@ -46,11 +45,6 @@ struct PackedConvolution {
 struct PackedLayer {
   Layer view;
   PackedConvolution convolution, pointwise;
-};
-
-struct PackedFirst {
-  FirstLayer view;
-  std::vector<float> weights, bias;
 };
 
 /// Weights by where they lie: of output o at tap (u, v) for channel c.
@@ -140,30 +134,6 @@ const Convolution& pack(PackedConvolution& p, const Taps& t, const Tensor& bias,
   return p.finished();
 }
 
-void check_channels(int64_t channels) {
-  if (channels % kOutputs != 0)
-    throw Error(Error::Kind::unsupported, "bands in bf16: ", channels,
-                " channels between layers; want a multiple of ", kOutputs);
-}
-
-PackedStage pack_first(const Stage& stage, const bf16::Functions& functions) {
-  const auto p = std::make_shared<PackedFirst>();
-  const auto [outputs, kernel, columns, inputs] = stage.weight.shape();
-  p->weights.resize(static_cast<size_t>(stage.weight.shape().size()));
-  for (int64_t o = 0; o < outputs; ++o)
-    for (int64_t i = 0; i < kernel * columns * inputs; ++i)
-      p->weights[static_cast<size_t>(i * outputs + o)] =
-          stage.weight.data()[o * kernel * columns * inputs + i];
-  p->bias.assign(static_cast<size_t>(outputs), 0.0f);
-  if (stage.bias) std::copy_n(stage.bias.data(), outputs, p->bias.data());
-  p->view = {inputs, outputs, kernel, p->weights.data(), p->bias.data(), stage.leak};
-  PackedStage packed;
-  packed.run = functions.first;
-  packed.scratch_bytes = kernel * (bf16::kColumns + kernel + 16) * inputs * 4;
-  packed.weights = p;
-  return packed;
-}
-
 // The transposed convolution as one to stride^2 values for each coarse pixel, of as many pixels together as
 // fill a tile: their inputs overlap, so each takes fewer products.
 PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions) {
@@ -184,13 +154,8 @@ PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions
 }  // namespace
 
 PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& functions) {
-  for (const Rows& rows : stage.to) check_channels(rows.channels);
-  if (first) {
-    if (stage.kind != Stage::Kind::convolution || stage.groups != 1 || stage.pointwise_weight ||
-        stage.to.size() != 1)
-      throw Error(Error::Kind::unsupported, "bands in bf16: the first layer is not a plain convolution");
-    return pack_first(stage, functions);
-  }
+  check_channels(stage);
+  if (first) return pack_first(stage, functions.first, bf16::kColumns);
   if (stage.kind == Stage::Kind::upsampling) return pack_upsampling(stage, functions);
   const auto p = std::make_shared<PackedLayer>();
   const Shape& w = stage.weight.shape();

@@ -1,9 +1,12 @@
 #include "tensor/bands/kernels.h"
 
+#include <array>
 #include <atomic>
 
 #include "tensor/bands/bf16.h"
 #include "tensor/bands/bf16_packing.h"
+#include "tensor/bands/fp32.h"
+#include "tensor/bands/fp32_packing.h"
 #include "tensor/error.h"
 #include "tensor/simd/instruction_set.h"
 
@@ -21,6 +24,18 @@ extern const Functions kFunctions;
 }
 }  // namespace bf16
 
+namespace fp32 {
+namespace baseline {
+extern const Functions kFunctions;
+}
+namespace avx2 {
+extern const Functions kFunctions;
+}
+namespace avx512 {
+extern const Functions kFunctions;
+}
+}  // namespace fp32
+
 namespace {
 
 template <const bf16::Functions& functions>
@@ -34,6 +49,17 @@ std::atomic<Precision> the_precision{Precision::fp32};
 constexpr Kernels kSoftware = bf16_kernels<bf16::software::kFunctions>("software");
 constexpr Kernels kAvx512Bf16 = bf16_kernels<bf16::avx512_bf16::kFunctions>("avx512_bf16");
 constexpr Kernels kAmx = bf16_kernels<bf16::amx::kFunctions>("amx");
+
+template <const fp32::Functions& functions>
+constexpr Kernels fp32_kernels(const char* name) {
+  return {name, 4, fp32::kTile, fp32::kColumns,
+          [](const Stage& stage, bool first) { return pack_fp32(stage, first, functions); }};
+}
+
+constexpr std::array kFloat = {fp32_kernels<fp32::baseline::kFunctions>("baseline"),
+                               fp32_kernels<fp32::avx2::kFunctions>("avx2"),
+                               fp32_kernels<fp32::avx512::kFunctions>("avx512")};
+static_assert(kFloat.size() == kFloatSets);
 
 }  // namespace
 
@@ -63,7 +89,7 @@ const Kernels& software_bf16_kernels() {
 }
 
 const Kernels& kernels(Precision precision) {
-  if (precision == Precision::fp32) throw Error(Error::Kind::unsupported, "later");
+  if (precision == Precision::fp32) return kFloat[static_cast<size_t>(active_float_simd())];
   if (has_amx()) return kAmx;
   if (has_bf16()) return kAvx512Bf16;
   throw Error(Error::Kind::unsupported, "bf16: the processor has neither AMX nor AVX-512's products of it",

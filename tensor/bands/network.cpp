@@ -28,7 +28,8 @@ class RowMemory {
         pixels_(kMargin + round_up(width + k.columns, k.columns) + kMargin) {
     for (const int64_t channels : program.channels()) {
       if (find(channels)) continue;
-      const int64_t row = round_up(pixels_ * channels * element_bytes_, 64);
+      // An odd number of cache lines, so that a column's pixels spread over all sets.
+      const int64_t row = (round_up(pixels_ * channels * element_bytes_, 64) / 64 | 1) * 64;
       of_channels_.push_back({channels, row, bytes_});
       bytes_ += row * (walked.places(channels) + 1);
     }

@@ -10,14 +10,13 @@
 #include <cstring>
 
 #include "tensor/bands/bf16.h"
+#include "tensor/bands/first_layer_rows.h"
 #include "tensor/simd/lanes.h"
 #include "tensor/simd/tiles.h"
 
 namespace {
 
-using sr::bands::Job;
 using sr::bands::bf16::Convolution;
-using sr::bands::bf16::FirstLayer;
 using sr::bands::bf16::kOutputs;
 using sr::bands::bf16::Layer;
 
@@ -295,49 +294,12 @@ void upsampling(const void* packed, const Job& job) {
   products_end();
 }
 
-// The image's rows that a row of outputs reads, with zeros beside them: [kernel][width][inputs].
-void gather_rows(const FirstLayer& l, const Job& job, int64_t row, int64_t width, float* to) {
-  const int64_t begin = job.x - l.kernel / 2;
-  std::memset(to, 0, static_cast<size_t>(l.kernel * width * l.inputs) * 4);
-  for (int64_t u = 0; u < l.kernel; ++u) {
-    const auto* from = static_cast<const float*>(job.in[row + u]);
-    if (!from) continue;
-    const int64_t first = begin < 0 ? 0 : begin, end = smaller(begin + width, job.width);
-    std::memcpy(to + (u * width + first - begin) * l.inputs, from + first * l.inputs,
-                static_cast<size_t>((end - first) * l.inputs) * 4);
-  }
-}
-
 void first_layer(const void* packed, const Job& job) {
-  constexpr int kTogether = 8;
-  const FirstLayer& l = *static_cast<const FirstLayer*>(packed);
-  const int64_t width = job.columns + kTogether + l.kernel - 1;
-  auto* rows = static_cast<float*>(job.scratch);
-  for (int64_t r = 0; r < job.rows; ++r) {
-    gather_rows(l, job, r, width, rows);
-    auto* out = static_cast<uint16_t*>(job.out[0][r]) + job.x * job.out_pitch[0];
-    for (int64_t o = 0; o < l.outputs; o += kOutputs)
-      for (int64_t p = 0; p < job.columns; p += kTogether) {
-        Lanes16 sum[kTogether];
-#pragma GCC unroll 8
-        for (int i = 0; i < kTogether; ++i) sum[i] = Lanes16::zero();
-        const float* w = l.weights + o;
-        for (int64_t u = 0; u < l.kernel; ++u) {
-          const float* x = rows + (u * width + p) * l.inputs;
-          for (int64_t k = 0; k < l.kernel * l.inputs; ++k, w += l.outputs) {
-            const Lanes16 weights = Lanes16::load(w);
-#pragma GCC unroll 8
-            for (int i = 0; i < kTogether; ++i)
-              sum[i].add_product(Lanes16::broadcast(x + i * l.inputs + k), weights);
-          }
-        }
-        const Lanes16 bias = Lanes16::load(l.bias + o);
-        const int64_t pixels = smaller(kTogether, job.columns - p);
-#pragma GCC unroll 8
-        for (int i = 0; i < kTogether; ++i)
-          if (i < pixels) store(out + (p + i) * job.out_pitch[0] + o, (sum[i] + bias).leaky(l.leak));
-      }
-  }
+  first_layer_rows(*static_cast<const FirstLayer*>(packed), job, 0,
+                   [&](int64_t row, int64_t column, int64_t output, Lanes16 values) {
+                     store(static_cast<uint16_t*>(job.out[0][row]) + column * job.out_pitch[0] + output,
+                           values);
+                   });
 }
 
 }  // namespace

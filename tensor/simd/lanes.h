@@ -155,11 +155,17 @@ constexpr int kVectorSums = kAccumulators == 24 ? 24 : kAccumulators == 6 ? 12 :
 
 // The sum of sixteen lanes, by halves: lane i + lane i+8, then i+4, i+2, i+1.
 inline float sum_of(const Lanes16& x) {
-  float v[16];
-  x.store(v);
-  for (int half = 8; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) v[i] += v[i + half];
-  return v[0];
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x.a), _mm512_extractf32x8_ps(x.a, 1));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+#elif defined(__AVX2__) && defined(__FMA__)
+  const __m256 eight = _mm256_add_ps(x.a, x.b);
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+#else
+  const __m128 four = _mm_add_ps(_mm_add_ps(x.a[0], x.a[2]), _mm_add_ps(x.a[1], x.a[3]));
+#endif
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
 }  // namespace

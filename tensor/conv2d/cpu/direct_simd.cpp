@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "tensor/conv2d/cpu/dot_block.h"
 #include "tensor/conv2d/cpu/kernels.h"
 #include "tensor/conv2d/cpu/output_blocks.h"
 #include "tensor/conv2d/cpu/row_ring.h"
@@ -151,45 +152,11 @@ void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEp
 
 // ---- conv2d_shuffled: lanes are input channels ----
 
-// sums[p][q] += products of P pixels with Q filters under one kernel row, in lanes 16 floats apart; `terms`
-// and `channels` are multiples of 16.
-template <int Q, int P>
-void dot_block(const float* x, int64_t channels, const float* w, int64_t filter_floats, int64_t terms,
-               float* sums) {
-  Vector sum[P][Q];
-#pragma GCC unroll 12
-  for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-    for (int q = 0; q < Q; ++q) sum[p][q] = Vector::load(sums + (p * Q + q) * 16);
-  for (int64_t k = 0; k < terms; k += 16) {
-    Vector weights[Q];
-#pragma GCC unroll 4
-    for (int q = 0; q < Q; ++q) weights[q] = Vector::load(w + q * filter_floats + k);
-#pragma GCC unroll 12
-    for (int p = 0; p < P; ++p) {
-      const Vector value = Vector::load(x + p * channels + k);
-#pragma GCC unroll 4
-      for (int q = 0; q < Q; ++q) sum[p][q].add_product(value, weights[q]);
-    }
-  }
-#pragma GCC unroll 12
-  for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-    for (int q = 0; q < Q; ++q) sum[p][q].store(sums + (p * Q + q) * 16);
-}
-
-constexpr int kFilters = kAccumulators == 24 ? 4 : kAccumulators == 6 ? 3 : 2;
-constexpr int kLargestDotPixels = 12;
-// Pixels that go through all kernel rows together: a row of their inputs and of the filters, and their sums,
-// stay in the first-level cache.
-constexpr int64_t kDotPixels = 24;
-
 // Values of one row for the filters first .. first+Q; result is [ow][o].
 template <int Q>
 void dot_row(const ConvDims& d, const float* const* rows, int64_t channels, const float* weights,
              int64_t first, float* result) {
-  constexpr int kPixels = Q == 1 && kVectorSums > 12 ? 12 : kVectorSums / Q;
-  static_assert(kDotPixels % kPixels == 0 && kPixels <= kLargestDotPixels);
+  constexpr int kPixels = dot_pixels(Q);
   const int64_t terms = d.kw * channels, filter_floats = d.kh * terms;
   const float* w = weights + first * filter_floats;
   for (int64_t j = 0; j < d.ow; j += kDotPixels) {

@@ -22,11 +22,11 @@ struct OutputBlock {
 };
 
 // Vectors of 8 when a group has no more outputs than that; else of 16, several side by side.
-bool uses_eight(int64_t og) {
+inline bool uses_eight(int64_t og) {
   return og <= 8;
 }
 
-int64_t lanes_for(int64_t og) {
+inline int64_t lanes_for(int64_t og) {
   return uses_eight(og) ? 8 : 16;
 }
 
@@ -34,7 +34,7 @@ struct Blocks {
   int64_t per_group, vectors;  // vectors in all but perhaps the last block
 };
 
-Blocks blocks_for(int64_t og) {
+inline Blocks blocks_for(int64_t og) {
   const int64_t vectors = (og + lanes_for(og) - 1) / lanes_for(og);
   const int64_t blocks = (vectors + kLargestVectors - 1) / kLargestVectors;
   return {blocks, (vectors + blocks - 1) / blocks};
@@ -68,7 +68,7 @@ class OutputBlocks {
 
 // ---- the way out ----
 
-void load_some(float* v, const float* from, int64_t count, int lanes) {
+inline void load_some(float* v, const float* from, int64_t count, int lanes) {
   for (int64_t i = 0; i < lanes; ++i) v[i] = i < count ? from[i] : 0.0f;
 }
 

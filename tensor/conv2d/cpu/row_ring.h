@@ -13,10 +13,10 @@ namespace {
 using sr::cpu::ConvDims;
 using sr::cpu::kLargestKernel;
 
-int64_t round_up(int64_t a, int64_t b) {
+inline int64_t round_up(int64_t a, int64_t b) {
   return (a + b - 1) / b * b;
 }
-int64_t smaller(int64_t a, int64_t b) {
+inline int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 

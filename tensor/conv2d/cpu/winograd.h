@@ -6,12 +6,8 @@
 // follow from five points of interpolation (and infinity). 0, 1, -1, 2, -2 are usual; 0 and +-5/8, +-3/2
 // halve the error (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution for
 // Deep Neural Networks", ACM TOMS 2020, arXiv 1803.10986, on the choice of points), which leaves 1.5 times
-// that of direct sums. Included by *_simd.cpp files only (see tensor/simd/lanes.h).
+// that of direct sums. V is what is transformed: lanes of floats, or a number of its own kind.
 #pragma once
-
-#include <cstdint>
-
-#include "tensor/simd/lanes.h"
 
 namespace {
 

@@ -1,0 +1,204 @@
+// Stages in float32, compiled once for each instruction set, whose name CMakeLists.txt defines SR_SIMD as.
+//
+// Convolutions 3x3 by Winograd's F(4x4, 3x3). Some of a job's tiles at a time: their inputs are transformed,
+// multiplied by the transformed weights in each of the 36 places by itself (a matrix product tiles x inputs x
+// outputs), and the products transformed back, all within the second-level cache; a 1x1 convolution follows
+// there. A value's terms are added in an order that depends on the weights' shape and on its place within
+// its tile only.
+#include <cstring>
+
+#include "tensor/bands/first_layer_rows.h"
+#include "tensor/bands/fp32.h"
+#include "tensor/bands/job_tiles.h"
+#include "tensor/bands/multiply.h"
+#include "tensor/conv2d/cpu/winograd.h"
+#include "tensor/simd/lanes.h"
+
+namespace {
+
+using sr::bands::fp32::kPlaces;
+using sr::bands::fp32::kTiles;
+using sr::bands::fp32::Layer;
+
+constexpr int64_t kTilePixels = kTile * kTile;
+constexpr int64_t kTileBlock = kTiles * kStep, kBetweenBlock = kTileBlock * kTilePixels;  // Matrix::block
+constexpr int64_t kPointwiseTiles = 3;  // whose pixels go through a 1x1 convolution together
+static_assert(kTiles % kPointwiseTiles == 0 && kPointwiseTiles * kTilePixels % 24 == 0);
+
+const float* floats(const void* p) {
+  return static_cast<const float*>(p);
+}
+
+// ---- inputs ----
+
+// Transforms of tiles first .. first+count-1 -> to[36 places, `place` apart], a Matrix of tiles each.
+void transform_inputs(const Job& job, const JobTiles& tiles, int64_t first, int64_t count, float* to,
+                      int64_t place) {
+  const int64_t channels = job.in_pitch;
+  for (int64_t t = 0; t < count; ++t, to += kStep) {
+    const JobTile tile = tiles[first + t];
+    const float* rows[kWinogradInputs];
+    for (int i = 0; i < kWinogradInputs; ++i)
+      rows[i] = floats(job.in[tile.row + i]) + (tile.column - 1) * channels;
+    for (int64_t k = 0; k < channels; k += kLanes) {
+      float* of_lanes = to + k / kStep * kTileBlock + k % kStep;
+      transform_square<Vector, InputTransform>(
+          [&](int i, int j) { return Vector::load(rows[i] + j * channels + k); },
+          [&](int i, int j, Vector value) { value.store(of_lanes + (i * kWinogradInputs + j) * place); });
+    }
+  }
+}
+
+// ---- results ----
+
+// What becomes of some outputs of a tile's pixels: those `lanes` from `output` on.
+class Added {
+ public:
+  Added(const Job& job, int64_t output)
+      : which_(output < job.added_pitch[0] ? 0 : 1),
+        pitch_(job.added_pitch[which_]),
+        output_(output - which_ * job.added_pitch[0]),
+        job_(job) {}
+  Vector at(int64_t row, int64_t column) const {
+    return Vector::load(floats(job_.added[which_][row]) + column * pitch_ + output_);
+  }
+
+ private:
+  int which_;
+  int64_t pitch_, output_;
+  const Job& job_;
+};
+
+// The pixels of a tile that are the job's own.
+struct Own {
+  int64_t row, first_row, last_row;  // `row`: of the job, of the tile's first pixels; own: first .. last-1
+  int64_t column, first_column, last_column;
+
+  Own(const Job& job, const JobTile& tile) {
+    row = tile.row - rows_above(job), column = tile.column;
+    first_row = row < 0 ? -row : 0, last_row = smaller(kTile, job.rows - row);
+    first_column = column < job.x ? job.x - column : 0;
+    last_column = smaller(kTile, job.x + job.columns - column);
+  }
+  bool whole() const {
+    return first_row == 0 && first_column == 0 && last_row == kTile && last_column == kTile;
+  }
+  bool has(int64_t i, int64_t j) const {
+    return i >= first_row && i < last_row && j >= first_column && j < last_column;
+  }
+};
+
+// kLanes outputs of a tile from their products, whose places are `place` apart.
+template <class Store>
+[[gnu::always_inline]] inline void transform_back(const float* products, int64_t place, const float* bias,
+                                                  float leak, const Store& store) {
+  const Vector b = Vector::load(bias);
+  transform_square<Vector, OutputTransform>(
+      [&](int i, int j) { return Vector::load(products + (i * kWinogradInputs + j) * place); },
+      [&](int i, int j, Vector value) { store(i, j, (value + b).leaky(leak)); });
+}
+
+// A tile's products -> its outputs in the rows that are written.
+void store_outputs(const Layer& l, const Job& job, const JobTile& tile, const float* products,
+                   int64_t place) {
+  const Weights& w = l.convolution;
+  const Own own(job, tile);
+  for (int64_t o = 0; o < w.outputs; o += kLanes) {
+    const int to = o < l.split ? 0 : 1;
+    const int64_t pitch = job.out_pitch[to], at = own.column * pitch + o - to * l.split;
+    if (own.whole()) {
+      float* rows[kTile];
+      for (int64_t i = 0; i < kTile; ++i) rows[i] = static_cast<float*>(job.out[to][own.row + i]) + at;
+      transform_back(products + o, place, w.bias + o, w.leak,
+                     [&](int i, int j, Vector value) { value.store(rows[i] + j * pitch); });
+    } else {
+      transform_back(products + o, place, w.bias + o, w.leak, [&](int i, int j, Vector value) {
+        if (own.has(i, j)) value.store(static_cast<float*>(job.out[to][own.row + i]) + at + j * pitch);
+      });
+    }
+  }
+}
+
+// A tile's products, with what is added -> between, a Matrix of pixels. Pixels that are not the job's
+// own are left out.
+void store_between(const Layer& l, const Job& job, const JobTile& tile, const float* products, int64_t place,
+                   float* between) {
+  const Weights& w = l.convolution;
+  const Own own(job, tile);
+  for (int64_t o = 0; o < w.outputs; o += kLanes) {
+    const Added added(job, o);
+    float* to = between + o / kStep * kBetweenBlock + o % kStep;
+    transform_back(products + o, place, w.bias + o, w.leak, [&](int i, int j, Vector value) {
+      if (own.has(i, j)) (value + added.at(own.row + i, own.column + j)).store(to + (i * kTile + j) * kStep);
+    });
+  }
+}
+
+// A tile's results of the 1x1 convolution -> the rows that are written.
+void store_pointwise(const Layer& l, const Job& job, const JobTile& tile, const float* results) {
+  const Weights& w = l.pointwise;
+  const Own own(job, tile);
+  for (int64_t i = own.first_row; i < own.last_row; ++i)
+    for (int64_t j = own.first_column; j < own.last_column; ++j) {
+      const float* from = results + (i * kTile + j) * w.result_floats;
+      for (int64_t o = 0; o < w.outputs; o += kLanes) {
+        const int to = o < l.split ? 0 : 1;
+        (Vector::load(from + o) + Vector::load(w.bias + o))
+            .leaky(w.leak)
+            .store(static_cast<float*>(job.out[to][own.row + i]) + (own.column + j) * job.out_pitch[to] + o -
+                   to * l.split);
+      }
+    }
+}
+
+// The pixels of tiles first .. first+count-1, in order, through the 1x1 convolution.
+void convolve_pointwise(const Layer& l, const Job& job, const JobTiles& tiles, int64_t first, int64_t count,
+                        const float* between, float* results) {
+  for (int64_t t = 0; t < count; t += kPointwiseTiles) {
+    multiply_place(l.pointwise, 0, {between + t * kTilePixels * kStep, kBetweenBlock},
+                   kPointwiseTiles * kTilePixels, results);
+    for (int64_t i = 0; i < smaller(kPointwiseTiles, count - t); ++i)
+      store_pointwise(l, job, tiles[first + t + i], results + i * kTilePixels * l.pointwise.result_floats);
+  }
+}
+
+// ---- stages ----
+
+void layer(const void* packed, const Job& job) {
+  const Layer& l = *static_cast<const Layer*>(packed);
+  const JobTiles tiles(job);
+  const int64_t results = l.convolution.result_floats;
+  const int64_t input_place = l.input_place, product_place = l.product_place;
+  auto* inputs = static_cast<float*>(job.scratch);
+  float* products = inputs + kPlaces * input_place;
+  float* between = products + kPlaces * product_place;
+  for (int64_t first = 0; first < tiles.size(); first += kTiles) {
+    const int64_t count = smaller(kTiles, tiles.size() - first);
+    transform_inputs(job, tiles, first, count, inputs, input_place);
+    for (int64_t f = 0; f < kPlaces; ++f)
+      multiply_place(l.convolution, f, {inputs + f * input_place, kTileBlock}, count,
+                     products + f * product_place);
+    for (int64_t t = 0; t < count; ++t) {
+      const float* of_tile = products + t * results;
+      if (l.pointwise.blocks == 0)
+        store_outputs(l, job, tiles[first + t], of_tile, product_place);
+      else
+        store_between(l, job, tiles[first + t], of_tile, product_place, between + t * kTilePixels * kStep);
+    }
+    // The products' memory is free again.
+    if (l.pointwise.blocks > 0) convolve_pointwise(l, job, tiles, first, count, between, products);
+  }
+}
+
+void first_layer(const void* packed, const Job& job) {
+  first_layer_rows(*static_cast<const FirstLayer*>(packed), job, rows_above(job),
+                   [&](int64_t row, int64_t column, int64_t output, Lanes16 values) {
+                     values.store(static_cast<float*>(job.out[0][row]) + column * job.out_pitch[0] + output);
+                   });
+}
+
+}  // namespace
+
+namespace sr::bands::fp32::SR_SIMD {
+extern const Functions kFunctions{kCompiledFor, kLargestVectors, layer, first_layer, upsampling};
+}
