@@ -24,7 +24,7 @@ inline std::vector<Family> families() {
   for (const Simd simd : all_simd()) {
     if (simd > best_simd()) continue;
     set_simd(simd);
-    if (0 && static_cast<size_t>(simd) < kFloatSets)
+    if (static_cast<size_t>(simd) < kFloatSets)
       list.push_back({std::string("fp32 ") + name_of(simd), &bands::kernels(bands::Precision::fp32), true});
     if (bands::has_bf16())
       list.push_back({std::string("bf16 ") + name_of(simd), &bands::kernels(bands::Precision::bf16), false});
