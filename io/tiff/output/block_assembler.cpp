@@ -71,6 +71,11 @@ void BlockAssembler::pass_over(int64_t index) {
   --missing_;
 }
 
+Raster BlockAssembler::waiting(const Window& window) const {
+  const auto at = pending_.find(window.y / grid_.side * grid_.across() + window.x / grid_.side);
+  return at == pending_.end() ? Raster{} : cut(at->second.pixels, window);
+}
+
 bool BlockAssembler::wants(const Window& window) const {
   const int64_t side = grid_.side;
   for (int64_t row = window.y / side; row <= (window.y + window.h - 1) / side; ++row)

@@ -42,6 +42,11 @@ class BlockAssembler {
 
   /// The block was completed by an earlier run: what windows hold of it is passed over.
   void pass_over(int64_t index);
+  bool passed_over(int64_t index) const { return passed_over_[static_cast<size_t>(index)]; }
+
+  /// The pixels of that window, which lies in a block that waits for more and has them; without samples if no
+  /// such block waits.
+  Raster waiting(const Window& window) const;
 
   /// Whether the window has a pixel of a block that is not complete.
   bool wants(const Window& window) const;
