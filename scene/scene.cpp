@@ -192,6 +192,10 @@ class Writers {
  private:
   void open(std::optional<TiffWriter>& writer, const std::string& result, const TiffInfo& info,
             TiffWriterOptions writing, const std::string& job) {
+    if (options_.keep_made && is_made(result, job)) {  // an earlier run has ended between it and the next one
+      TiffWriter::remove_leftovers(result);
+      return events_.say(result + " is there, made of the same input, weights and options");
+    }
     writing.job = file_job(job, scene_);
     writing.anew = !options_.resume;
     writer.emplace(result, info, writing);

@@ -171,6 +171,20 @@ TEST_F(Resume, FinishedResultsOfTheSameInputAndOptionsAreLeftAsTheyAre) {
   EXPECT_NE(written(), third) << "another input";
 }
 
+TEST_F(Resume, ARunThatEndedBetweenTwoResultsMakesOnlyTheSecondAndLeavesNothingElse) {
+  ASSERT_EQ(run("whole").status, 0);
+  ASSERT_EQ(run("out").status, 0);
+  const auto first = fs::last_write_time(folder_ / "out/a.tif");
+  fs::remove(folder_ / "out/a_bic_up.tif");
+  for (int i = 0; i < 2; ++i) {
+    std::ofstream(folder_ / "out/a.tif.blocks.part") << "blocks";
+    const ProgramRun next = run("out");
+    EXPECT_NE(next.out.find("a.tif is there, made of the same input"), std::string::npos) << next.out;
+    EXPECT_EQ(fs::last_write_time(folder_ / "out/a.tif"), first);
+    expect_same("out");
+  }
+}
+
 TEST_F(Resume, WhatOtherWeightsHaveBegunIsNotUsed) {
   run_killed("KILL", 0.9 * run("whole").seconds, "out");
   write_small_model(folder_ / "w", 2);
