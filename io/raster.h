@@ -93,8 +93,9 @@ struct Raster {
   }
 };
 
-/// The samples of `window`, which lies within the raster's own, with its mask if there is one.
-Raster cut(const Raster& whole, const Window& window);
+/// The samples of `window`, which lies within the raster's own, with its mask if there is one. They are put
+/// into the memory of `spare`, whatever it holds.
+Raster cut(const Raster& whole, const Window& window, std::vector<std::byte> spare = {});
 
 /// Puts the samples of a part where they belong. Masks are left alone.
 void paste(Raster& whole, const Raster& part);

@@ -27,8 +27,8 @@ Window BlockGrid::window(int64_t index) const {
   return overlap(block, {0, 0, width, height});
 }
 
-Raster CompleteBlock::take(const Raster& window) && {
-  return pixels.samples.empty() ? cut(window, pixels.window) : std::move(pixels);
+Raster CompleteBlock::take(const Raster& window, std::vector<std::byte> spare) && {
+  return pixels.samples.empty() ? cut(window, pixels.window, std::move(spare)) : std::move(pixels);
 }
 
 BlockAssembler::BlockAssembler(const std::string& path, const BlockGrid& grid, int bands, SampleType type,

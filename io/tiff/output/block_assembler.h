@@ -26,8 +26,9 @@ struct CompleteBlock {
   int64_t index = 0;
   Raster pixels;  ///< of grid.window(index); without samples: the window that completed it has all of them
 
-  /// The pixels, cut from that window if it has them. Safe for several threads with a block each.
-  Raster take(const Raster& window) &&;
+  /// The pixels, cut from that window, into memory that is to spare, if it has them. Safe for several threads
+  /// with a block each.
+  Raster take(const Raster& window, std::vector<std::byte> spare = {}) &&;
 };
 
 /// Takes the windows of one page and hands on every block once, when it is complete. Blocks that windows have

@@ -42,6 +42,7 @@ struct TiffWriter::Impl {
 
   struct Encoded;
   void store(size_t level, std::vector<CompleteBlock> blocks, const Raster& window);
+  BlockEncoder& encoder() { return encoders[static_cast<size_t>(omp_get_thread_num())]; }
   Encoded encoded(size_t level, Raster block);
   void go_on();
   bool keep();
@@ -136,7 +137,6 @@ bool TiffWriter::Impl::leave_what_is_there() {
 }
 
 TiffWriter::Impl::Encoded TiffWriter::Impl::encoded(size_t level, Raster block) {
-  const auto thread = static_cast<size_t>(omp_get_thread_num());
   Encoded made;
   if (level + 1 < levels->count()) {
     const TiffInfo& next = levels->info(level + 1);
@@ -146,13 +146,13 @@ TiffWriter::Impl::Encoded TiffWriter::Impl::encoded(size_t level, Raster block) 
     Raster mask(block.window, 1, SampleType::u8);
     std::transform(block.mask.begin(), block.mask.end(), mask.samples.begin(),
                    [](uint8_t valid) { return std::byte{valid}; });
-    made.bytes.mask = mask_encoders[thread].encode(std::move(mask));
+    made.bytes.mask = mask_encoders[static_cast<size_t>(omp_get_thread_num())].encode(std::move(mask));
   }
   if (options.by_band) {
     for (int band = 0; band < info.bands; ++band)
-      made.bytes.bands.push_back(encoders[thread].encode(band_of(block, band)));
+      made.bytes.bands.push_back(encoder().encode(band_of(block, band)));
   } else {
-    made.bytes.bands.push_back(encoders[thread].encode(std::move(block)));
+    made.bytes.bands.push_back(encoder().encode(std::move(block)));
   }
   return made;
 }
@@ -168,7 +168,7 @@ void TiffWriter::Impl::store(size_t level, std::vector<CompleteBlock> complete, 
     std::exception_ptr failed;  // it must not leave the loop
     try {
       throw_if_stopping();
-      block = encoded(level, std::move(complete[i]).take(window));
+      block = encoded(level, std::move(complete[i]).take(window, encoder().take_spare()));
     } catch (...) {
       failed = std::current_exception();
     }
