@@ -62,8 +62,12 @@ template <class T>
 T to_sample(double value) {
   constexpr double kLow = static_cast<double>(std::numeric_limits<T>::lowest());
   constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
-  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(std::clamp(value, kLow, kHigh));
-  return static_cast<T>(std::clamp(std::round(value), kLow, kHigh));
+  const double inside = std::clamp(value, kLow, kHigh);
+  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(inside);
+  // What std::round gives, but no call for each sample: the number just below one half lifts halves, and
+  // nothing else, to the next integer, of which the cast cuts off the rest.
+  constexpr double kBelowHalf = 0x1.fffffffffffffp-2;
+  return static_cast<T>(inside + std::copysign(kBelowHalf, inside));
 }
 
 /// The samples of one window, in [row][column][band] order and the machine's byte order.

@@ -42,7 +42,7 @@ FineTile repeated(const SceneSettings& s, const Raster& window, const Tile& tile
 }  // namespace
 
 TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
-                           std::optional<int> gpu, [[maybe_unused]] SpareSamples* spare)
+                           std::optional<int> gpu, SpareSamples* spare)
     : factor_(settings.factor) {
   if (settings.bands == 0) {
     compute_ = [=](const Raster& window, const Tile& tile) {
@@ -68,7 +68,7 @@ TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bo
   }
   if (!gpu || !model) {
     compute_ = [=](const Raster& window, const Tile& tile) {
-      return upscale_tile(model, settings, window, tile, with_bicubic);
+      return upscale_tile(model, settings, window, tile, with_bicubic, spare);
     };
     return;
   }
