@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 
+#include "io/uniform.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -52,12 +53,21 @@ class Reading {
       if (enough()) return;
       events_.progress(0, info_.width * info_.height);  // it may want to stop
       const Raster raster = without_bands(reader_.read(window), copied_);
+      if (is_one_hole(raster)) continue;
       const Invalid invalid = may_have_holes(info_) ? find_invalid(raster, hole_rule(info_)) : Invalid();
       meter.add(raster, invalid, info_.alpha_band());
     }
   }
 
  private:
+  // Most of a scene may be that, and its pixels tell nothing.
+  bool is_one_hole(const Raster& raster) const {
+    if (!may_have_holes(info_) || !only_pixel(raster)) return false;
+    const Window& w = raster.window;
+    const Invalid invalid = find_invalid(cut(raster, {w.x, w.y, 1, 1}), hole_rule(info_));
+    return std::find(invalid.begin(), invalid.end(), kSeen) == invalid.end();
+  }
+
   TiffReader& reader_;
   const BandList& copied_;
   const TiffInfo info_;

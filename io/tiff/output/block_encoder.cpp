@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "io/uniform.h"
+
 namespace sr {
 namespace {
 
@@ -106,6 +108,14 @@ void BlockEncoder::open() {
 }
 
 std::vector<std::byte> BlockEncoder::encode(Raster block) {
+  const std::optional<std::vector<std::byte>> pixel = only_pixel(block);
+  if (pixel && pixel == uniform_) return of_uniform_;
+  std::vector<std::byte> bytes = compressed(std::move(block));
+  if (pixel) uniform_ = pixel, of_uniform_ = bytes;
+  return bytes;
+}
+
+std::vector<std::byte> BlockEncoder::compressed(Raster block) {
   if (next_ == kBlocks) open();
   file_->take_written();  // the header of a new file
   std::vector<std::byte> data = whole_block(std::move(block), options_.block);

@@ -36,6 +36,7 @@ class BlockEncoder {
 
  private:
   void open();
+  std::vector<std::byte> compressed(Raster block);
 
   std::string path_;
   TiffInfo info_;
@@ -45,6 +46,9 @@ class BlockEncoder {
   std::vector<std::byte> spare_;
   std::optional<TiffFile> file_;  // nobody's: what is written to it is taken out at once
   uint32_t next_ = 0;
+  // The last block of the same pixel all over, and what became of it: sea and collars have many.
+  std::optional<std::vector<std::byte>> uniform_;
+  std::vector<std::byte> of_uniform_;
 };
 
 }  // namespace sr
