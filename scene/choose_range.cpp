@@ -11,7 +11,7 @@
 namespace sr {
 namespace {
 
-constexpr double kMostUnseen = 0.5;
+constexpr double kMostUnseen = 0.5, kMostOutside = 0.5, kWidestOutside = 4;
 constexpr double kLeastOfOneBand = 1.0 / 1000, kLeastOfAllBands = 1.0 / 32;
 constexpr const char* kRecorded = "recorded with the weights";
 constexpr const char* kRemedy =
@@ -149,6 +149,8 @@ std::string misfit(const RangeMeter& meter, const ValueRanges& expected, const s
       return ranges + "more than half of the samples lie beyond what the network sees of them";
     if (meter.is_constant(band)) continue;
     const double used = meter.range(band).width() / range_of(expected, band).width();
+    if (used > kWidestOutside && meter.outside(band) > kMostOutside)
+      return ranges + "samples spread over more than four times a range, and most of them lie beyond it";
     if (used < kLeastOfOneBand) return ranges + "less than a thousandth of a range is used";
     most = std::max(most, used), varies = true;
   }
