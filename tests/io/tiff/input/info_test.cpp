@@ -115,6 +115,25 @@ TEST(TiffInfo, PlainTiffHasNoTags) {
 }
 
 TEST(TiffInfo, NodataThatTheSamplesCanHoldIsANumber) {
+TEST(TiffInfo, MetadataThatIsNotCarriedOverIsNamedByItsKinds) {
+  const TiffInfo drone = info_of(TestPage{}, [](TIFF* tiff) {
+    TIFFSetField(tiff, TIFFTAG_GPSIFD, uint64_t{8});
+    TIFFSetField(tiff, TIFFTAG_EXIFIFD, uint64_t{8});
+  });
+  EXPECT_EQ(drone.notes,
+            std::vector<std::string>{
+                "its metadata of the kind EXIF, GPS is not in the result; keep the scene for it"});
+  const TiffInfo edited = info_of(TestPage{}, [](TIFF* tiff) {
+    const uint32_t words[2] = {};
+    TIFFSetField(tiff, TIFFTAG_RICHTIFFIPTC, 2, words);
+    TIFFSetField(tiff, TIFFTAG_PHOTOSHOP, 8, words);
+  });
+  EXPECT_EQ(edited.notes,
+            std::vector<std::string>{
+                "its metadata of the kind IPTC, Photoshop is not in the result; keep the scene for it"});
+}
+
+TEST(TiffInfo, NodataThatTheSamplesCanHoldIsANumber) {
   const TestPage u8, i8 = page_of(8, SAMPLEFORMAT_INT), i16 = page_of(16, SAMPLEFORMAT_INT),
                      f32 = page_of(32, SAMPLEFORMAT_IEEEFP), f64 = page_of(64, SAMPLEFORMAT_IEEEFP),
                      u4 = page_of(4, SAMPLEFORMAT_UINT), u12 = page_of(12, SAMPLEFORMAT_UINT);
