@@ -32,13 +32,15 @@ Tensor cropped(const Tensor& x, const Window& window) {
 
 }  // namespace
 
-Tensor read_ground_truth(const std::string& path, int factor) {
+Tensor read_ground_truth(const std::string& path, int factor, std::string* note) {
   ImageSource image(path);
   const TiffInfo& info = image.info();
   if (info.width > kMaxPixels / info.height)
     throw Error(Error::Kind::limit, "reading ", path, ": ", info.width, " x ", info.height,
                 " pixels are too many for a ground truth; cut it, at most 2^28 fit");
-  return ground_truth(image.read({0, 0, info.width, info.height}), factor, path);
+  const Raster picture = image.read({0, 0, info.width, info.height});
+  if (note) *note = image.decoding_note();
+  return ground_truth(picture, factor, path);
 }
 
 Tensor ground_truth(const Raster& picture, int factor, const std::string& name) {

@@ -19,8 +19,9 @@ struct Score {
 /// The ground truth [1, h, w, 1], whole numbers 0..255: luma as MATLAB's rgb2ycbcr rounds it (grey as it is,
 /// alpha left out), cropped right and below to a multiple of the factor. BMP, PNG, JPEG or TIFF. Errors:
 /// those of read_picture and TiffReader; unsupported (samples other than 8-bit grey or RGB), shape (too small
-/// for SSIM's window within the border). Each names the file.
-Tensor read_ground_truth(const std::string& path, int factor);
+/// for SSIM's window within the border). Each names the file. `note`, if given, gets what the user should be
+/// told of how it was decoded, or "".
+Tensor read_ground_truth(const std::string& path, int factor, std::string* note = nullptr);
 
 /// The same from samples. `name` is for the errors.
 Tensor ground_truth(const Raster& picture, int factor, const std::string& name);

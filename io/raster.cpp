@@ -10,8 +10,11 @@ int64_t row_within(const Window& outer, const Window& inner, int64_t y) {
 
 }  // namespace
 
-Raster cut(const Raster& whole, const Window& window) {
-  Raster part(window, whole.bands, whole.type);
+Raster cut(const Raster& whole, const Window& window, std::vector<std::byte> spare) {
+  Raster part({}, whole.bands, whole.type);
+  part.window = window;
+  part.samples = std::move(spare);
+  part.samples.resize(static_cast<size_t>(window.pixels() * whole.bands * bytes_of(whole.type)));
   const int64_t pixel = whole.bands * bytes_of(whole.type);
   for (int64_t y = 0; y < window.h; ++y) {
     const int64_t from = row_within(whole.window, window, y);

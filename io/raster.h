@@ -62,8 +62,12 @@ template <class T>
 T to_sample(double value) {
   constexpr double kLow = static_cast<double>(std::numeric_limits<T>::lowest());
   constexpr double kHigh = static_cast<double>(std::numeric_limits<T>::max());
-  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(std::clamp(value, kLow, kHigh));
-  return static_cast<T>(std::clamp(std::round(value), kLow, kHigh));
+  const double inside = std::clamp(value, kLow, kHigh);
+  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(inside);
+  // What std::round gives, but no call for each sample: the number just below one half lifts halves, and
+  // nothing else, to the next integer, of which the cast cuts off the rest.
+  constexpr double kBelowHalf = 0x1.fffffffffffffp-2;
+  return static_cast<T>(inside + std::copysign(kBelowHalf, inside));
 }
 
 /// The samples of one window, in [row][column][band] order and the machine's byte order.
@@ -93,8 +97,9 @@ struct Raster {
   }
 };
 
-/// The samples of `window`, which lies within the raster's own, with its mask if there is one.
-Raster cut(const Raster& whole, const Window& window);
+/// The samples of `window`, which lies within the raster's own, with its mask if there is one. They are put
+/// into the memory of `spare`, whatever it holds.
+Raster cut(const Raster& whole, const Window& window, std::vector<std::byte> spare = {});
 
 /// Puts the samples of a part where they belong. Masks are left alone.
 void paste(Raster& whole, const Raster& part);

@@ -5,12 +5,13 @@
 #include <functional>
 #include <limits>
 
+#include "io/uniform.h"
 #include "tensor/error.h"
 
 namespace sr {
 namespace {
 
-constexpr double kMostUnseen = 0.5;
+constexpr double kMostUnseen = 0.5, kMostOutside = 0.5, kWidestOutside = 4;
 constexpr double kLeastOfOneBand = 1.0 / 1000, kLeastOfAllBands = 1.0 / 32;
 constexpr const char* kRecorded = "recorded with the weights";
 constexpr const char* kRemedy =
@@ -52,12 +53,21 @@ class Reading {
       if (enough()) return;
       events_.progress(0, info_.width * info_.height);  // it may want to stop
       const Raster raster = without_bands(reader_.read(window), copied_);
+      if (is_one_hole(raster)) continue;
       const Invalid invalid = may_have_holes(info_) ? find_invalid(raster, hole_rule(info_)) : Invalid();
       meter.add(raster, invalid, info_.alpha_band());
     }
   }
 
  private:
+  // Most of a scene may be that, and its pixels tell nothing.
+  bool is_one_hole(const Raster& raster) const {
+    if (!may_have_holes(info_) || !only_pixel(raster)) return false;
+    const Window& w = raster.window;
+    const Invalid invalid = find_invalid(cut(raster, {w.x, w.y, 1, 1}), hole_rule(info_));
+    return std::find(invalid.begin(), invalid.end(), kSeen) == invalid.end();
+  }
+
   TiffReader& reader_;
   const BandList& copied_;
   const TiffInfo info_;
@@ -139,6 +149,8 @@ std::string misfit(const RangeMeter& meter, const ValueRanges& expected, const s
       return ranges + "more than half of the samples lie beyond what the network sees of them";
     if (meter.is_constant(band)) continue;
     const double used = meter.range(band).width() / range_of(expected, band).width();
+    if (used > kWidestOutside && meter.outside(band) > kMostOutside)
+      return ranges + "samples spread over more than four times a range, and most of them lie beyond it";
     if (used < kLeastOfOneBand) return ranges + "less than a thousandth of a range is used";
     most = std::max(most, used), varies = true;
   }

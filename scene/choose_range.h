@@ -12,9 +12,9 @@
 namespace sr {
 
 /// Why samples that a meter saw do not fit the ranges that it expected (one for all bands or one for each);
-/// empty if they do. They do not if more than half of a band lie where the network does not see them, or if a
-/// band takes less than a thousandth of its range, or every band less than a thirty-second: docs/design.md
-/// says why.
+/// empty if they do. They do not if more than half of a band lie where the network does not see them, or
+/// beyond a range over whose fourfold width they spread, or if a band takes less than a thousandth of its
+/// range, or every band less than a thirty-second: docs/design.md says why.
 std::string misfit(const RangeMeter& meter, const ValueRanges& expected, const std::vector<int>& bands);
 
 /// Ranges of the bands without alpha, in their order, and where they come from, for people ("": the sample

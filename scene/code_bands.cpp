@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <string_view>
 
@@ -40,18 +41,30 @@ struct BandLook {
 
   bool many() const { return values.size() > kFewValues; }
   bool looks_like_codes() const;
+  double smallest_gap() const;
 };
 
+double BandLook::smallest_gap() const {
+  double smallest = std::numeric_limits<double>::infinity();
+  for (auto value = std::next(values.begin()); value != values.end(); ++value)
+    smallest = std::min(smallest, *value - *std::prev(value));
+  return smallest;
+}
+
 bool BandLook::looks_like_codes() const {
+  constexpr double kWide = 16;  // a stretched picture's values lie less unevenly
   if (many() || values.size() < 2 || pairs == 0) return false;
   if (2 * std::ssize(steps) > pairs) return false;
   if (values.size() == 2) return true;
-  // A picture of few values goes through those between.
-  const auto far = std::count_if(steps.begin(), steps.end(), [&](const auto& step) {
-    const auto low = values.find(std::min(step.first, step.second));
-    return *std::next(low) != std::max(step.first, step.second);
-  });
-  return 4 * far >= std::ssize(steps);
+  // A picture of few values goes through those between, and has hardly a gap that is far wider than others.
+  const double width = kWide * smallest_gap();
+  int64_t far = 0, wide = 0;
+  for (const auto& step : steps) {
+    const auto [low, high] = std::minmax(step.first, step.second);
+    far += *std::next(values.find(low)) != high;
+    wide += high - low >= width;
+  }
+  return 4 * far >= std::ssize(steps) || 10 * wide >= std::ssize(steps);
 }
 
 void look_at(const Raster& raster, int band, std::optional<double> nodata, BandLook& look) {

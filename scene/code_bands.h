@@ -15,8 +15,9 @@ namespace sr {
 std::string sign_of_classes(const std::string& path, const TiffLimits& limits);
 
 /// A line for people where bands that are to be enlarged as a picture look like codes by name (SCL, QA, mask,
-/// cloud, ...) or by their samples: few values, most beside an equal one, and steps that leave values out. It
-/// looks at a few windows, whatever the size of the scene. "" if there is nothing to say.
+/// cloud, ...) or by their samples: few values, most beside an equal one, and steps that leave values out or
+/// are far wider than others. It looks at a few windows, whatever the size of the scene. "" if there is
+/// nothing to say.
 std::string hint_of_codes(TiffReader& reader, const BandList& copied);
 
 }  // namespace sr

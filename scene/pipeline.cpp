@@ -145,7 +145,7 @@ class GpuThreads {
 TilesInFlight tiles_in_flight(size_t gpus) {
   const int threads = gpus == 0 ? 1 : kThreadsPerGpu * static_cast<int>(gpus);
   const int handed_over = gpus == 0 ? 0 : 1;  // from the GPUs' threads to the caller's
-  const int spare = gpus == 0 ? 0 : threads;
+  const int spare = threads;
   return {2 + threads, 2 + threads + handed_over + spare + threads * kUniformTiles};
 }
 
@@ -160,7 +160,8 @@ void upscale(const Model* model, const SceneSettings& settings, const TileGrid& 
       pixels += tile.core.pixels();
   BoundedQueue<ReadTile> ahead(1);
   BoundedQueue<FineTile> behind(1);
-  SpareSamples spare(gpus.size() * kThreadsPerGpu * (with_bicubic ? 2 : 1));
+  const size_t results = with_bicubic && model ? 2 : 1;
+  SpareSamples spare(std::max<size_t>(1, gpus.size() * kThreadsPerGpu) * results);
   Failure failure;
   std::thread reader([&] {
     try {
@@ -196,7 +197,7 @@ void upscale(const Model* model, const SceneSettings& settings, const TileGrid& 
   };
   try {
     if (gpus.empty()) {
-      TileComputer compute(model, settings, with_bicubic);
+      TileComputer compute(model, settings, with_bicubic, {}, &spare);
       while (std::optional<ReadTile> next = ahead.pop())
         if (!hand_on(compute(next->window, next->tile))) break;
     } else {

@@ -129,18 +129,21 @@ class Writers {
  public:
   Writers(const PreparedScene& scene, const SceneResults& results, const Jobs& jobs,
           const SceneOptions& options, const SceneEvents& events)
-      : scene_(scene), options_(options), events_(events) {
-    const TiffWriterOptions& writing = scene.planning.writing;
-    if (scene.upscaled)
-      open(upscaled_, results.upscaled, described(scene, options, scene.model, jobs.network), writing,
-           jobs.network);
-    if (!results.bicubic.empty())
-      open(bicubic_, results.bicubic, described(scene, options, nullptr, jobs.bicubic), writing,
-           jobs.bicubic);
-    if (!scene.settings.spread) return;
-    TiffInfo spread = spread_info(fine_info(scene), scene.settings);
-    spread.tags.gdal_metadata = with_items("", {job_item(jobs.network)});
-    open(spread_, results.spread, spread, spread_writing(writing), jobs.network);
+      : scene_(scene), results_(results), jobs_(jobs), options_(options), events_(events) {}
+
+  /// If it throws, what other runs have left of the files that are open already can be kept.
+  void open() {
+    const TiffWriterOptions& writing = scene_.planning.writing;
+    if (scene_.upscaled)
+      open(upscaled_, results_.upscaled, described(scene_, options_, scene_.model, jobs_.network), writing,
+           jobs_.network);
+    if (!results_.bicubic.empty())
+      open(bicubic_, results_.bicubic, described(scene_, options_, nullptr, jobs_.bicubic), writing,
+           jobs_.bicubic);
+    if (!scene_.settings.spread) return;
+    TiffInfo spread = spread_info(fine_info(scene_), scene_.settings);
+    spread.tags.gdal_metadata = with_items("", {job_item(jobs_.network)});
+    open(spread_, results_.spread, spread, spread_writing(writing), jobs_.network);
   }
 
   bool with_bicubic() const { return bicubic_.has_value(); }
@@ -174,8 +177,7 @@ class Writers {
   [[noreturn]] void keep_and_rethrow(const Error& e) {
     std::string kept;
     for (std::optional<TiffWriter>* writer : {&upscaled_, &bicubic_, &spread_})
-      if (*writer && (*writer)->keep())
-        kept += (kept.empty() ? "" : ", ") + temporary_name((*writer)->path());
+      if (*writer && (*writer)->keep()) kept += (kept.empty() ? "" : ", ") + (*writer)->kept_in();
     if (kept.empty()) throw Error(e.kind(), e.what());
     throw Error(e.kind(), e.what(), "; what is done stays in ", kept,
                 ", and the same command goes on from there");
@@ -184,15 +186,21 @@ class Writers {
  private:
   void open(std::optional<TiffWriter>& writer, const std::string& result, const TiffInfo& info,
             TiffWriterOptions writing, const std::string& job) {
+    if (options_.keep_made && is_made(result, job)) {  // an earlier run has ended between it and the next one
+      TiffWriter::remove_leftovers(result);
+      return events_.say(result + " is there, made of the same input, weights and options");
+    }
     writing.job = file_job(job, scene_);
     writing.anew = !options_.resume;
     writer.emplace(result, info, writing);
     if (writer->blocks_found() > 0)
-      events_.say("goes on with " + temporary_name(result) + ", where " +
+      events_.say("goes on with " + writer->kept_in() + ", where " +
                   counted(writer->blocks_found(), "block") + " are complete");
   }
 
   const PreparedScene& scene_;
+  const SceneResults& results_;
+  const Jobs& jobs_;
   const SceneOptions& options_;
   const SceneEvents& events_;
   std::optional<TiffWriter> upscaled_, bicubic_, spread_;
@@ -215,13 +223,18 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
   reset_pool_peak();  // what other scenes needed is not this one's
   const std::string input = content_of(path);
   const Jobs jobs{job_of(input, false, factor, options), job_of(input, true, factor, options)};
-  if (options.keep_made && all_made(results, jobs)) return {.was_there = true};
+  if (options.keep_made && all_made(results, jobs)) {
+    for (const std::string* result : {&results.upscaled, &results.bicubic, &results.spread})
+      if (!result->empty()) TiffWriter::remove_leftovers(*result);
+    return {.was_there = true};
+  }
   PreparedScene scene = prepare_scene(path, results, model, factor, options);
   tell(scene, events);
   const std::string range_source =
       choose_ranges(scene.settings, scene.reader, scene.model, options, scene.plan.grid, events);
   Writers writers(scene, results, jobs, options, events);
   try {
+    writers.open();
     upscale_into(writers, scene, events);
   } catch (const Error& e) {
     if (can_be_gone_on_with(e.kind())) writers.keep_and_rethrow(e);

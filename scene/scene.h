@@ -65,9 +65,9 @@ struct SceneResults {
 
 /// Reads `path`, enlarges it by `factor` and writes the results with all tags. The upscaled one needs a model
 /// of that factor. Nothing stays under a result's name unless it is complete (and verified, if asked for).
-/// What a stop or a full disk leaves unfinished stays as RESULT.part, for a run with `resume`; the error says
-/// so. Errors: those of TiffReader and TiffWriter; unsupported (a map of classes, see PaletteUse); usage (see
-/// scene_settings); limit (max_memory is too small).
+/// What a stop or a full disk leaves unfinished stays as RESULT.part (a COG's as RESULT.blocks.part), for a
+/// run with `resume`; the error says so. Errors: those of TiffReader and TiffWriter; unsupported (a map of
+/// classes, see PaletteUse); usage (see scene_settings); limit (max_memory is too small).
 SceneDone upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                         const SceneOptions& options, const SceneEvents& events = {});
 

@@ -71,6 +71,7 @@ void RangeMeter::Found::keep(double value, const ValueRange* expected) {
   keep_end(value);
   if (!expected) return;
   const double seen = (value - expected->low) / expected->width();
+  if (!(seen >= 0 && seen <= 1)) ++outside;
   if (!(seen >= kLowestInput && seen <= kHighestInput)) ++unseen;
 }
 
@@ -138,7 +139,7 @@ void RangeMeter::add(const RangeMeter& other) {
     const Found& from = other.found_[band];
     for (const double value : from.lowest) keep_first(to.lowest, value, std::less<>());
     for (const double value : from.highest) keep_first(to.highest, value, std::greater<>());
-    to.count += from.count, to.unseen += from.unseen;
+    to.count += from.count, to.outside += from.outside, to.unseen += from.unseen;
     to.least = std::min(to.least, from.least), to.largest = std::max(to.largest, from.largest);
   }
 }
@@ -163,9 +164,18 @@ ValueRanges RangeMeter::ranges() const {
   return list;
 }
 
+double RangeMeter::Found::share(int64_t of_them) const {
+  return count > 0 ? static_cast<double>(of_them) / static_cast<double>(count) : 0;
+}
+
 double RangeMeter::unseen(int band) const {
   const Found& f = found_[static_cast<size_t>(band)];
-  return f.count > 0 ? static_cast<double>(f.unseen) / static_cast<double>(f.count) : 0;
+  return f.share(f.unseen);
+}
+
+double RangeMeter::outside(int band) const {
+  const Found& f = found_[static_cast<size_t>(band)];
+  return f.share(f.outside);
 }
 
 }  // namespace sr

@@ -55,6 +55,8 @@ class RangeMeter {
 
   /// Share of the band's samples that the network would not see, by the range that was expected.
   double unseen(int band) const;
+  /// Share of those that lie beyond the range that was expected; the network sees most of them.
+  double outside(int band) const;
 
  private:
   struct Sample {
@@ -63,13 +65,14 @@ class RangeMeter {
   };
   // Of one band.
   struct Found {
-    std::vector<double> lowest, highest;  // heaps: the one to give up next in front
-    int64_t count = 0, unseen = 0;        // of those looked at
+    std::vector<double> lowest, highest;         // heaps: the one to give up next in front
+    int64_t count = 0, outside = 0, unseen = 0;  // of those looked at
     double least = std::numeric_limits<double>::infinity();
     double largest = -std::numeric_limits<double>::infinity();
 
     void keep(double value, const ValueRange* expected);
     void keep_end(double value);
+    double share(int64_t of_them) const;
   };
   template <class T>
   void add_row(const Raster& raster, int64_t row, const Invalid& invalid, int without);

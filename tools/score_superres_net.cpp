@@ -115,7 +115,9 @@ int run(Options& o) {
   for (const fs::path& image : images) {
     if (interrupted) throw Error(Error::Kind::io, "interrupted; no scores were written");
     try {
-      const Tensor truth = read_ground_truth(image.string(), o.factor);
+      std::string note;
+      const Tensor truth = read_ground_truth(image.string(), o.factor, &note);
+      if (!note.empty()) o.common.say(image.filename().string() + ": " + note);
       scores.push_back({image.filename().string(), score(model, truth, o.self_ensemble)});
       o.common.say(row(scores.back().name, scores.back().score));
       std::fflush(stdout);

@@ -182,7 +182,7 @@ class JpegDecoder {
   }
 
   void look_at_warning() {
-    if (loses_pixels(errors_.msg_code)) fail(reinterpret_cast<j_common_ptr>(&jpeg_));
+    if (loses_pixels(jpeg_)) fail(reinterpret_cast<j_common_ptr>(&jpeg_));
     if (warning_.empty()) warning_ = message();
   }
 

@@ -129,24 +129,63 @@ void add_network(Tensor& fine, const Model& model, const SceneSettings& s, const
   }
 }
 
-Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& window, SampleType type) {
-  Raster raster(window, s.bands, type);
+// The ranges of the values of some pixels in a row, one after the other: loops over interleaved bands run in
+// vectors.
+struct RangesInRow {
+  std::vector<double> low, width;
+
+  RangesInRow(const ValueRanges& ranges, int bands) {
+    constexpr int kPixels = 32;
+    for (int i = 0; i < kPixels * bands; ++i) {
+      const ValueRange& range = range_of(ranges, i % bands);
+      low.push_back(range.low), width.push_back(range.width());
+    }
+  }
+  int64_t size() const { return std::ssize(low); }
+
+  // f(i, low, width) for each of `count` values, of which the first is a pixel's first.
+  template <class F>
+  void each(int64_t count, F f) const {
+    if (low.empty()) return;
+#pragma omp parallel for schedule(static)
+    for (int64_t begin = 0; begin < count; begin += size()) {
+      const int64_t length = std::min(size(), count - begin);
+      const double *lows = low.data(), *widths = width.data();
+      for (int64_t k = 0; k < length; ++k) f(begin + k, lows[k], widths[k]);
+    }
+  }
+};
+
+Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& window, SampleType type,
+                  SpareSamples* spare) {
+  Raster raster({}, s.bands, type);
+  raster.window = window;
+  const auto bytes = static_cast<size_t>(fine.shape().size() * bytes_of(type));
+  raster.samples = spare ? spare->take(bytes) : std::vector<std::byte>(bytes);
   with_sample_type(type, [&](auto zero) {
     using T = decltype(zero);
     T* samples = raster.data<T>();
+    const float* values = fine.data();
+    const double top = s.top;
+    const auto value_of = [=](int64_t i, double low, double width) {
+      return std::min(low + width * double{values[i]}, top);
+    };
+    const RangesInRow ranges(s.ranges, s.bands);
     // A valid sample must not become "no data" by rounding.
     const std::optional<NodataRange> avoided = nodata_range(s.nodata, type);
-    const int alpha = s.alpha_band.value_or(-1);
-#pragma omp parallel for schedule(static)
-    for (int64_t p = 0; p < fine.shape().pixels(); ++p)
-      for (int band = 0; band < s.bands; ++band) {
-        const ValueRange& range = range_of(s.ranges, band);
-        const int64_t i = p * s.bands + band;
-        const double value = std::min(range.low + range.width() * double{fine.data()[i]}, s.top);
-        const T sample = to_sample<T>(value);
-        const bool moved = avoided && band != alpha && avoided->hides(static_cast<double>(sample));
-        samples[i] = moved ? static_cast<T>(avoided->beside(value)) : sample;
-      }
+    if (!avoided) {
+      ranges.each(fine.shape().size(), [=](int64_t i, double low, double width) {
+        samples[i] = to_sample<T>(value_of(i, low, width));
+      });
+      return;
+    }
+    const int bands = s.bands, alpha = s.alpha_band.value_or(-1);
+    ranges.each(fine.shape().size(), [=](int64_t i, double low, double width) {
+      const double value = value_of(i, low, width);
+      const T sample = to_sample<T>(value);
+      const bool moved = i % bands != alpha && avoided->hides(static_cast<double>(sample));
+      samples[i] = moved ? static_cast<T>(avoided->beside(value)) : sample;
+    });
   });
   return raster;
 }
@@ -155,17 +194,12 @@ Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& wind
 
 Tensor normalized(const Raster& raster, const ValueRanges& ranges) {
   Tensor values(Shape{1, raster.window.h, raster.window.w, raster.bands});
+  float* to = values.data();
   with_sample_type(raster.type, [&](auto zero) {
     const auto* samples = raster.data<decltype(zero)>();
-    const int bands = raster.bands;
-#pragma omp parallel for schedule(static)
-    for (int64_t p = 0; p < values.shape().pixels(); ++p)
-      for (int band = 0; band < bands; ++band) {
-        const ValueRange& range = range_of(ranges, band);
-        const int64_t i = p * bands + band;
-        values.data()[i] =
-            static_cast<float>((static_cast<double>(samples[i]) - range.low) * (1 / range.width()));
-      }
+    RangesInRow(ranges, raster.bands).each(values.shape().size(), [=](int64_t i, double low, double width) {
+      to[i] = static_cast<float>((static_cast<double>(samples[i]) - low) * (1 / width));
+    });
   });
   return values;
 }
@@ -239,7 +273,7 @@ Reach margin_for(const Model* model, const SceneSettings& settings) {
 }
 
 FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& window, const Tile& tile,
-                      bool with_bicubic) {
+                      bool with_bicubic, SpareSamples* spare) {
   const Window fine_window = scaled(tile.core, s.factor);
   const Invalid invalid = s.may_have_holes ? find_invalid(window, s.hole_rule()) : Invalid();
   const bool all_holes =
@@ -256,7 +290,7 @@ FineTile upscale_tile(const Model* model, const SceneSettings& s, const Raster& 
   const Tensor values = prepared(window, s, invalid);
   Tensor fine = bicubic_core(values, tile, s.factor);
   const auto finished = [&] {
-    Raster raster = to_samples(fine, s, fine_window, window.type);
+    Raster raster = to_samples(fine, s, fine_window, window.type, spare);
     complete(raster, window, s, invalid);
     return raster;
   };

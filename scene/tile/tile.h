@@ -10,6 +10,7 @@
 #include "io/tiff/input/reader.h"
 #include "scene/tile/copied_bands.h"
 #include "scene/tile/nodata.h"
+#include "scene/tile/spare_samples.h"
 
 namespace sr {
 
@@ -70,9 +71,10 @@ struct FineTile {
 };
 
 /// Computes the core of a tile from the samples of its read window. Without a model only the bicubic part.
-/// A fine value depends only on samples within margin_for() of it: any tiling gives the same bits.
+/// A fine value depends only on samples within margin_for() of it: any tiling gives the same bits. Results
+/// lie in samples of `spare`, if there is any.
 FineTile upscale_tile(const Model* model, const SceneSettings& settings, const Raster& window,
-                      const Tile& tile, bool with_bicubic);
+                      const Tile& tile, bool with_bicubic, SpareSamples* spare = nullptr);
 
 /// Samples on the network's scale, (sample - low) / (high - low) with the band's range, as [1, h, w, bands].
 Tensor normalized(const Raster& raster, const ValueRanges& ranges);

@@ -1,20 +1,15 @@
 #include "scene/tile/tile_computer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
+#include "io/uniform.h"
 #include "scene/tile/tile_on_cuda.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 
 namespace sr {
 namespace {
-
-bool repeats(const void* bytes, size_t size, size_t period) {
-  const auto* first = static_cast<const std::byte*>(bytes);
-  return size <= period || std::memcmp(first, first + period, size - period) == 0;
-}
 
 // Each coarse pixel's mask on the fine pixels of the core that it covers.
 std::vector<uint8_t> enlarged_mask(const Raster& window, const Window& core, int64_t factor) {
@@ -42,7 +37,7 @@ FineTile repeated(const SceneSettings& s, const Raster& window, const Tile& tile
 }  // namespace
 
 TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
-                           std::optional<int> gpu, [[maybe_unused]] SpareSamples* spare)
+                           std::optional<int> gpu, SpareSamples* spare)
     : factor_(settings.factor) {
   if (settings.bands == 0) {
     compute_ = [=](const Raster& window, const Tile& tile) {
@@ -68,7 +63,7 @@ TileComputer::TileComputer(const Model* model, const SceneSettings& settings, bo
   }
   if (!gpu || !model) {
     compute_ = [=](const Raster& window, const Tile& tile) {
-      return upscale_tile(model, settings, window, tile, with_bicubic);
+      return upscale_tile(model, settings, window, tile, with_bicubic, spare);
     };
     return;
   }
@@ -95,16 +90,12 @@ FineTile TileComputer::operator()(const Raster& window, const Tile& tile) {
 }
 
 std::optional<TileComputer::Key> TileComputer::key_of_uniform(const Raster& raster, const Tile& tile) {
-  const auto& [window, bands, type, samples, mask] = raster;
-  const auto pixel_bytes = static_cast<size_t>(bands * bytes_of(type));
-  if (!repeats(samples.data(), samples.size(), pixel_bytes)) return {};
-  if (!repeats(mask.data(), mask.size(), 1)) return {};
-  std::vector<std::byte> pixel(samples.begin(), samples.begin() + static_cast<ptrdiff_t>(pixel_bytes));
-  if (!mask.empty()) pixel.push_back(std::byte{mask[0]});
+  std::optional<std::vector<std::byte>> pixel = only_pixel(raster);
+  if (!pixel) return {};
   const auto& [core, read] = tile;
   constexpr int64_t kGrid = 4;  // of Winograd's tiles: a value's bits depend on its place there
   return Key{
-      std::move(pixel),
+      std::move(*pixel),
       {core.x - read.x, core.y - read.y, core.w, core.h, read.w, read.h, read.x % kGrid, read.y % kGrid}};
 }
 

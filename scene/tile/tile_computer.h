@@ -19,8 +19,7 @@ namespace sr {
 class TileComputer {
  public:
   /// Without a model only the bicubic part, but both results where all bands are copied. On the processor, or
-  /// on the GPU of that number, where results lie in samples of `spare`, if there is any. Errors: device,
-  /// limit.
+  /// on the GPU of that number. Results lie in samples of `spare`, if there is any. Errors: device, limit.
   TileComputer(const Model* model, const SceneSettings& settings, bool with_bicubic,
                std::optional<int> gpu = {}, SpareSamples* spare = nullptr);
 

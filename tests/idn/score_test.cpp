@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>  // jpeglib.h needs FILE
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
+
+#include <jpeglib.h>
 
 #include "idn/caffe_import.h"
 #include "idn/checkpoint_files.h"
@@ -320,6 +323,43 @@ TEST_F(ScoreProgram, BadImageIsReportedAndTheOthersAreScored) {
   EXPECT_EQ(run("--data_path images --pretrained_path . --img_ext PNG --quiet"), 1);
   EXPECT_EQ(output_.find("aa.bmp"), std::string::npos) << "--img_ext leaves it out";
   EXPECT_EQ(output_.find("mean"), std::string::npos) << "--quiet prints errors only";
+}
+
+// A grey JPEG without its end marker, which is all that it lacks.
+std::string jpeg_without_end(const Raster& grey) {
+  jpeg_compress_struct jpeg{};
+  jpeg_error_mgr errors{};
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* bytes = nullptr;
+  unsigned long length = 0;
+  jpeg_mem_dest(&jpeg, &bytes, &length);
+  jpeg.image_width = static_cast<JDIMENSION>(grey.window.w);
+  jpeg.image_height = static_cast<JDIMENSION>(grey.window.h);
+  jpeg.input_components = 1, jpeg.in_color_space = JCS_GRAYSCALE;
+  jpeg_set_defaults(&jpeg);
+  jpeg_start_compress(&jpeg, TRUE);
+  std::vector<JSAMPLE> row(static_cast<size_t>(grey.window.w));
+  while (jpeg.next_scanline < jpeg.image_height) {
+    std::copy_n(grey.data<uint8_t>() + jpeg.next_scanline * row.size(), row.size(), row.begin());
+    JSAMPROW rows = row.data();
+    jpeg_write_scanlines(&jpeg, &rows, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  const std::string file(bytes, bytes + length - 2);
+  std::free(bytes);
+  return file;
+}
+
+TEST_F(ScoreProgram, WhatADecoderWarnedOfIsSaidOfItsImage) {
+  std::ofstream(folder_ / "images/c.jpg", std::ios::binary) << jpeg_without_end(picture(40, 32, 1));
+  EXPECT_EQ(run("--data_path images --pretrained_path ."), 0) << output_;
+  EXPECT_NE(
+      output_.find("c.jpg: the decoder warned, but no pixel is lost: Premature end of JPEG file\nc.jpg  "),
+      std::string::npos)
+      << output_;
+  EXPECT_EQ(output_.find("warned"), output_.rfind("warned")) << output_;
 }
 
 TEST_F(ScoreProgram, StatusSaysWhatWasWrong) {

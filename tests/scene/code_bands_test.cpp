@@ -99,6 +99,30 @@ TEST_F(CodeBands, PicturesOfFewValuesAreNone) {
   EXPECT_EQ(hint(), "");
 }
 
+// Each of them beside the next one, in rings, and most of them the middle one.
+TEST_F(CodeBands, ClassesWhoseNumbersLieFarApartAreNamedWhateverLiesBesideThem) {
+  const Value rings = [](int64_t x, int64_t y) {
+    const double r = std::hypot(static_cast<double>(x - 150), static_cast<double>(y - 100));
+    return r < 40 ? 200 : r < 70 ? 5 : r < 110 ? 1 : 0;
+  };
+  const Value spots = [](int64_t x, int64_t y) {
+    const double n = noise(x, y, 9, 8);
+    return n < 0.1 ? 1 : n < 0.9 ? 5 : 200;
+  };
+  for (const char* collar : {"", "0"})
+    for (const Value& classes : {rings, spots}) {
+      write(SampleType::u8, {{classes}}, [&](TiffInfo& info) { info.tags.gdal_nodata = collar; });
+      EXPECT_EQ(hint(), "band 1 looks like codes, not a picture: --copy_bands 1 keeps its values");
+    }
+  // Still water, and in it a ship.
+  const Value ship = [](int64_t x, int64_t y) {
+    const double water = std::floor(13.5 + 1.4 * std::sin(0.03 * static_cast<double>(x + y)));
+    return x / 9 == 16 && y / 9 == 11 ? 200 : water;
+  };
+  write(SampleType::u8, {{ship}});
+  EXPECT_EQ(hint(), "");
+}
+
 TEST_F(CodeBands, NodataAndMaskedValuesDoNotCount) {
   const Value holes = [](int64_t x, int64_t y) { return noise(x, y, 9, 5) < 0.5 ? -9999 : 0.25; };
   write(SampleType::f32, {{kScene}, {holes}}, [](TiffInfo& info) { info.tags.gdal_nodata = "-9999"; });

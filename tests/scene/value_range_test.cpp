@@ -164,6 +164,33 @@ TEST(ValueRange, RecordedRangesFitDarkAndBrightScenesAndNoOtherUnits) {
   EXPECT_EQ(misfit_of(7, 7, {0, 4000}), "") << "one value tells nothing";
 }
 
+// Samples of a scene as most are: many dark ones, few bright ones; a share of the pixels is clouds.
+std::string misfit_of_scene(double low, double high, double clouds, double cloud,
+                            const ValueRange& recorded) {
+  Raster raster({0, 0, 100, 100}, 1, SampleType::f32);
+  for (int i = 0; i < 10000; ++i) {
+    const double t = i / 9999.0;
+    const bool cloudy = i % 100 < 100 * clouds;
+    raster.data<float>()[i] =
+        static_cast<float>(cloudy ? cloud * (0.8 + 0.2 * t) : low + (high - low) * t * t);
+  }
+  RangeMeter meter(1, 0, {recorded});
+  meter.add(raster, {}, {});
+  return misfit(meter, {recorded}, {0});
+}
+
+TEST(ValueRange, ScenesOfSixTimesTheRecordedValuesAreRefusedAndCloudsAndSeasonsAreNot) {
+  const ValueRange recorded{201, 9157};
+  EXPECT_EQ(misfit_of_scene(201, 9157, 0, 0, recorded), "");
+  for (const double factor : {6.0, 10.0, 65535 / 9157.0})
+    EXPECT_NE(misfit_of_scene(201 * factor, 9157 * factor, 0, 0, recorded), "") << factor;
+  EXPECT_EQ(misfit_of_scene(402, 18314, 0, 0, recorded), "") << "twice as bright: summer";
+  EXPECT_EQ(misfit_of_scene(80, 2500, 0, 0, recorded), "") << "winter";
+  for (const double clouds : {0.1, 0.3, 0.48})
+    EXPECT_EQ(misfit_of_scene(201, 9157, clouds, 55000, recorded), "") << "six times as bright as the ground";
+  EXPECT_EQ(misfit_of_scene(201, 9157, 0.9, 17000, recorded), "") << "hardly any ground, but most is seen";
+}
+
 TEST(ValueRange, OneBandOfManyMayBeDarkButInNoOtherUnits) {
   const auto misfit_beside_land = [](double high) {
     Raster raster({0, 0, 100, 100}, 2, SampleType::f32);

@@ -28,7 +28,8 @@ ProgramRun enlarged(const std::string& data, const std::string& out, std::vector
 }
 
 TEST(Cog, GdalFindsOverviewsThatNothingBleedsInto) {
-  if (!has_gdal()) GTEST_SKIP() << "GDAL's Python bindings are not installed; io_tiff_output_cog_test has the rules";
+  if (!has_gdal())
+    GTEST_SKIP() << "GDAL's Python bindings are not installed; io_tiff_output_cog_test has the rules";
   const TestFolder folder;
   fs::create_directory(folder / "in");
   const ProgramRun made = run_program(kPython, {kJudge, "make", folder / "in"});

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 
 #include "io/formats/picture.h"
 #include "io/tiff/input/reader.h"
+#include "io/tiff/output/writer.h"
 #include "tests/support/instrumented.h"
 #include "tests/support/run_program.h"
 #include "tests/tools/small_model.h"
@@ -165,6 +167,58 @@ TEST_F(Eval, MeansFromAFileReplaceThoseInTheCheckpoint) {
   save_mean_values(folder_ / "means/x2/mean_values.json", {{0.2}, {0.1}, {0.1}});
   eval(2, {"--mean_values_path", folder_ / "means", "--out_path", folder_ / "other"});
   EXPECT_NE(pixels_of(folder_ / "in_x2/scene.tif"), pixels_of(folder_ / "other/scene.tif"));
+}
+
+// The last of four bands: transparent in the middle, where nothing of the colours may be seen.
+class EvalAlpha : public Eval {
+ protected:
+  void add(uint16_t kind) {
+    TiffInfo info;
+    info.width = 40, info.height = 40, info.bands = 4, info.type = SampleType::u8, info.photometric = 2;
+    info.extra_samples = {kind};
+    Raster raster({0, 0, 40, 40}, 4, info.type);
+    for (int p = 0; p < 1600; ++p) {
+      const bool hole = hidden(p % 40, p / 40);
+      for (int b = 0; b < 4; ++b)
+        raster.data<uint8_t>()[4 * p + b] = static_cast<uint8_t>(b == 3 ? (hole ? 0 : 255)
+                                                                 : hole ? 255
+                                                                        : 40 + b);
+    }
+    TiffWriter writer(folder_ / "in/rgba.tif", info, {});
+    writer.write(raster);
+    writer.finish();
+  }
+  static bool hidden(int x, int y) { return x >= 10 && x < 30 && y >= 10 && y < 30; }
+
+  // Whether a colour that is visible differs from its one value: those hidden bleed into it if they count.
+  bool bleeds(const std::string& path) {
+    TiffReader reader(path);
+    const Raster fine = reader.read({0, 0, 80, 80});
+    for (int p = 0; p < 6400; ++p)
+      if (!hidden(p % 80 / 2, p / 80 / 2) && std::abs(fine.data<uint8_t>()[4 * p] - 40) > 1) return true;
+    return false;
+  }
+};
+
+TEST_F(EvalAlpha, IsTheBandThatTheUserNamesOrNone) {
+  constexpr uint16_t kNone = 0, kUnassociated = 2;
+  for (const uint16_t tagged : {kNone, kUnassociated})
+    for (const char* asked : {"none", "4"}) {
+      add(tagged);
+      const std::string out = folder_ / ("out" + std::to_string(tagged) + asked);
+      const ProgramRun run = eval(2, {"--alpha", asked, "--out_path", out});
+      const TiffInfo info = TiffReader(out + "/rgba.tif").info();
+      const bool alpha = *asked == '4';
+      EXPECT_EQ(info.alpha_band().has_value(), alpha);
+      EXPECT_EQ(info.extra_samples, (std::vector<uint16_t>{alpha ? kUnassociated : kNone}));
+      EXPECT_EQ(bleeds(out + "/rgba.tif"), !alpha) << run.out;
+    }
+  const ProgramRun wrong =
+      run_program("eval_superres_net", {"--data_path", folder_ / "in", "--bicubic_only", "--alpha", "2"});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_NE(wrong.err.find("--alpha 2: the scene has 4 bands, and only those from 4 on can be alpha"),
+            std::string::npos)
+      << wrong.err;
 }
 
 TEST_F(Eval, QuietPrintsNothing) {

@@ -97,6 +97,13 @@ def make(folder):
     scene("values_f32", page(picture(2, "f4", 0.09, 0.11, 0.1), metadata=item("NODATA_VALUES", "0.1 0.1")))
     scene("values_nan", page(picture(2, "f4", 0, 1), metadata=item("NODATA_VALUES", "nan 0")))
     scene("values_rgba", page(picture(4, "u1", 0, 3, 0), 2, extra=[2], metadata=item("NODATA_VALUES", "0 0 0 0")))
+    # Beside the file, before what is in it
+    said = '<PAMDataset><Metadata><MDI key="NODATA_VALUES">%s</MDI></Metadata></PAMDataset>'
+    for name, values, metadata, nodata in (("", "0 0 0", None, None), ("_over_tag", "0 0 0", "255 255 255", None),
+                                           ("_and_nodata", "0 0 0", None, "1"), ("_few", "0 0", None, None)):
+        scene("values_beside" + name, page(black, 2, nodata=nodata, metadata=metadata and item("NODATA_VALUES", metadata)))
+        with open(os.path.join(folder, "values_beside%s.tif.aux.xml" % name), "w") as file:
+            file.write(said % values)
     # Masks
     mask = np.full((SIDE, SIDE, 1), 255, "u1")
     mask[3:9, 5:20], mask[12, :] = 0, 1

@@ -35,18 +35,19 @@ class Resume : public testing::Test {
     write_small_model(folder_ / "w", 2);
   }
 
-  static void make_scene(const std::string& path, const std::string& seed) {
-    ASSERT_EQ(run_program("make_scene", {"--out", path, "--width", kWidth, "--height", kHeight, "--type",
-                                         "u16", "--bands", "2", "--seed", seed, "--quiet"})
+  static void make_scene(const std::string& path, const std::string& seed, const std::string& width = kWidth,
+                         const std::string& height = kHeight) {
+    ASSERT_EQ(run_program("make_scene", {"--out", path, "--width", width, "--height", height, "--type", "u16",
+                                         "--bands", "2", "--seed", seed, "--quiet"})
                   .status,
               0);
   }
 
   std::vector<std::string> command(const std::string& out, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> list{"--data_path",       in_,           "--out_path",    folder_ / out,
-                                  "--pretrained_path", folder_ / "w", "--device",      "cpu",
-                                  "--threads",         "1",           "--num_tiles_w", "5",
-                                  "--num_tiles_h",     "4",           "--bicubic"};
+    std::vector<std::string> list{
+        "--data_path",   in_,        "--out_path",    folder_ / out,  "--pretrained_path",
+        folder_ / "w",   "--device", "cpu",           "--threads",    "1",
+        "--num_tiles_w", "5",        "--num_tiles_h", rows_of_tiles_, "--bicubic"};
     list.insert(list.end(), more.begin(), more.end());
     return list;
   }
@@ -65,6 +66,55 @@ class Resume : public testing::Test {
     return run_program("timeout", list);
   }
 
+  /// A scene whose COG, of larger blocks than a plain file's, has several of them in each direction.
+  void use_several_blocks() {
+    make_scene(in_, "1", "620", "520");
+    rows_of_tiles_ = "8";
+  }
+
+  /// Kills runs into "out" at random moments; each that lives must have made the files of "whole".
+  void kill_at_random_moments(int wanted, const std::vector<std::string>& more = {}) const {
+    const ProgramRun whole = run("whole", more);
+    ASSERT_EQ(whole.status, 0) << whole.err;
+    std::mt19937 random(7);
+    std::uniform_real_distribution<double> moment(0.02, 0.9 * whole.seconds);
+    int gone_on = 0;
+    for (int kills = 0; kills < wanted;) {
+      const ProgramRun killed = run_killed("KILL", moment(random), "out", more);
+      gone_on += killed.out.find("goes on with") != std::string::npos;
+      if (killed.status != 0) {
+        ++kills;
+        continue;
+      }
+      expect_same("out");
+      fs::remove_all(folder_ / "out");
+    }
+    EXPECT_GT(gone_on, wanted / 10);
+    const ProgramRun last = run("out", more);
+    EXPECT_EQ(last.status, 0) << last.err;
+    expect_same("out");
+  }
+
+  /// A run on a disk that is full and stays so, and one when it is freed.
+  void fill_and_free(const std::string& size, const std::vector<std::string>& more = {}) const {
+    ASSERT_EQ(run("whole", more).status, 0);
+    fs::create_directory(folder_ / "out");
+    if (::mount("none", (folder_ / "out").c_str(), "tmpfs", 0, ("size=" + size).c_str()) != 0)
+      GTEST_SKIP() << "cannot mount a small disk";
+    for (int i = 0; i < 2; ++i) {
+      const ProgramRun full = run("out", more);
+      EXPECT_EQ(full.status, 1);
+      EXPECT_NE(full.err.find("disk is full"), std::string::npos) << full.err;
+      EXPECT_NE(full.err.find("goes on from there"), std::string::npos) << full.err;
+      EXPECT_FALSE(fs::exists(folder_ / "out/a.tif"));
+    }
+    ::mount("none", (folder_ / "out").c_str(), "tmpfs", MS_REMOUNT, "size=100m");
+    const ProgramRun freed = run("out", more);
+    EXPECT_NE(freed.out.find("goes on with"), std::string::npos) << freed.out;
+    expect_same("out");
+    ::umount((folder_ / "out").c_str());
+  }
+
   void expect_same(const std::string& out) const {
     EXPECT_EQ(bytes_of_file(folder_ / (out + "/a.tif")), bytes_of_file(folder_ / "whole/a.tif"));
     EXPECT_EQ(bytes_of_file(folder_ / (out + "/a_bic_up.tif")),
@@ -73,30 +123,16 @@ class Resume : public testing::Test {
   }
 
   TestFolder folder_;
-  std::string in_ = folder_ / "in/a.tif";
+  std::string in_ = folder_ / "in/a.tif", rows_of_tiles_ = "4";
 };
 
 TEST_F(Resume, KillsAtRandomMomentsEndInTheFilesOfAnUninterruptedRun) {
-  constexpr int kKills = kInstrumented ? 8 : 50;
-  const ProgramRun whole = run("whole");
-  ASSERT_EQ(whole.status, 0) << whole.err;
-  std::mt19937 random(7);
-  std::uniform_real_distribution<double> moment(0.02, 0.9 * whole.seconds);
-  int gone_on = 0;
-  for (int kills = 0; kills < kKills;) {
-    const ProgramRun killed = run_killed("KILL", moment(random), "out");
-    gone_on += killed.out.find("goes on with") != std::string::npos;
-    if (killed.status != 0) {
-      ++kills;
-      continue;
-    }
-    expect_same("out");
-    fs::remove_all(folder_ / "out");
-  }
-  EXPECT_GT(gone_on, kKills / 10);
-  const ProgramRun last = run("out");
-  EXPECT_EQ(last.status, 0) << last.err;
-  expect_same("out");
+  kill_at_random_moments(kInstrumented ? 8 : 50);
+}
+
+TEST_F(Resume, KillsOfRunsThatMakeCogsEndInTheFilesOfAnUninterruptedRun) {
+  use_several_blocks();
+  kill_at_random_moments(kInstrumented ? 4 : 15, {"--cog"});
 }
 
 TEST_F(Resume, AStopSaysWhatStaysAndTheNextRunGoesOn) {
@@ -135,6 +171,20 @@ TEST_F(Resume, FinishedResultsOfTheSameInputAndOptionsAreLeftAsTheyAre) {
   EXPECT_NE(written(), third) << "another input";
 }
 
+TEST_F(Resume, ARunThatEndedBetweenTwoResultsMakesOnlyTheSecondAndLeavesNothingElse) {
+  ASSERT_EQ(run("whole").status, 0);
+  ASSERT_EQ(run("out").status, 0);
+  const auto first = fs::last_write_time(folder_ / "out/a.tif");
+  fs::remove(folder_ / "out/a_bic_up.tif");
+  for (int i = 0; i < 2; ++i) {
+    std::ofstream(folder_ / "out/a.tif.blocks.part") << "blocks";
+    const ProgramRun next = run("out");
+    EXPECT_NE(next.out.find("a.tif is there, made of the same input"), std::string::npos) << next.out;
+    EXPECT_EQ(fs::last_write_time(folder_ / "out/a.tif"), first);
+    expect_same("out");
+  }
+}
+
 TEST_F(Resume, WhatOtherWeightsHaveBegunIsNotUsed) {
   run_killed("KILL", 0.9 * run("whole").seconds, "out");
   write_small_model(folder_ / "w", 2);
@@ -148,20 +198,12 @@ TEST_F(Resume, WhatOtherWeightsHaveBegunIsNotUsed) {
 }
 
 TEST_F(Resume, ADiskThatWasFullAndIsFreedEndsInTheSameFiles) {
-  ASSERT_EQ(run("whole").status, 0);
-  fs::create_directory(folder_ / "out");
-  if (::mount("none", (folder_ / "out").c_str(), "tmpfs", 0, kInstrumented ? "size=400k" : "size=1500k") != 0)
-    GTEST_SKIP() << "cannot mount a small disk";
-  const ProgramRun full = run("out");
-  EXPECT_EQ(full.status, 1);
-  EXPECT_NE(full.err.find("disk is full"), std::string::npos) << full.err;
-  EXPECT_NE(full.err.find("goes on from there"), std::string::npos) << full.err;
-  EXPECT_FALSE(fs::exists(folder_ / "out/a.tif"));
-  ::mount("none", (folder_ / "out").c_str(), "tmpfs", MS_REMOUNT, "size=100m");
-  const ProgramRun freed = run("out");
-  EXPECT_NE(freed.out.find("goes on with"), std::string::npos) << freed.out;
-  expect_same("out");
-  ::umount((folder_ / "out").c_str());
+  fill_and_free(kInstrumented ? "400k" : "1500k");
+}
+
+TEST_F(Resume, ADiskThatWasFullAndIsFreedEndsInTheSameCogs) {
+  use_several_blocks();
+  fill_and_free("3m", {"--cog"});
 }
 
 TEST_F(Resume, ASecondRunOnTheSameResultIsRefusedAndTheFirstUndisturbed) {

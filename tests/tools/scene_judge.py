@@ -19,6 +19,9 @@ def picture(width, height, bands, dtype):
     return np.array(waves).astype(dtype)
 
 
+COLOUR = (200, 100, 50)  # of the premultiplied scene, before it was multiplied
+
+
 def utm(zone=31):
     srs = osr.SpatialReference()
     srs.ImportFromEPSG(32600 + zone)
@@ -109,6 +112,16 @@ def make(folder):
     ds.SetMetadataItem("TIFFTAG_XRESOLUTION", "72")
     ds.SetMetadataItem("TIFFTAG_YRESOLUTION", "72")
     ds.SetMetadataItem("TIFFTAG_SOFTWARE", "by hand")
+    ds = create(folder, "half_f16.tif", 2, gdal.GDT_Float32, "float32", options=["NBITS=16"])
+    ds = create(folder, "half_f16_nodata.tif", 1, gdal.GDT_Float32, "float32", options=["NBITS=16", "COMPRESS=DEFLATE"])
+    values = ds.ReadAsArray()
+    values[5:20, 30:50] = -32768
+    ds.WriteArray(values)
+    ds.GetRasterBand(1).SetNoDataValue(-32768)
+    ds = create(folder, "premultiplied.tif", 4, options=["PHOTOMETRIC=RGB", "ALPHA=PREMULTIPLIED"])
+    values[:] = 0  # so that all products are whole
+    values[8:40, 10:35], values[12:30, 20:50] = 51, 255
+    ds.WriteArray(np.array([values * c // 255 for c in COLOUR + (255,)]).astype("uint8"))
     ds = create(folder, "planar_i32.tif", 3, gdal.GDT_Int32, "int32", options=["INTERLEAVE=BAND", "BIGTIFF=YES"])
     ds = create(folder, "big_endian_f64.tif", 2, gdal.GDT_Float64, "float64", options=["ENDIANNESS=BIG"])
     del ds
@@ -223,6 +236,14 @@ def differences(a, b, factor):
     return found
 
 
+def premultiplied_faults(ds):
+    """Where colours are not the one colour times alpha, but for what a network of random weights adds."""
+    *colours, alpha = ds.ReadAsArray().astype(float)
+    worst = max(np.abs(band - c * alpha / 255).max() for band, c in zip(colours, COLOUR))
+    found = ["colours are off alpha's product by %g" % worst] if worst > 20 else []
+    return found + ["a colour is above alpha"] * any((band > alpha).any() for band in colours)
+
+
 def judge(inputs, results, factor):
     bad = 0
     for name in sorted(os.listdir(inputs)):
@@ -233,6 +254,8 @@ def judge(inputs, results, factor):
             found = ["no result"]
         else:
             found = differences(gdal.Open(os.path.join(inputs, name)), gdal.Open(result), factor)
+            if name.startswith("premultiplied"):
+                found += premultiplied_faults(gdal.Open(result))
         bad += bool(found)
         print("%-50s %s" % (name, "; ".join(found) or "as it should be"))
     return 1 if bad else 0

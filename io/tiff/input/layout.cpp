@@ -141,10 +141,14 @@ void read_colours(TiffFile& file, TiffLayout& layout) {
     colours = 3;
     decode_jpeg_to_rgb(file, layout);
   } else if (stored == PHOTOMETRIC_PALETTE) {
-    if (bands != 1 || layout.coding.bits > 16 ||
+    if (bands > 1) {
+      fail(
+          Error::Kind::unsupported, file, "a palette for the first of ", bands,
+          " bands; gdal_translate -b 1 OLD.tif NEW.tif takes that one alone, -b 2 the next one as a picture");
+    }
+    if (layout.coding.bits > 16 ||
         (layout.coding.type != SampleType::u8 && layout.coding.type != SampleType::u16)) {
-      fail(Error::Kind::unsupported, file, "a palette with ", bands, " bands of ", layout.coding.bits,
-           " bits", kConvertFirst);
+      fail(Error::Kind::unsupported, file, "a palette of ", layout.coding.bits, " bits", kConvertFirst);
     }
     layout.palette = read_palette(file, layout.coding.bits);
     layout.photometric = layout.coding.codes ? PHOTOMETRIC_PALETTE : PHOTOMETRIC_RGB;

@@ -23,7 +23,7 @@ class JpegCheck {
     errors_.error_exit = [](j_common_ptr jpeg) { fail(jpeg); };
     errors_.output_message = [](j_common_ptr) {};
     errors_.emit_message = [](j_common_ptr jpeg, int level) {
-      if (level == -1 && loses_pixels(jpeg->err->msg_code)) fail(jpeg);
+      if (level == -1 && loses_pixels(static_cast<JpegCheck*>(jpeg->client_data)->jpeg_)) fail(jpeg);
     };
   }
   ~JpegCheck() { jpeg_destroy_decompress(&jpeg_); }

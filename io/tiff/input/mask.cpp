@@ -37,7 +37,7 @@ struct PageForm {
   throw Error(
       Error::Kind::unsupported, "reading '", file.path(),
       "': it has a mask for each band; one for all bands is expected: gdal_translate -mask 1 makes it "
-      "the first band's");
+      "the first band's, -b 1 -mask 1, -b 2 -mask 2, ... a file of each band");
 }
 
 // What GDAL writes into a mask file: whether its first band is the mask of all bands of the picture. Nothing:

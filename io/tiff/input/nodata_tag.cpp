@@ -117,12 +117,14 @@ std::optional<HalfNodata> half_nodata(const SampleCoding& coding, std::optional<
     const int middle = (low + high) / 2;
     (value(middle) <= magnitude ? low : high) = middle;
   }
+  const auto declared = static_cast<float>(*nodata);
+  const auto stored = [&](int bits) {
+    return std::copysign(half_to_float(static_cast<uint16_t>(bits)), declared);
+  };
   const double below = magnitude - value(low), above = value(high) - magnitude;
   const bool up = above < below || (above == below && low % 2 == 1);
-  const auto stored =
-      std::copysign(half_to_float(static_cast<uint16_t>(up ? high : low)), static_cast<float>(*nodata));
-  if (stored == static_cast<float>(*nodata)) return {};
-  return HalfNodata{stored, static_cast<float>(*nodata)};
+  if (below == 0) return {};
+  return HalfNodata{stored(up ? high : low), stored(low), declared};
 }
 
 }  // namespace sr

@@ -29,10 +29,11 @@ NodataTag nodata_of_tag(const std::string& text, const SampleCoding& coding);
 /// band cannot hold its value.
 std::vector<double> nodata_values(const std::string& gdal_metadata, int bands, SampleType type);
 
-/// A half float that stands for a nodata value that is none (-10000 for -9999), and that value. Readers hand
-/// out the value, so that both the samples and the tag are kept.
+/// Half floats that stand for a nodata value that is none, and that value: rounded as most programs do
+/// (-10000 for -9999), and cut off as GDAL does (-9992). Readers hand out the value, so that both the samples
+/// and the tag are kept.
 struct HalfNodata {
-  float stored, declared;
+  float rounded, cut_off, declared;
 };
 std::optional<HalfNodata> half_nodata(const SampleCoding& coding, std::optional<double> nodata);
 

@@ -260,8 +260,9 @@ Raster TiffReader::read(const Window& window) {
   Raster raster(window, info.bands, info.type);
   impl_->picture.read(window, raster.samples.data());
   if (const auto& half = impl_->half_nodata)
-    std::replace(raster.data<float>(), raster.data<float>() + window.pixels() * info.bands, half->stored,
-                 half->declared);
+    std::replace_if(
+        raster.data<float>(), raster.data<float>() + window.pixels() * info.bands,
+        [&](float sample) { return sample == half->rounded || sample == half->cut_off; }, half->declared);
   if (info.has_mask) raster.mask.resize(static_cast<size_t>(window.pixels()), 255);
   if (impl_->mask) impl_->mask->read(window, reinterpret_cast<std::byte*>(raster.mask.data()));
   if (impl_->indices) impl_->hide_in(raster);

@@ -27,8 +27,8 @@ Window BlockGrid::window(int64_t index) const {
   return overlap(block, {0, 0, width, height});
 }
 
-Raster CompleteBlock::take(const Raster& window) && {
-  return pixels.samples.empty() ? cut(window, pixels.window) : std::move(pixels);
+Raster CompleteBlock::take(const Raster& window, std::vector<std::byte> spare) && {
+  return pixels.samples.empty() ? cut(window, pixels.window, std::move(spare)) : std::move(pixels);
 }
 
 BlockAssembler::BlockAssembler(const std::string& path, const BlockGrid& grid, int bands, SampleType type,
@@ -69,6 +69,11 @@ void BlockAssembler::refuse_second(const Window& window) const {
 void BlockAssembler::pass_over(int64_t index) {
   complete_[static_cast<size_t>(index)] = passed_over_[static_cast<size_t>(index)] = true;
   --missing_;
+}
+
+Raster BlockAssembler::waiting(const Window& window) const {
+  const auto at = pending_.find(window.y / grid_.side * grid_.across() + window.x / grid_.side);
+  return at == pending_.end() ? Raster{} : cut(at->second.pixels, window);
 }
 
 bool BlockAssembler::wants(const Window& window) const {

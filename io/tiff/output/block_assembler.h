@@ -26,8 +26,9 @@ struct CompleteBlock {
   int64_t index = 0;
   Raster pixels;  ///< of grid.window(index); without samples: the window that completed it has all of them
 
-  /// The pixels, cut from that window if it has them. Safe for several threads with a block each.
-  Raster take(const Raster& window) &&;
+  /// The pixels, cut from that window, into memory that is to spare, if it has them. Safe for several threads
+  /// with a block each.
+  Raster take(const Raster& window, std::vector<std::byte> spare = {}) &&;
 };
 
 /// Takes the windows of one page and hands on every block once, when it is complete. Blocks that windows have
@@ -42,6 +43,11 @@ class BlockAssembler {
 
   /// The block was completed by an earlier run: what windows hold of it is passed over.
   void pass_over(int64_t index);
+  bool passed_over(int64_t index) const { return passed_over_[static_cast<size_t>(index)]; }
+
+  /// The pixels of that window, which lies in a block that waits for more and has them; without samples if no
+  /// such block waits.
+  Raster waiting(const Window& window) const;
 
   /// Whether the window has a pixel of a block that is not complete.
   bool wants(const Window& window) const;

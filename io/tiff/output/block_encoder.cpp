@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "io/uniform.h"
+
 namespace sr {
 namespace {
 
@@ -26,6 +28,31 @@ std::vector<std::byte> whole_block(Raster block, int64_t side) {
     for (size_t k = used; k < row; ++k) to[k] = to[k - pixel];
   }
   return samples;
+}
+
+// What libtiff's predictor 2 makes of rows of so many values, `bands` of them a pixel: each less the one of
+// the pixel before it. libtiff does it in a copy, whose fresh memory costs more than the differences.
+template <class T>
+void take_differences(std::vector<std::byte>& samples, int64_t row, int64_t bands) {
+  T* const values = reinterpret_cast<T*>(samples.data());
+  const auto count = static_cast<int64_t>(samples.size() / sizeof(T));
+  for (int64_t begin = 0; begin < count; begin += row)
+    for (int64_t i = begin + row - 1; i >= begin + bands; --i)
+      values[i] = static_cast<T>(values[i] - values[i - bands]);
+}
+
+void take_differences(std::vector<std::byte>& samples, const TiffInfo& info, int64_t side) {
+  const int64_t bands = info.bands, row = side * bands, size = bytes_of(info.type);
+  if (size == 1) return take_differences<uint8_t>(samples, row, bands);
+  if (size == 2) return take_differences<uint16_t>(samples, row, bands);
+  take_differences<uint32_t>(samples, row, bands);
+}
+
+bool has_differences(const TiffInfo& info, const TiffWriterOptions& options, PageKind kind) {
+  const bool coded = options.compression == Compression::lzw || options.compression == Compression::deflate ||
+                     options.compression == Compression::zstd;
+  return options.predictor && coded && !kind.mask && info.type != SampleType::f32 &&
+         info.type != SampleType::f64;
 }
 
 // What the codec keeps from block to block. zstd's tables grow with the level (measured, with a margin):
@@ -54,7 +81,12 @@ int64_t BlockEncoder::working_bytes(int64_t block_bytes, const TiffWriterOptions
 
 BlockEncoder::BlockEncoder(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options,
                            PageKind kind)
-    : path_(path), info_(info), options_(options), kind_(kind) {
+    : path_(path),
+      info_(info),
+      options_(options),
+      kind_(kind),
+      differences_(has_differences(info, options, kind)) {
+  if (differences_) options_.predictor = false;
   info_.width = options.block;
   info_.height = int64_t{kBlocks} * options.block;
   info_.tags = {};
@@ -76,13 +108,23 @@ void BlockEncoder::open() {
 }
 
 std::vector<std::byte> BlockEncoder::encode(Raster block) {
+  const std::optional<std::vector<std::byte>> pixel = only_pixel(block);
+  if (pixel && pixel == uniform_) return of_uniform_;
+  std::vector<std::byte> bytes = compressed(std::move(block));
+  if (pixel) uniform_ = pixel, of_uniform_ = bytes;
+  return bytes;
+}
+
+std::vector<std::byte> BlockEncoder::compressed(Raster block) {
   if (next_ == kBlocks) open();
   file_->take_written();  // the header of a new file
   std::vector<std::byte> data = whole_block(std::move(block), options_.block);
   if (kind_.mask) data = packed_bits(data);
+  if (differences_) take_differences(data, info_, options_.block);
   const auto size = static_cast<tmsize_t>(data.size());
   const tmsize_t written = TIFFWriteEncodedTile(file_->get(), next_++, data.data(), size);
   check_written(*file_, path_, written == size, "compressing a block");
+  spare_ = std::move(data);
   return file_->take_written();
 }
 

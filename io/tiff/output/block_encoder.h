@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/raster.h"
@@ -24,6 +25,9 @@ class BlockEncoder {
   /// a byte a pixel, nonzero = valid. Errors: io.
   std::vector<std::byte> encode(Raster block);
 
+  /// The memory of the last block's samples, for the next one's: the system hands out fresh pages slowly.
+  std::vector<std::byte> take_spare() { return std::exchange(spare_, {}); }
+
   /// What the blocks of a JPEG page leave to its JPEGTables. Errors: io.
   std::vector<uint8_t> jpeg_tables();
 
@@ -32,13 +36,19 @@ class BlockEncoder {
 
  private:
   void open();
+  std::vector<std::byte> compressed(Raster block);
 
   std::string path_;
   TiffInfo info_;
   TiffWriterOptions options_;
   PageKind kind_;
+  bool differences_;  // of integers, that the predictor stands for, are taken here and not by libtiff
+  std::vector<std::byte> spare_;
   std::optional<TiffFile> file_;  // nobody's: what is written to it is taken out at once
   uint32_t next_ = 0;
+  // The last block of the same pixel all over, and what became of it: sea and collars have many.
+  std::optional<std::vector<std::byte>> uniform_;
+  std::vector<std::byte> of_uniform_;
 };
 
 }  // namespace sr

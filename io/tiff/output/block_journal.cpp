@@ -38,7 +38,7 @@ std::optional<JournalEntry> entry_of(std::string_view line) {
 }  // namespace
 
 std::vector<JournalEntry> BlockJournal::read(const std::string& path, const std::string& job) {
-  if (std::error_code error; !std::filesystem::exists(name(path), error)) return {};
+  if (!exists(path)) return {};
   const std::string text = read_file(name(path), kMaxBytes);
   std::string_view rest(text);
   const auto next_line = [&]() -> std::optional<std::string_view> {
@@ -73,6 +73,11 @@ BlockJournal::BlockJournal(const std::string& path, const std::string& job,
 
 void BlockJournal::add(const JournalEntry& entry) {
   file_.append(line_of(entry));
+}
+
+bool BlockJournal::exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(name(path), error);
 }
 
 void BlockJournal::remove(const std::string& path) {

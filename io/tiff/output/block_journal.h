@@ -34,6 +34,9 @@ class BlockJournal {
   /// Errors: io.
   void add(const JournalEntry& entry);
 
+  /// Whether there is a journal of `path`, of whatever job.
+  static bool exists(const std::string& path);
+
   /// Removes the journal of `path`, if there is one.
   static void remove(const std::string& path);
 

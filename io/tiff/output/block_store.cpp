@@ -47,18 +47,25 @@ void BlockStore::start_storing(int64_t bytes) {
   not_stored_ = 0;
 }
 
+// Null if there is no such page or block.
+const StoredBlock* BlockStore::place_of(const JournalEntry& entry) const {
+  if (entry.page < 0 || static_cast<size_t>(entry.page) >= pages_.size()) return nullptr;
+  const auto& page = pages_[static_cast<size_t>(entry.page)];
+  return entry.index < std::ssize(page) ? &page[static_cast<size_t>(entry.index)] : nullptr;
+}
+
+bool BlockStore::is_as_written(const JournalEntry& entry, int64_t at) const {
+  if (entry.bytes > ::lseek(descriptor_, 0, SEEK_END) - at) return false;
+  std::vector<std::byte> bytes(static_cast<size_t>(entry.bytes));
+  read({at, entry.bytes}, bytes.data());
+  return crc32c(bytes) == entry.checksum;
+}
+
 bool BlockStore::take_over(std::span<const JournalEntry> blocks) {
-  const off_t length = ::lseek(descriptor_, 0, SEEK_END);
   int64_t at = end_;
-  std::vector<std::byte> bytes;
   for (const JournalEntry& entry : blocks) {
-    if (entry.page < 0 || static_cast<size_t>(entry.page) >= pages_.size()) return false;
-    const auto& page = pages_[static_cast<size_t>(entry.page)];
-    if (entry.index >= std::ssize(page) || page[static_cast<size_t>(entry.index)].bytes > 0) return false;
-    if (entry.bytes > length - at) return false;
-    bytes.resize(static_cast<size_t>(entry.bytes));
-    read({at, entry.bytes}, bytes.data());
-    if (crc32c(bytes) != entry.checksum) return false;
+    const StoredBlock* place = place_of(entry);
+    if (!place || place->bytes > 0 || !is_as_written(entry, at)) return false;
     at += entry.bytes;
   }
   for (const JournalEntry& entry : blocks) {
@@ -68,8 +75,34 @@ bool BlockStore::take_over(std::span<const JournalEntry> blocks) {
   return true;
 }
 
+size_t BlockStore::take_over_good(std::span<const JournalEntry> blocks) {
+  const off_t length = ::lseek(descriptor_, 0, SEEK_END);
+  size_t in_file = 0;
+  for (const JournalEntry& entry : blocks) {
+    if (entry.bytes > length - end_) break;
+    if (place_of(entry) && is_as_written(entry, end_))
+      pages_[static_cast<size_t>(entry.page)][static_cast<size_t>(entry.index)] = {end_, entry.bytes};
+    end_ += entry.bytes;
+    ++in_file;
+  }
+  return in_file;
+}
+
+void BlockStore::discard(size_t page, int64_t block) {
+  const StoredBlock& stored = blocks(page).at(static_cast<size_t>(block));
+  if (stored.bytes == 0) return;
+  ::fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, stored.offset, stored.bytes);
+  forget(page, block);
+}
+
 void BlockStore::keep_journal(const std::string& path, const std::string& job,
-                              const std::vector<JournalEntry>& taken_over) {
+                              std::vector<JournalEntry> taken_over) {
+  for (; !taken_over.empty(); taken_over.pop_back()) {
+    const JournalEntry& last = taken_over.back();
+    const StoredBlock* place = place_of(last);
+    if (place && place->bytes > 0 && place->offset == end_ - last.bytes) break;
+    end_ -= last.bytes;
+  }
   if (::ftruncate(descriptor_, end_) != 0) throw cannot_write(path_, errno);
   journal_.emplace(path, job, taken_over);
 }

@@ -37,10 +37,20 @@ class BlockStore {
   /// changes, if one of them is not there as it was written. Errors: io.
   bool take_over(std::span<const JournalEntry> blocks);
 
-  /// Cuts off what lies behind the last block and keeps, from now on, a journal beside the file, named after
-  /// `path`. Errors: io.
-  void keep_journal(const std::string& path, const std::string& job,
-                    const std::vector<JournalEntry>& taken_over);
+  /// Takes over each of the blocks that an earlier run has appended in this order, from the first byte on,
+  /// but those that are not there as they were written; of two of the same place the later one. Returns how
+  /// many of them, good or not, the file is long enough for. Errors: io.
+  size_t take_over_good(std::span<const JournalEntry> blocks);
+
+  /// The block is to come anew.
+  void forget(size_t page, int64_t block) { pages_.at(page).at(static_cast<size_t>(block)) = {}; }
+
+  /// The block is not needed any more: the disk has its room back, where the file system can do that.
+  void discard(size_t page, int64_t block);
+
+  /// Cuts off what lies behind the last block that is not forgotten and keeps, from now on, a journal beside
+  /// the file, named after `path`. `taken_over`: what lies in the file, block by block. Errors: io.
+  void keep_journal(const std::string& path, const std::string& job, std::vector<JournalEntry> taken_over);
 
   /// The one place where a block's bytes go to the file. Errors: io (disk full, ...).
   void append(size_t page, int64_t block, std::span<const std::byte> bytes);
@@ -53,6 +63,8 @@ class BlockStore {
 
  private:
   void start_storing(int64_t bytes);
+  const StoredBlock* place_of(const JournalEntry& entry) const;
+  bool is_as_written(const JournalEntry& entry, int64_t at) const;
 
   std::string path_;
   int descriptor_;

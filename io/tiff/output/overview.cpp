@@ -164,11 +164,13 @@ OverviewRule overview_rule(const TiffInfo& info, const std::vector<int>& copied_
   return rule;
 }
 
+Window halved(const Window& fine, const PictureSize& page) {
+  const int64_t x = fine.x / 2, y = fine.y / 2;
+  return {x, y, std::min((fine.w + 1) / 2, page.width - x), std::min((fine.h + 1) / 2, page.height - y)};
+}
+
 Raster halved(const Raster& fine, const OverviewRule& rule, const PictureSize& page) {
-  const Window& w = fine.window;
-  const int64_t x = w.x / 2, y = w.y / 2;
-  const Window coarse{x, y, std::min((w.w + 1) / 2, page.width - x),
-                      std::min((w.h + 1) / 2, page.height - y)};
+  const Window coarse = halved(fine.window, page);
   if (coarse.w < 1 || coarse.h < 1) return {};
   Raster out(coarse, fine.bands, fine.type);
   if (!fine.mask.empty()) out.mask.resize(static_cast<size_t>(coarse.pixels()));

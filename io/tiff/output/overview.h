@@ -28,6 +28,10 @@ struct OverviewRule {
 
 OverviewRule overview_rule(const TiffInfo& info, const std::vector<int>& copied_bands);
 
+/// Which pixels of an overview of size `page` those of the window, which begins at even coordinates, become;
+/// empty if they are an odd last row or column alone.
+Window halved(const Window& fine, const PictureSize& page);
+
 /// Every pixel the mean of 2 x 2 of `fine`, rounded half away from zero. What is no picture is left out:
 /// no-data, NaN and floats beyond 1e30, masked pixels, and from colours, pixels whose alpha is 0. Copied
 /// bands take the first sample that is picture, in reading order. Where nothing is, the first sample stays.

@@ -54,9 +54,13 @@ class CogWriter {
  public:
   CogWriter(const std::string& file, const ResultFile& result, const BlockStore& store)
       : path_(file), result_(result), store_(store), placed_(store.pages()) {
-    const int64_t blocks = blocks_of(store);
-    big_ = needs_big_tiff(store.end() + blocks * (kLeader + kTrailer), blocks);
-    for (size_t page = 0; page < store.pages(); ++page) placed_[page] = store.blocks(page);
+    int64_t bytes = 0, blocks = 0;  // of the result: more may be stored
+    for (const ResultPage& page : result.pages) {
+      placed_[page.stored] = store.blocks(page.stored);
+      blocks += std::ssize(placed_[page.stored]);
+      for (const StoredBlock& block : placed_[page.stored]) bytes += kLeader + block.bytes + kTrailer;
+    }
+    big_ = needs_big_tiff(bytes, blocks);
   }
 
   void run() {

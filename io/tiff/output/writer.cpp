@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <deque>
 #include <exception>
+#include <filesystem>
 #include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -14,72 +14,14 @@
 #include "io/tiff/output/block_assembler.h"
 #include "io/tiff/output/block_encoder.h"
 #include "io/tiff/output/block_journal.h"
-#include "io/tiff/output/block_store.h"
+#include "io/tiff/output/check_request.h"
 #include "io/tiff/output/overview.h"
 #include "io/tiff/output/result_file.h"
+#include "io/tiff/output/stored_levels.h"
 #include "tensor/stop.h"
 
 namespace sr {
 namespace {
-
-constexpr int64_t kMaxBlockBytes = int64_t{1} << 30;
-constexpr int64_t kMaxBlocks = int64_t{1} << 26;  // libtiff keeps 16 bytes for each until the end
-
-BlockGrid grid_of(const TiffInfo& info, const TiffWriterOptions& options) {
-  return {info.width, info.height, options.block};
-}
-
-void check_request(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options) {
-  const auto refuse = [&](Error::Kind kind, const auto&... parts) {
-    throw Error(kind, "cannot write ", path, ": ", parts...);
-  };
-  if (options.block < 16 || options.block > 16384 || options.block % 16 != 0) {
-    refuse(Error::Kind::usage, "blocks of ", options.block,
-           " pixels; a multiple of 16 up to 16384 is needed");
-  }
-  if (info.width < 1 || info.height < 1 || info.bands < 1) {
-    refuse(Error::Kind::usage, "a picture of ", info.width, " x ", info.height, " pixels and ", info.bands,
-           " bands is empty");
-  }
-  if (info.width > UINT32_MAX || info.height > UINT32_MAX || info.bands > UINT16_MAX) {
-    refuse(Error::Kind::limit, info.width, " x ", info.height, " pixels and ", info.bands,
-           " bands; a TIFF holds at most 4294967295 x 4294967295 pixels and 65535 bands");
-  }
-  const BlockGrid grid = grid_of(info, options);
-  if (grid.blocks() > kMaxBlocks) {
-    refuse(Error::Kind::limit, info.width, " x ", info.height, " pixels make ", grid.blocks(),
-           " blocks; at most ", kMaxBlocks, " are written: larger blocks are needed");
-  }
-  const int64_t block_bytes = int64_t{options.block} * options.block * info.bands * bytes_of(info.type);
-  if (block_bytes > kMaxBlockBytes) {
-    refuse(Error::Kind::limit, "blocks of ", options.block, " pixels and ", info.bands, " bands take ",
-           block_bytes, " bytes; at most ", kMaxBlockBytes, " are written: smaller blocks are needed");
-  }
-  if (info.extra_samples.size() > static_cast<size_t>(info.bands)) {
-    refuse(Error::Kind::usage, info.extra_samples.size(), " extra samples of ", info.bands, " bands");
-  }
-  const bool index_type = info.type == SampleType::u8 || info.type == SampleType::u16;
-  if (info.photometric == PHOTOMETRIC_PALETTE && (info.bands != 1 || !index_type || info.palette.empty())) {
-    refuse(Error::Kind::unsupported, "palette indices of ", info.bands, " bands of ", name_of(info.type),
-           " and ", info.palette.size() / 3, " colours; one band of u8 or u16 and its colours are needed");
-  }
-}
-
-// A codec takes what it is made for, and none may make no-data of a value or a value of no-data.
-void check_codec(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options) {
-  const auto refuse = [&](const auto&... parts) {
-    throw Error(Error::Kind::unsupported, "cannot write ", path, ": ", parts...);
-  };
-  const bool jpeg = options.compression == Compression::jpeg;
-  if (jpeg && (info.type != SampleType::u8 || (info.bands != 1 && info.bands != 3) || info.alpha_band()))
-    refuse("JPEG takes one or three bands of u8, the picture has ", info.bands, " of ", name_of(info.type),
-           info.alpha_band() ? ", one of them alpha" : "", "; use another compression");
-  if (!jpeg && !(options.compression == Compression::lerc && options.max_z_error > 0)) return;
-  const char* hidden = info.nodata ? "no-data pixels" : info.alpha_band() ? "transparent pixels" : nullptr;
-  if (hidden)
-    refuse("the picture has ", hidden, ", which ", jpeg ? "JPEG" : "LERC with an error",
-           " would change; use a compression without loss");
-}
 
 Raster band_of(const Raster& block, int band) {
   Raster out(block.window, 1, block.type);
@@ -95,22 +37,16 @@ Raster band_of(const Raster& block, int band) {
 }  // namespace
 
 struct TiffWriter::Impl {
-  // The picture, or an overview of it.
-  struct Level {
-    TiffInfo info;
-    BlockAssembler assembler;
-  };
-
   Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_);
   ~Impl();
 
-  void add_level(int64_t width, int64_t height);
+  struct Encoded;
   void store(size_t level, std::vector<CompleteBlock> blocks, const Raster& window);
-  struct Stored;
-  Stored encoded(size_t level, Raster block);
+  BlockEncoder& encoder() { return encoders[static_cast<size_t>(omp_get_thread_num())]; }
+  Encoded encoded(size_t level, Raster block);
   void go_on();
-  bool take_over(std::span<const JournalEntry> block);
-  void append(size_t level, int64_t index, const Stored& block);
+  bool keep();
+  bool leave_what_is_there();
   ResultFile result();
   void finish();
   void require_open() const;
@@ -118,110 +54,107 @@ struct TiffWriter::Impl {
   TiffInfo info;
   TiffWriterOptions options;
   OverviewRule rule;
-  PartialFile part;                  // before `blocks`: the handle closes before the name is removed
-  std::optional<PartialFile> spool;  // of a COG
-  std::optional<BlockStore> blocks;  // empty after finish(); page 2 * level, its mask page 2 * level + 1
-  std::deque<Level> levels;
+  PartialFile part;                    // before `levels`: the handle closes before the name is removed
+  std::optional<PartialFile> spool;    // of a COG: its blocks wait there
+  std::optional<StoredLevels> levels;  // empty after finish()
   std::deque<BlockEncoder> encoders, mask_encoders;  // one of each for each thread
   int64_t found = 0;                                 // blocks that an earlier run had stored
   bool kept = false;
 };
 
-// What becomes of a block: its bytes (of each band, if these are apart), its mask's, and its part of the next
-// overview, which has no pixels if there is none.
-struct TiffWriter::Impl::Stored {
-  std::vector<std::vector<std::byte>> bands;
-  std::vector<std::byte> mask;
+// What becomes of a block: its bytes, and its part of the next overview, which has no pixels if there is
+// none.
+struct TiffWriter::Impl::Encoded {
+  EncodedBlock bytes;
   Raster halved;
 };
+
+namespace {
+
+std::string spool_name(const std::string& path) {
+  return path + ".blocks";
+}
+
+// What runs of the other kind, plain or COG, or a complete one may have left.
+void remove_spool(const std::string& path) {
+  std::error_code error;
+  BlockJournal::remove(spool_name(path));
+  std::filesystem::remove(temporary_name(spool_name(path)), error);
+}
+
+PartialFile::Start start_of(bool gone_on_with) {
+  return gone_on_with ? PartialFile::Start::as_left : PartialFile::Start::empty;
+}
+
+}  // namespace
 
 TiffWriter::Impl::Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_)
     : info(info_),
       options(options_),
       rule(overview_rule(info_, options_.copied_bands)),
-      part(path,
-           options_.job.empty() || options_.anew ? PartialFile::Start::empty : PartialFile::Start::as_left) {
-  if (options.cog) spool.emplace(path + ".blocks");
-  blocks.emplace(spool ? spool->temporary() : part.temporary(), path, spool ? 0 : kHeaderBytes);
-  add_level(info.width, info.height);
-  if (options.cog)
-    for (const auto& [width, height] : overview_sizes(info.width, info.height, options.block))
-      add_level(width, height);
+      part(path, start_of(!options_.job.empty() && !options_.anew && !options_.cog)) {
+  if (options.cog) {
+    BlockJournal::remove(path);
+    spool.emplace(spool_name(path), start_of(!options.job.empty() && !options.anew));
+  } else {
+    remove_spool(path);
+  }
+  levels.emplace(spool ? spool->temporary() : part.temporary(), path, info, options);
   for (int i = 0; i < options.threads; ++i) {
     encoders.emplace_back(path, info, options, PageKind{});
     if (info.has_mask) mask_encoders.emplace_back(path, info, options, PageKind{.mask = true});
   }
-  if (!options.job.empty()) go_on();
 }
 
 TiffWriter::Impl::~Impl() {
-  if (!kept && !options.job.empty()) BlockJournal::remove(part.path());
+  if (!kept && !options.job.empty()) BlockJournal::remove((spool ? *spool : part).path());
 }
 
-// The blocks that an earlier run has stored, as far as they are good.
+// Quarters of overviews' blocks that an earlier run has left come again; others come with their blocks.
 void TiffWriter::Impl::go_on() {
-  std::vector<JournalEntry> entries;
-  if (!options.anew) entries = BlockJournal::read(part.path(), options.job);
-  const auto one = static_cast<size_t>((options.by_band ? info.bands : 1) + (info.has_mask ? 1 : 0));
-  size_t good = 0;
-  while (good + one <= entries.size() && take_over(std::span(entries).subspan(good, one))) good += one;
-  found = static_cast<int64_t>(good);
-  entries.resize(good);
-  blocks->keep_journal(part.path(), options.job, entries);
+  found = levels->go_on((spool ? *spool : part).path());
+  for (size_t level = 0; level + 1 < levels->count(); ++level)
+    for (int64_t index = 0; index < levels->assembler(level).grid().blocks(); ++index) {
+      if (!levels->is_waited_for(level, index)) continue;
+      const Raster quarter = levels->quarter(level, index);
+      store(level + 1, levels->assembler(level + 1).add(quarter), quarter);
+    }
 }
 
-// False if that is no block with all that append() makes of one, or it is not in the file as it was stored.
-bool TiffWriter::Impl::take_over(std::span<const JournalEntry> block) {
-  BlockAssembler& assembler = levels[0].assembler;
-  const int64_t index = block.front().index, count = assembler.grid().blocks();
-  for (size_t i = 0; i < block.size(); ++i) {
-    const bool mask = info.has_mask && i + 1 == block.size();
-    const int64_t wanted = mask ? index : index + static_cast<int64_t>(i) * count;
-    if (block[i].page != (mask ? 1 : 0) || block[i].index != wanted) return false;
-  }
-  if (index >= count || !blocks->take_over(block)) return false;
-  assembler.pass_over(index);
-  return true;
+bool TiffWriter::Impl::keep() {
+  return !options.job.empty() && levels && !levels->empty() && leave_what_is_there();
 }
 
-void TiffWriter::Impl::add_level(int64_t width, int64_t height) {
-  TiffInfo page = info;
-  page.width = width, page.height = height;
-  const BlockGrid grid = grid_of(page, options);
-  blocks->add_page(grid.blocks() * (options.by_band ? info.bands : 1));
-  blocks->add_page(info.has_mask ? grid.blocks() : 0);
-  levels.push_back({page, BlockAssembler(part.path(), grid, info.bands, info.type, info.has_mask)});
+// False if that is nothing.
+bool TiffWriter::Impl::leave_what_is_there() {
+  std::error_code error;
+  PartialFile& stored = spool ? *spool : part;
+  if (std::filesystem::file_size(stored.temporary(), error) == 0) return false;
+  if (spool) std::filesystem::resize_file(part.temporary(), 0, error);  // a copy of what the spool has
+  part.keep();
+  stored.keep();
+  return kept = true;
 }
 
-TiffWriter::Impl::Stored TiffWriter::Impl::encoded(size_t level, Raster block) {
-  const auto thread = static_cast<size_t>(omp_get_thread_num());
-  Stored stored;
-  if (level + 1 < levels.size()) {
-    const TiffInfo& next = levels[level + 1].info;
-    stored.halved = halved(block, rule, {next.width, next.height});
+TiffWriter::Impl::Encoded TiffWriter::Impl::encoded(size_t level, Raster block) {
+  Encoded made;
+  if (level + 1 < levels->count()) {
+    const TiffInfo& next = levels->info(level + 1);
+    made.halved = halved(block, rule, {next.width, next.height});
   }
   if (info.has_mask) {
     Raster mask(block.window, 1, SampleType::u8);
     std::transform(block.mask.begin(), block.mask.end(), mask.samples.begin(),
                    [](uint8_t valid) { return std::byte{valid}; });
-    stored.mask = mask_encoders[thread].encode(std::move(mask));
+    made.bytes.mask = mask_encoders[static_cast<size_t>(omp_get_thread_num())].encode(std::move(mask));
   }
   if (options.by_band) {
     for (int band = 0; band < info.bands; ++band)
-      stored.bands.push_back(encoders[thread].encode(band_of(block, band)));
+      made.bytes.bands.push_back(encoder().encode(band_of(block, band)));
   } else {
-    stored.bands.push_back(encoders[thread].encode(std::move(block)));
+    made.bytes.bands.push_back(encoder().encode(std::move(block)));
   }
-  return stored;
-}
-
-void TiffWriter::Impl::append(size_t level, int64_t index, const Stored& block) {
-  int64_t at = index;
-  for (const std::vector<std::byte>& bytes : block.bands) {
-    blocks->append(2 * level, at, bytes);
-    at += levels[level].assembler.grid().blocks();
-  }
-  if (info.has_mask) blocks->append(2 * level + 1, index, block.mask);
+  return made;
 }
 
 // Compresses blocks side by side, appends them in their order and goes on with those of the next overview
@@ -231,11 +164,11 @@ void TiffWriter::Impl::store(size_t level, std::vector<CompleteBlock> complete, 
   std::exception_ptr failure;
 #pragma omp parallel for ordered schedule(dynamic) num_threads(options.threads)
   for (size_t i = 0; i < complete.size(); ++i) {
-    Stored block;
+    Encoded block;
     std::exception_ptr failed;  // it must not leave the loop
     try {
       throw_if_stopping();
-      block = encoded(level, std::move(complete[i]).take(window));
+      block = encoded(level, std::move(complete[i]).take(window, encoder().take_spare()));
     } catch (...) {
       failed = std::current_exception();
     }
@@ -243,9 +176,9 @@ void TiffWriter::Impl::store(size_t level, std::vector<CompleteBlock> complete, 
     {
       try {
         if (!failed && !failure) {
-          append(level, complete[i].index, block);
+          levels->append(level, complete[i].index, block.bytes);
           if (!block.halved.samples.empty())
-            for (CompleteBlock& done : levels[level + 1].assembler.add(block.halved))
+            for (CompleteBlock& done : levels->assembler(level + 1).add(block.halved))
               next.push_back({done.index, std::move(done).take(block.halved)});
         }
       } catch (...) {
@@ -256,43 +189,56 @@ void TiffWriter::Impl::store(size_t level, std::vector<CompleteBlock> complete, 
   }
   if (failure) std::rethrow_exception(failure);
   if (!next.empty()) store(level + 1, std::move(next), {});
+  if (!options.job.empty()) levels->keep_quarters(level, complete);
 }
 
 ResultFile TiffWriter::Impl::result() {
   ResultFile file{part.path(), options, {}, {}};
   if (options.compression == Compression::jpeg) file.jpeg_tables = encoders[0].jpeg_tables();
   const auto add = [&](size_t level, bool mask) {
-    file.pages.push_back({levels[level].info, {mask, level > 0}, 2 * level + (mask ? 1 : 0)});
+    const size_t page = mask ? StoredLevels::mask_page_of(level) : StoredLevels::page_of(level);
+    file.pages.push_back({levels->info(level), {mask, level > 0}, page});
   };
   add(0, false);
   if (info.has_mask) add(0, true);
-  for (size_t level = 1; level < levels.size(); ++level) add(level, false);
-  for (size_t level = 1; level < levels.size() && info.has_mask; ++level) add(level, true);
+  for (size_t level = 1; level < levels->count(); ++level) add(level, false);
+  for (size_t level = 1; level < levels->count() && info.has_mask; ++level) add(level, true);
   return file;
 }
 
 void TiffWriter::Impl::require_open() const {
-  if (!blocks) throw Error(Error::Kind::usage, "writing ", part.path(), ": the file is already complete");
+  if (!levels) throw Error(Error::Kind::usage, "writing ", part.path(), ": the file is already complete");
 }
 
+// A COG's blocks stay until it has its name: the same command makes it of them if this ends before.
 void TiffWriter::Impl::finish() {
-  for (const Level& level : levels) level.assembler.require_complete();
-  if (options.cog)
-    write_cog(part.temporary(), result(), *blocks);
-  else
-    add_directories(part.temporary(), result(), *blocks);
-  blocks.reset();
-  spool.reset();
+  for (size_t level = 0; level < levels->count(); ++level) levels->assembler(level).require_complete();
+  if (options.cog) {
+    write_cog(part.temporary(), result(), levels->blocks());
+  } else {
+    add_directories(part.temporary(), result(), levels->blocks());
+    levels.reset();
+  }
   part.commit();
-  if (!options.job.empty()) BlockJournal::remove(part.path());
+  levels.reset();
+  BlockJournal::remove((spool ? *spool : part).path());
+  spool.reset();
 }
 
 TiffWriter::TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options) {
   check_request(path, info, options);
-  check_codec(path, info, options);
-  TiffWriterOptions used = options;
-  if (used.cog) used.job.clear();  // overviews need the pixels of the blocks that are there
-  impl_ = std::make_unique<Impl>(path, info, used);
+  impl_ = std::make_unique<Impl>(path, info, options);
+  if (options.job.empty()) return;
+  try {
+    impl_->go_on();
+  } catch (const Error& e) {  // hours of work may lie there that could not be read or added to just now
+    if (!impl_->leave_what_is_there()) throw;
+    throw Error(e.kind(), e.what(), "; what is done stays in ", kept_in(),
+                ", and the same command goes on from there");
+  } catch (...) {
+    impl_->leave_what_is_there();
+    throw;
+  }
 }
 TiffWriter::~TiffWriter() = default;
 TiffWriter::TiffWriter(TiffWriter&&) noexcept = default;
@@ -300,9 +246,9 @@ TiffWriter& TiffWriter::operator=(TiffWriter&&) noexcept = default;
 
 int64_t TiffWriter::working_bytes(const TiffInfo& info, const TiffWriterOptions& options, int64_t width,
                                   int64_t height) {
-  // Of a stored block: where it lies, here and in the COG, libtiff's two lists, and these once more at the
-  // end.
-  constexpr int64_t kIndexBytes = 80;
+  // Of a stored block: where it lies, here and in the COG, and its quarter; libtiff's two lists, and these
+  // once more at the end.
+  constexpr int64_t kIndexBytes = 96;
   const int64_t side = options.block, mask = info.has_mask ? 1 : 0;
   const int64_t samples = info.bands * bytes_of(info.type), block = side * side * (samples + mask);
   const int64_t coded = side * side * samples / (options.by_band ? info.bands : 1);
@@ -331,7 +277,7 @@ int64_t TiffWriter::working_bytes(const TiffInfo& info, const TiffWriterOptions&
 
 void TiffWriter::write(const Raster& raster) {
   impl_->require_open();
-  impl_->store(0, impl_->levels[0].assembler.add(raster), raster);
+  impl_->store(0, impl_->levels->assembler(0).add(raster), raster);
 }
 
 int64_t TiffWriter::blocks_found() const {
@@ -339,13 +285,29 @@ int64_t TiffWriter::blocks_found() const {
 }
 
 bool TiffWriter::wants(const Window& window) const {
-  return impl_->levels[0].assembler.wants(window);
+  return impl_->levels && impl_->levels->assembler(0).wants(window);
 }
 
 bool TiffWriter::keep() {
-  if (impl_->options.job.empty() || !impl_->blocks || impl_->blocks->end() <= kHeaderBytes) return false;
-  impl_->part.keep();
-  return impl_->kept = true;
+  return impl_->keep();
+}
+
+const std::string& TiffWriter::kept_in() const {
+  return (impl_->spool ? *impl_->spool : impl_->part).temporary();
+}
+
+void TiffWriter::remove_leftovers(const std::string& path) {
+  const auto exists = [](const std::string& name) {
+    std::error_code error;
+    return std::filesystem::exists(name, error);
+  };
+  const bool unfinished = exists(temporary_name(path));
+  if (unfinished || !(BlockJournal::exists(path) || BlockJournal::exists(spool_name(path)) ||
+                      exists(temporary_name(spool_name(path)))))
+    return;
+  const PartialFile name(path);  // no other run begins meanwhile
+  BlockJournal::remove(path);
+  remove_spool(path);
 }
 
 const std::string& TiffWriter::path() const {
@@ -354,7 +316,8 @@ const std::string& TiffWriter::path() const {
 
 int64_t TiffWriter::pending_bytes() const {
   int64_t bytes = 0;
-  for (const Impl::Level& level : impl_->levels) bytes += level.assembler.pending_bytes();
+  for (size_t level = 0; impl_->levels && level < impl_->levels->count(); ++level)
+    bytes += impl_->levels->assembler(level).pending_bytes();
   return bytes;
 }
 

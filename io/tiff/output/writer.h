@@ -25,7 +25,7 @@ struct TiffWriterOptions {
   int quality = 90;               ///< of JPEG, 1 to 100
   double max_z_error = 0;         ///< by which LERC may change a sample
   /// A line that tells what is written from anything else. Not empty: what an earlier run with the same line
-  /// has left of the file is gone on with, unless it is to be written anew; not of a COG.
+  /// has left of the file is gone on with, unless it is to be written anew.
   std::string job = {};
   bool anew = false;
   bool predictor = true;               ///< 2 (integers) or 3 (floats), of lzw, deflate and zstd
@@ -37,12 +37,13 @@ struct TiffWriterOptions {
 /// compressed and stored once, when its last pixel has come. BigTIFF if the size asks for it. The file is
 /// PATH.part until finish() renames it; destroying an unfinished writer removes it. Blocks lie in a plain
 /// file in the order in which they became complete: the pixels, not the bytes of the file, are independent of
-/// the order of the windows. Those of a COG wait in PATH.blocks.part, so that its bytes are independent
-/// of it too. What of an edge block lies beyond the picture repeats its edge. Errors: io (cannot create, disk
-/// full), usage (window outside, or a pixel written twice or never, samples of another type), unsupported
-/// (a palette without colours, or of other than one band of u8 or u16, codec missing in libtiff or not made
-/// for such samples, no-data in a codec that would change it), limit (more than 2^26 blocks, or of more than
-/// 2^30 bytes). Not safe for use by two threads at once.
+/// the order of the windows. Those of a COG wait in PATH.blocks.part, so that its bytes are independent of it
+/// too, and PATH.part is but a name that is taken until it is made of them. What of an edge block lies beyond
+/// the picture repeats its edge. Errors: io (cannot create, disk full), usage (window outside, or a pixel
+/// written twice or never, samples of another type), unsupported (a palette without colours, or of other than
+/// one band of u8 or u16, codec missing in libtiff or not made for such samples, no-data in a codec that
+/// would change it), limit (more than 2^26 blocks, or of more than 2^30 bytes). Not safe for use by two
+/// threads at once.
 class TiffWriter {
  public:
   TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options = {});
@@ -55,7 +56,8 @@ class TiffWriter {
   /// windows have covered them.
   void write(const Raster& raster);
 
-  /// Blocks of picture and mask that an earlier run has left. Windows of them may come, and are passed over.
+  /// Blocks of picture, mask and overviews that an earlier run has left. Windows of them may come, and are
+  /// passed over.
   int64_t blocks_found() const;
 
   /// Whether a pixel of the window is still to come.
@@ -64,6 +66,13 @@ class TiffWriter {
   /// Should the file not be finished, it stays as it is, for a later run with the same job. False if there is
   /// nothing to keep.
   bool keep();
+
+  /// The file in which what is done lies until all is: PATH.part, of a COG PATH.blocks.part.
+  const std::string& kept_in() const;
+
+  /// Removes what a run that ended between giving the file its name and cleaning up has left beside it. What
+  /// belongs to an unfinished file stays. Errors: io.
+  static void remove_leftovers(const std::string& path);
 
   const std::string& path() const;
 

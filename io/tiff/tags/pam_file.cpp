@@ -16,6 +16,22 @@ bool only_statistics(const pugi::xml_node& metadata) {
   return true;
 }
 
+// Of the whole picture.
+void read_metadata(pugi::xml_node metadata, PamFile& pam) {
+  const std::string_view domain = metadata.attribute("domain").value();
+  if (domain == "RPC") {
+    for (const pugi::xml_node item : metadata.children("MDI"))
+      pam.rpc.emplace(item.attribute("key").value(), item.child_value());
+    return;
+  }
+  const pugi::xml_node nodata = metadata.find_child_by_attribute("MDI", "key", "NODATA_VALUES");
+  if (domain.empty() && nodata) {
+    pam.nodata_values = nodata.child_value();
+    metadata.remove_child(nodata);
+  }
+  pam.more = pam.more || !only_statistics(metadata);
+}
+
 std::vector<double> control_points(const pugi::xml_node& list) {
   std::vector<double> points;
   for (const pugi::xml_node point : list.children("GCP")) {
@@ -32,6 +48,10 @@ void read_band(const pugi::xml_node& band, std::multiset<std::string>& nodata, P
       nodata.insert(node.child_value());
     } else if (name == "Metadata") {
       pam.more = pam.more || !only_statistics(node);
+    } else if (name == "CategoryNames") {
+      pam.categories = pam.categories || node.first_child();
+    } else if (name == "GDALRasterAttributeTable") {
+      pam.attributes = true;
     } else if (name != "Histograms" && !(name == "Description" && !node.first_child())) {
       pam.more = true;
     }
@@ -63,12 +83,8 @@ PamFile read_pam_file(const Siblings& beside, int bands) {
       pam.control_points = control_points(node);
       if (pam.control_points.size() > UINT16_MAX) pam.control_points.clear(), pam.more = true;  // for the tag
       pam.control_point_system = node.attribute("Projection").value();
-    } else if (kind == "Metadata" && std::string_view(node.attribute("domain").value()) == "RPC") {
-      for (const pugi::xml_node item : node.children("MDI")) {
-        pam.rpc.emplace(item.attribute("key").value(), item.child_value());
-      }
     } else if (kind == "Metadata") {
-      pam.more = pam.more || !only_statistics(node);
+      read_metadata(node, pam);
     } else if (kind == "PAMRasterBand") {
       read_band(node, nodata, pam);
     } else {

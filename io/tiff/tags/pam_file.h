@@ -17,9 +17,12 @@ struct PamFile {
   std::string coordinate_system;       ///< of the grid: WKT or "EPSG:n"; "" if there is none
   std::string control_point_system;    ///< of the control points
   RpcItems rpc;
-  std::string nodata;    ///< if it is the same for all bands
-  bool more = false;     ///< there is something else, beside statistics of the samples
-  bool damaged = false;  ///< it is no XML
+  std::string nodata;         ///< if it is the same for all bands
+  std::string nodata_values;  ///< one for each band, which hide a pixel together: the item NODATA_VALUES
+  bool categories = false;    ///< names of a band's categories, for which a TIFF has no place
+  bool attributes = false;    ///< a table of what a band's values mean: the same
+  bool more = false;          ///< there is something else, beside statistics of the samples
+  bool damaged = false;       ///< it is no XML
 };
 PamFile read_pam_file(const Siblings& beside, int bands);
 

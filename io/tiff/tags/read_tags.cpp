@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "io/tiff/tags/side_files.h"
 
@@ -47,6 +48,21 @@ std::vector<uint8_t> bytes_tag(TiffFile& file, uint32_t tag) {
   const uint8_t* bytes = nullptr;
   if (!TIFFGetField(file.get(), tag, &count, &bytes) || !bytes) return {};
   return std::vector<uint8_t>(bytes, bytes + count);
+}
+
+// What cameras and picture editors say in forms of their own, which speak of sizes and places in the old
+// file.
+void note_foreign_metadata(TiffFile& file, std::vector<std::string>& notes) {
+  constexpr std::pair<uint32_t, const char*> kKinds[] = {{TIFFTAG_EXIFIFD, "EXIF"},
+                                                         {TIFFTAG_GPSIFD, "GPS"},
+                                                         {TIFFTAG_RICHTIFFIPTC, "IPTC"},
+                                                         {TIFFTAG_PHOTOSHOP, "Photoshop"}};
+  std::string found;
+  for (const auto& [tag, name] : kKinds)
+    for (int i = 0; i < TIFFGetTagListCount(file.get()); ++i)
+      if (TIFFGetTagListEntry(file.get(), i) == tag) found += (found.empty() ? "" : ", ") + std::string(name);
+  if (!found.empty())
+    notes.push_back("its metadata of the kind " + found + " is not in the result; keep the scene for it");
 }
 
 void ignore_message(GTIF*, int, const char*, ...) {}
@@ -102,6 +118,7 @@ SceneTags read_scene_tags(TiffFile& file, std::vector<std::string>& notes) {
   for (const TextTag& tag : kTextTags) tags.*tag.text = text_tag(file, tag.number);
   uint16_t bands = 1;
   TIFFGetFieldDefaulted(file.get(), TIFFTAG_SAMPLESPERPIXEL, &bands);
+  note_foreign_metadata(file, notes);
   read_side_files(file.path(), bands, tags, notes);
   return tags;
 }

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "io/tiff/tags/coordinate_system.h"
+#include "io/tiff/tags/gdal_metadata.h"
 #include "io/tiff/tags/georeference.h"
 #include "io/tiff/tags/grid_files.h"
 #include "io/tiff/tags/pam_file.h"
@@ -47,6 +48,27 @@ void choose_coordinate_system(const PamFile& pam, const TabFile& tab, SceneTags&
                   " beside it is not taken over; gdal_translate OLD.tif NEW.tif writes it into the TIFF");
 }
 
+// As if the TIFF itself had the item.
+void set_nodata_values(SceneTags& tags, const std::string& values) {
+  const std::string others = with_changed_items(tags.gdal_metadata, [](const MetadataItem& item) {
+    const bool old = item.name == "NODATA_VALUES" && item.domain.empty() && item.band < 0;
+    return old ? std::nullopt : std::optional(item.text);
+  });
+  const std::string whole = with_items(others, {{"NODATA_VALUES", values}});
+  // GDAL reads nothing out of a text that cannot be added to.
+  tags.gdal_metadata = whole == others ? with_items("", {{"NODATA_VALUES", values}}) : whole;
+}
+
+// GDAL keeps these beside a copy as well, so a copy is no way out.
+void note_tables(const PamFile& pam, std::vector<std::string>& notes) {
+  if (!pam.categories && !pam.attributes) return;
+  const std::string what = !pam.attributes   ? "category names"
+                           : !pam.categories ? "attribute table"
+                                             : "category names and the attribute table";
+  notes.push_back("the " + what + " in " + pam.name + " beside it " + (pam.categories ? "are" : "is") +
+                  " not in the result, for a TIFF has no place for such; keep that file");
+}
+
 void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& vendor,
                  std::vector<std::string>& notes) {
   std::vector<std::string> unread;
@@ -85,6 +107,8 @@ void read_side_files(const std::string& path, int bands, SceneTags& tags, std::v
   if (!vendor.rpc.empty()) tags.rpc = vendor.rpc;
   if (tags.rpc.empty()) tags.rpc = rpc_numbers(pam.rpc);
   if (!pam.nodata.empty()) tags.gdal_nodata = pam.nodata;
+  if (!pam.nodata_values.empty()) set_nodata_values(tags, pam.nodata_values);
+  note_tables(pam, notes);
   note_unread(beside, pam, vendor, notes);
   const std::string extended = beside.find(beside.stem() + ".tfwx");
   if (!extended.empty() && !geo_transform_of(tags) && tags.tiepoints.empty()) {

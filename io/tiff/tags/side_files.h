@@ -12,7 +12,7 @@ namespace sr {
 /// GDAL takes from all of them. The georeference is that of NAME.tif.aux.xml, the TIFF's grid, MapInfo's
 /// .tab, the world file or the TIFF's control points: the first that is there. The RPC is the vendor's (.RPB,
 /// _RPC.TXT, RPC_NAME.XML, ...), the TIFF's or that of the .aux.xml. The coordinate system and the nodata
-/// value of the .aux.xml come before the TIFF's. What GDAL reads and this does not is told in `notes`.
+/// values of the .aux.xml come before the TIFF's. What GDAL reads and this does not is told in `notes`.
 void read_side_files(const std::string& path, int bands, SceneTags& tags, std::vector<std::string>& notes);
 
 }  // namespace sr

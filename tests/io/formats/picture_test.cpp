@@ -90,7 +90,10 @@ std::vector<uint8_t> values(const Raster& r) {
   return {r.data<uint8_t>(), r.data<uint8_t>() + r.samples.size()};
 }
 
-std::string jpeg(const Raster& r) {
+using JpegSettings = std::function<void(jpeg_compress_struct&)>;
+
+std::string jpeg(
+    const Raster& r, const JpegSettings& more = [](jpeg_compress_struct&) {}) {
   jpeg_compress_struct to{};
   jpeg_error_mgr errors{};
   to.err = jpeg_std_error(&errors);
@@ -104,6 +107,7 @@ std::string jpeg(const Raster& r) {
   to.in_color_space = r.bands == 1 ? JCS_GRAYSCALE : r.bands == 3 ? JCS_RGB : JCS_CMYK;
   jpeg_set_defaults(&to);
   jpeg_set_quality(&to, 95, TRUE);
+  more(to);
   jpeg_start_compress(&to, TRUE);
   std::vector<uint8_t> samples = values(r);
   while (to.next_scanline < to.image_height) {
@@ -236,7 +240,7 @@ TEST_F(Picture, WarningsOfAJpegThatCostNoPixelAreHandedOver) {
 TEST_F(Picture, FileCutOffAnywhereIsAnError) {
   write_png(path("a.png"), gradient(9, 7, 3));
   const std::string png_bytes = get("a.png"), bmp_bytes = bmp(3, 2, 24, "", std::string(21, 'x'));
-  for (const std::string& whole : {png_bytes, bmp_bytes, jpeg(gradient(19, 17, 3))})
+  for (const std::string& whole : {png_bytes, bmp_bytes})
     for (size_t length = 0; length < whole.size(); ++length) {
       const std::string cut = put("cut", whole.substr(0, length));
       std::string text;
@@ -244,6 +248,66 @@ TEST_F(Picture, FileCutOffAnywhereIsAnError) {
           << length << " bytes";
       EXPECT_NE(text.find(cut), std::string::npos) << text;
     }
+}
+
+// Reads a JPEG cut off after each of its last bytes, and some of those before. What is read must be as it
+// was; returns in how many cases.
+int count_of_cuts_read(const std::string& path, const std::string& whole) {
+  constexpr size_t kLast = 100, kStep = 41;
+  const auto write = [&](size_t length) {
+    std::ofstream(path, std::ios::binary).write(whole.data(), static_cast<std::streamsize>(length));
+  };
+  int read = 0;
+  write(whole.size());
+  const Raster clean = read_picture(path);
+  for (size_t length = 0; length < whole.size(); length += length + kLast < whole.size() ? kStep : 1) {
+    write(length);
+    try {
+      std::string warning;
+      EXPECT_EQ(read_picture(path, &warning).samples, clean.samples) << length << " of " << whole.size();
+      EXPECT_EQ(warning, "Premature end of JPEG file");
+      ++read;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();
+    }
+  }
+  return read;
+}
+
+Raster noise(int64_t w, int64_t h, int bands) {
+  Raster r({0, 0, w, h}, bands, SampleType::u8);
+  std::mt19937 random(5);
+  for (std::byte& sample : r.samples) sample = static_cast<std::byte>(random());
+  return r;
+}
+
+// At least without one or both bytes of its end marker; the byte before may hold no bit of the picture.
+TEST_F(Picture, AJpegThatLacksOnlyItsEndIsRead) {
+  const JpegSettings kinds[] = {
+      [](jpeg_compress_struct&) {},
+      [](jpeg_compress_struct& to) { to.restart_interval = 1; },
+      [](jpeg_compress_struct& to) { to.optimize_coding = TRUE; },
+      [](jpeg_compress_struct& to) { to.comp_info[0].h_samp_factor = to.comp_info[0].v_samp_factor = 1; },
+  };
+  for (const int bands : {1, 3})
+    for (const JpegSettings& kind : kinds)
+      for (const Raster& picture : {gradient(35, 21, bands), noise(19, 17, bands), noise(64, 40, bands)}) {
+        const int read = count_of_cuts_read(path("cut.jpg"), jpeg(picture, kind));
+        EXPECT_TRUE(read == 2 || read == 3) << read;
+      }
+}
+
+// Where samples may be lost without a word: whole scans, or what an arithmetic decoder makes up.
+TEST_F(Picture, AJpegOfSeveralScansOrArithmeticCodesIsReadOnlyWithItsEnd) {
+  static constexpr jpeg_scan_info kOneByOne[] = {
+      {1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
+  const JpegSettings kinds[] = {
+      [](jpeg_compress_struct& to) { jpeg_simple_progression(&to); },
+      [](jpeg_compress_struct& to) { to.scan_info = kOneByOne, to.num_scans = 3; },
+      [](jpeg_compress_struct& to) { to.arith_code = TRUE; },
+  };
+  for (const JpegSettings& kind : kinds)
+    EXPECT_EQ(count_of_cuts_read(path("cut.jpg"), jpeg(noise(35, 21, 3), kind)), 0);
 }
 
 TEST_F(Picture, FlippedBitAnywhereInAPngIsAnError) {

@@ -50,6 +50,7 @@ size_t at_marker(const Bytes& jpeg, unsigned char marker) {
   return 0;
 }
 constexpr unsigned char kTables = 0xc4, kScan = 0xda, kRestart1 = 0xd1, kEnd = 0xd9;
+constexpr size_t kScanHeader = 10;  // bytes of it, for one component
 
 Bytes with_stray_bytes(Bytes jpeg, unsigned char before_marker, size_t count) {
   jpeg.insert(jpeg.begin() + static_cast<ptrdiff_t>(at_marker(jpeg, before_marker)), count, '\0');
@@ -124,6 +125,31 @@ TEST_F(DecoderWarnings, AStripThatIsDecodedInOrderIsHeldToTheSame) {
   EXPECT_NE(note_, "");
   write_page(without_half_of_the_scan(with_wrong_scan_header(clean)), 64, 128, 0);
   expect_error(Error::Kind::format, "lost pixels", [&] { read(in_bands); });
+}
+
+// GDAL 3.6 reads these, with a warning.
+TEST_F(DecoderWarnings, AJpegThatLacksItsEndMarkerIsReadAndOneThatLacksMoreIsNot) {
+  const Bytes clean = jpeg_of(64, 64);
+  for (const bool in_order : {false, true}) {
+    const TiffLimits limits = in_order ? TiffLimits{.cache_bytes = 2000} : TiffLimits();
+    const auto write = [&](const Bytes& jpeg) {
+      write_page(jpeg, in_order ? 64 : 128, in_order ? 64 : 128, in_order ? 0 : 64);
+    };
+    write(clean);
+    const auto pixels = read(limits).samples;
+    int count = 0;
+    for (size_t length = at_marker(clean, kScan) + kScanHeader; length < clean.size(); ++length) {
+      write({clean.begin(), clean.begin() + static_cast<ptrdiff_t>(length)});
+      try {
+        EXPECT_EQ(read(limits).samples, pixels) << length << " of " << clean.size();
+        EXPECT_NE(note_.find("Premature end of JPEG file"), std::string::npos) << note_;
+        ++count;
+      } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find("lost pixels"), std::string::npos) << error.what();
+      }
+    }
+    EXPECT_TRUE(count == 2 || count == 3) << count;
+  }
 }
 
 // libjpeg tells only the first warning of a picture.

@@ -10,6 +10,7 @@
 #include "io/tiff/input/reader.h"
 #include "io/tiff/tags/read_tags.h"
 #include "tests/io/tiff/samples.h"
+#include "tests/support/expect_error.h"
 
 namespace sr {
 namespace {
@@ -114,6 +115,24 @@ TEST(TiffInfo, PlainTiffHasNoTags) {
   EXPECT_TRUE(info.notes.empty());
 }
 
+TEST(TiffInfo, MetadataThatIsNotCarriedOverIsNamedByItsKinds) {
+  const TiffInfo drone = info_of(TestPage{}, [](TIFF* tiff) {
+    TIFFSetField(tiff, TIFFTAG_GPSIFD, uint64_t{8});
+    TIFFSetField(tiff, TIFFTAG_EXIFIFD, uint64_t{8});
+  });
+  EXPECT_EQ(drone.notes,
+            std::vector<std::string>{
+                "its metadata of the kind EXIF, GPS is not in the result; keep the scene for it"});
+  const TiffInfo edited = info_of(TestPage{}, [](TIFF* tiff) {
+    const uint32_t words[2] = {};
+    TIFFSetField(tiff, TIFFTAG_RICHTIFFIPTC, 2, words);
+    TIFFSetField(tiff, TIFFTAG_PHOTOSHOP, 8, words);
+  });
+  EXPECT_EQ(edited.notes,
+            std::vector<std::string>{
+                "its metadata of the kind IPTC, Photoshop is not in the result; keep the scene for it"});
+}
+
 TEST(TiffInfo, NodataThatTheSamplesCanHoldIsANumber) {
   const TestPage u8, i8 = page_of(8, SAMPLEFORMAT_INT), i16 = page_of(16, SAMPLEFORMAT_INT),
                      f32 = page_of(32, SAMPLEFORMAT_IEEEFP), f64 = page_of(64, SAMPLEFORMAT_IEEEFP),
@@ -207,10 +226,11 @@ TEST(TiffInfo, BandThatGdalCallsUndefinedIsNoAlpha) {
 }
 
 // A file of the page and a second one of the given kind.
-void write_two_pages(const std::string& path, const TestPage& second, uint32_t kind) {
+void write_two_pages(const std::string& path, const TestPage& second, uint32_t kind,
+                     const TestPage& first = {}) {
   TIFF* tiff = TIFFOpen(path.c_str(), "w");
-  set_layout(tiff, TestPage{});
-  EXPECT_TRUE(write_blocks(tiff, TestPage{}));
+  set_layout(tiff, first);
+  EXPECT_TRUE(write_blocks(tiff, first));
   set_layout(tiff, second);
   TIFFSetField(tiff, TIFFTAG_SUBFILETYPE, kind);
   EXPECT_TRUE(write_blocks(tiff, second));
@@ -234,6 +254,27 @@ TEST(TiffInfo, MaskPageFillsTheMask) {
       ASSERT_EQ(raster.mask[i] != 0, mask.stored(3 + i % 40, 5 + i / 40, 0) != 0);
     }
   }
+}
+
+// GDAL hides of each band what its own mask says, which one mask page of a result cannot.
+TEST(TiffInfo, AMaskForEachBandIsRefusedWithTwoWaysOut) {
+  const TestFolder folder;
+  TestPage picture, mask;
+  picture.bands = mask.bands = 3;
+  write_two_pages(folder / "a.tif", mask, FILETYPE_MASK, picture);
+  const auto refused = [&](const char* part) {
+    expect_error(Error::Kind::unsupported, part, [&] { TiffReader reader(folder / "a.tif"); });
+  };
+  refused("a mask for each band");
+  refused("gdal_translate -mask 1 makes it the first band's, -b 1 -mask 1, -b 2 -mask 2, ... a file of each");
+  ASSERT_TRUE(write_tiff(folder / "a.tif", picture));
+  TIFF* beside = TIFFOpen((folder / "a.tif.msk").c_str(), "w");
+  set_layout(beside, mask);
+  TIFFSetField(beside, kTagGdalMetadata,
+               "<GDALMetadata><Item name=\"INTERNAL_MASK_FLAGS_1\">0</Item></GDALMetadata>");
+  ASSERT_TRUE(write_blocks(beside, mask));
+  TIFFClose(beside);
+  refused("a mask for each band");
 }
 
 TEST(TiffInfo, FurtherPagesAreNotedUnlessTheyAreOverviewsOrTheirMasks) {

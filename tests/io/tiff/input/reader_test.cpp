@@ -161,6 +161,31 @@ TEST(TiffReader, HalfFloatsBecomeFloats) {
   }
 }
 
+// GDAL 3.6 stores -9992 where it is given -9999 for a file of halves, numpy -10000.
+TEST(TiffReader, HalfFloatsThatStandForANodataValueAreThatValue) {
+  const TestFolder folder;
+  TestPage page;
+  page.width = 5, page.height = 1, page.bits = 16, page.format = SAMPLEFORMAT_IEEEFP;
+  TIFF* tiff = TIFFOpen((folder / "half.tif").c_str(), "w");
+  set_layout(tiff, page);
+  uint16_t halves[] = {0xf0e0, 0xf0e1, 0xf0e2, 0xf0e3, 0x3c00};
+  TIFFWriteScanline(tiff, halves, 0);
+  TIFFClose(tiff);
+  const auto samples_with = [&](const char* nodata) {
+    TiffFile file(folder / "half.tif", TiffFile::Mode::read);  // so that libtiff knows the tag
+    TIFF* more = TIFFOpen((folder / "half.tif").c_str(), "r+");
+    TIFFSetField(more, kTagGdalNodata, nodata);
+    TIFFRewriteDirectory(more);
+    TIFFClose(more);
+    TiffReader reader(folder / "half.tif");
+    const Raster raster = reader.read(whole(reader));
+    return std::vector<float>(raster.data<float>(), raster.data<float>() + 5);
+  };
+  EXPECT_EQ(samples_with("-9999"), (std::vector<float>{-9984, -9999, -9999, -10008, 1}));
+  EXPECT_EQ(samples_with("-9991"), (std::vector<float>{-9991, -9991, -10000, -10008, 1}));
+  EXPECT_EQ(samples_with("-9992"), (std::vector<float>{-9984, -9992, -10000, -10008, 1})) << "a half itself";
+}
+
 TEST(TiffReader, PalettesBecomeColours) {
   const TestFolder folder;
   for (const uint16_t bits : std::initializer_list<uint16_t>{1, 2, 4, 8, 16}) {

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "io/output_file.h"
+#include "io/tiff/input/reader.h"
 #include "io/tiff/output/result_file.h"
 #include "tests/io/tiff/writing.h"
 #include "tests/support/expect_error.h"
@@ -24,6 +25,27 @@ TEST_F(TiffWriterTest, EveryTypeAndCompressionKeepsEveryBit) {
         EXPECT_EQ(read_back(path_, info).samples, picture.samples)
             << name_of(type) << " " << bands << " bands, compression " << static_cast<int>(compression);
       }
+    }
+  }
+}
+
+// What a block of one pixel became is not made again for the next one of that pixel, only for that.
+TEST_F(TiffWriterTest, BlocksOfOnePixelKeepTheirOwn) {
+  const TiffInfo info = make_info(16 * 6, 16 * 4 - 3, 2, SampleType::u16);
+  for (const Compression compression : kCompressions) {
+    for (const bool by_band : {false, true}) {
+      Raster picture = random_picture(info, 5);
+      for (int64_t y = 0; y < info.height; ++y)
+        for (int64_t x = 0; x < info.width; ++x)
+          if (const int64_t block = y / 16 * 6 + x / 16; block % 4 != 3)  // 0, 1, 0, random, ...
+            for (int band = 0; band < 2; ++band)
+              picture.data<uint16_t>()[(y * info.width + x) * 2 + band] =
+                  static_cast<uint16_t>(256 * (block % 2) + (block > 11 ? 7 * band : 0));
+      TiffWriterOptions options{compression, 16};
+      options.by_band = by_band;
+      write_whole(path_, info, picture, options);
+      EXPECT_EQ(TiffReader(path_).read({0, 0, info.width, info.height}).samples, picture.samples)
+          << "compression " << static_cast<int>(compression) << ", by band " << by_band;
     }
   }
 }

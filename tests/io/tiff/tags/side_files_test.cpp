@@ -216,6 +216,48 @@ TEST_F(SideFiles, ANodataValueOfAllBandsInTheAuxXmlGoesBeforeTheTiffs) {
   EXPECT_EQ(notes_.size(), 1u);
 }
 
+TEST_F(SideFiles, NodataValuesOfTheAuxXmlGoBeforeThoseOfTheTiff) {
+  write("a.tif.aux.xml",
+        "<PAMDataset><Metadata><MDI key=\"AREA_OR_POINT\">Area</MDI><MDI key=\"NODATA_VALUES\">7 8 9</MDI>"
+        "</Metadata></PAMDataset>");
+  const std::string item = "  <Item name=\"NODATA_VALUES\">7 8 9</Item>\n</GDALMetadata>";
+  for (const char* own : {"", "<GDALMetadata><Item name=\"NODATA_VALUES\">1 2 3</Item></GDALMetadata>",
+                          "<GDALMetadata><Item"}) {
+    SceneTags tags;
+    tags.gdal_metadata = own;
+    tags = read(tags, "a.tif", 3);
+    EXPECT_NE(tags.gdal_metadata.find(item), std::string::npos) << tags.gdal_metadata;
+    EXPECT_EQ(tags.gdal_metadata.find("1 2 3"), std::string::npos) << tags.gdal_metadata;
+    EXPECT_TRUE(notes_.empty());
+  }
+  SceneTags tags;
+  tags.gdal_metadata = "<GDALMetadata><Item name=\"SENSOR\">X</Item></GDALMetadata>";
+  EXPECT_NE(read(tags, "a.tif", 3).gdal_metadata.find("SENSOR"), std::string::npos);
+  write("a.tif.aux.xml",
+        "<PAMDataset><Metadata domain=\"x\"><MDI key=\"NODATA_VALUES\">7</MDI></Metadata></PAMDataset>");
+  EXPECT_EQ(read({}).gdal_metadata, "");
+  EXPECT_EQ(notes_.size(), 1u);
+}
+
+// gdal_translate would lay them beside its result again.
+TEST_F(SideFiles, CategoriesAndAttributeTablesAreNamedAsWhatNoTiffHolds) {
+  const std::string names = "<CategoryNames><Category>town</Category></CategoryNames>",
+                    table = "<GDALRasterAttributeTable><FieldDefn/></GDALRasterAttributeTable>";
+  const auto notes = [&](const std::string& inner) {
+    write("a.tif.aux.xml",
+          "<PAMDataset><PAMRasterBand band=\"1\">" + inner + "</PAMRasterBand></PAMDataset>");
+    read();
+    return notes_;
+  };
+  const std::string end = " not in the result, for a TIFF has no place for such; keep that file";
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(notes(names), Lines{"the category names in a.tif.aux.xml beside it are" + end});
+  EXPECT_EQ(notes(table), Lines{"the attribute table in a.tif.aux.xml beside it is" + end});
+  EXPECT_EQ(notes(names + table),
+            Lines{"the category names and the attribute table in a.tif.aux.xml beside it are" + end});
+  EXPECT_EQ(notes("<CategoryNames/>"), Lines{});
+}
+
 TEST_F(SideFiles, AnAuxXmlIsNamedForWhatIsLostButNotForStatistics) {
   const auto notes = [&](const std::string& inner) {
     write("a.tif.aux.xml", "<PAMDataset>" + inner + "</PAMDataset>");
