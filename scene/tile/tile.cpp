@@ -30,11 +30,15 @@ ColourMode default_mode(const TiffInfo& info, int colour_bands, int nchan) {
   return rgb8 ? ColourMode::luma : ColourMode::per_band;
 }
 
+// Itself if it is all of it.
 Tensor cropped(const Tensor& x, const Window& window) {
+  if (x.is_contiguous() && window == Window{0, 0, x.shape().w, x.shape().h}) return x;
   Tensor y(Shape{1, window.h, window.w, x.shape().c});
-  const int64_t row = window.w * x.shape().c;
-  for (int64_t i = 0; i < window.h; ++i)
-    std::copy_n(x.data() + ((window.y + i) * x.shape().w + window.x) * x.pitch(), row, y.data() + i * row);
+  const int64_t row = window.w * x.shape().c, from_row = x.shape().w * x.pitch();
+  const float* from = x.data() + window.y * from_row + window.x * x.pitch();
+  float* to = y.data();
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < window.h; ++i) std::copy_n(from + i * from_row, row, to + i * row);
   return y;
 }
 
@@ -60,11 +64,11 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile, const S
                      Raster* spread, int spread_band, double gain) {
   const int64_t c = input.shape().c;
   const MeanValues& means = model.means;
+  float* values = input.data();
 #pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < input.shape().size(); ++i) {
-    const float limited = std::clamp(input.data()[i], kLowestInput, kHighestInput);
-    input.data()[i] = limited - static_cast<float>(means.down[static_cast<size_t>(i % c)]);
-  }
+  for (int64_t i = 0; i < input.shape().size(); ++i)
+    values[i] = std::clamp(values[i], kLowestInput, kHighestInput) -
+                static_cast<float>(means.down[static_cast<size_t>(i % c)]);
   const bands::Origin origin{tile.read.y, tile.read.x};
   const Shape part = input.shape();
   const auto residual = [&](Tensor image, int symmetry) {
@@ -77,9 +81,11 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile, const S
     answer.mean = residual(std::move(input), 0);
   if (spread) set_spread(*spread, spread_band, answer.shift, answer.squares, tile, s, gain);
   Tensor y = cropped(answer.mean, scaled(relative(tile.core, tile.read), model.factor()));
+  values = y.data();
+#pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < y.shape().size(); ++i) {
     const auto k = static_cast<size_t>(i % c);
-    y.data()[i] += static_cast<float>(means.gt[k] - means.bic_up[k]);
+    values[i] += static_cast<float>(means.gt[k] - means.bic_up[k]);
   }
   return y;
 }
@@ -87,21 +93,24 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile, const S
 Tensor luma_of(const Tensor& values, const std::vector<int>& bands, const LumaCoefficients& k) {
   Tensor y(Shape{1, values.shape().h, values.shape().w, 1});
   const int64_t pitch = values.pitch();
+  const float* from = values.data();
+  float* to = y.data();
 #pragma omp parallel for schedule(static)
   for (int64_t p = 0; p < y.shape().size(); ++p) {
-    const float* v = values.data() + p * pitch;
-    y.data()[p] = static_cast<float>(k.offset + k.r * double{v[bands[0]]} + k.g * double{v[bands[1]]} +
-                                     k.b * double{v[bands[2]]});
+    const float* v = from + p * pitch;
+    to[p] = static_cast<float>(k.offset + k.r * double{v[bands[0]]} + k.g * double{v[bands[1]]} +
+                               k.b * double{v[bands[2]]});
   }
   return y;
 }
 
 // fine[..., band] += gain * residual[..., channel]
 void add_residual(Tensor& fine, int band, const Tensor& residual, int64_t channel, float gain) {
-  const int64_t to = fine.pitch(), from = residual.pitch();
+  const int64_t to_pitch = fine.pitch(), from_pitch = residual.pitch();
+  const float* from = residual.data() + channel;
+  float* to = fine.data() + band;
 #pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < fine.shape().pixels(); ++p)
-    fine.data()[p * to + band] += gain * residual.data()[p * from + channel];
+  for (int64_t p = 0; p < fine.shape().pixels(); ++p) to[p * to_pitch] += gain * from[p * from_pitch];
 }
 
 void add_network(Tensor& fine, const Model& model, const SceneSettings& s, const Tensor& values,
