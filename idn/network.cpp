@@ -130,16 +130,6 @@ Reach Network::reach() const {
   return sum + upsample_.reach();
 }
 
-int64_t Network::peak_channels() const {
-  const int64_t fine = int64_t{options_.factor} * options_.factor * options_.nchan;
-  const int64_t ends = std::max((options_.num_FB_layers > 1 ? 2 : 1) * kFeatures, kFeatures + fine);
-  if (blocks_.empty()) return ends;
-  // In a block's last 3x3 convolution: its input and result, the block's input, and the third convolution's
-  // result, of which the skipped channels are a view. From the second block on the pool serves the 48
-  // channels with the memory of the last block's 80.
-  return std::max(ends, (kFeatures + kDistilled) + (kFeatures + kDistilled) + kFeatures + 64);
-}
-
 int64_t Network::recorded_channels() const {
   if (blocks_.empty()) return (options_.num_FB_layers > 1 ? 2 : 1) * kFeatures;
   // A block's input, and the results of its third and fourth convolution; the other three have sizes of their

@@ -64,10 +64,6 @@ class Network {
 
   /// How far a fine pixel's value looks in coarse pixels, from the layers: the margin that makes tiles exact.
   Reach reach() const;
-  /// Memory that tensors hold at most beside the image when nothing is recorded, in float32 values per coarse
-  /// pixel.
-  int64_t peak_channels() const;
-
   /// Memory of the layers' results, but for the last's, where a freed block serves its own size only, as in
   /// what is recorded for a GPU (DevicePool): channels per coarse pixel.
   int64_t recorded_channels() const;

@@ -13,9 +13,16 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kLargestBytes = int64_t{1} << 62;
+
 // A cached block serves a request only if it is at most this much larger: small requests must not sit in
-// blocks that the next activation needs.
+// blocks that the next activation needs. A large one serves its own size only: what is in use is then about
+// what was asked for, which the plan of a scene's memory relies on.
 constexpr int64_t kLargestWaste = 4;
+constexpr int64_t kLargeBytes = int64_t{1} << 20;
+
+bool serves(int64_t block, int64_t bytes) {
+  return block == bytes || (block < kLargeBytes && block <= kLargestWaste * bytes);
+}
 
 class Pool {
  public:
@@ -23,7 +30,7 @@ class Pool {
     {
       const std::lock_guard lock(mutex_);
       const auto found = free_.lower_bound(bytes);
-      if (found != free_.end() && found->first <= kLargestWaste * bytes) {
+      if (found != free_.end() && serves(found->first, bytes)) {
         const auto [size, block] = *found;
         free_.erase(found);
         statistics_.bytes_cached -= size;

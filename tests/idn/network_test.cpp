@@ -4,7 +4,6 @@
 
 #include <set>
 
-#include "tensor/allocator.h"
 #include "tests/layers/layer_checks.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/simd_sets.h"
@@ -78,26 +77,6 @@ TEST(Network, ReachesAsFarAsItSaysAndNoFarther) {
   }
   expect_stated_reach(Built({.factor = 2, .num_FB_layers = 1, .num_Dist_blocks = 1, .crop_begin = 3}).network,
                       1);
-}
-
-TEST(Network, WithoutRecordingItHoldsNoMoreMemoryThanItSays) {
-  const Shape shape{1, 20, 16, 1};
-  for (const int factor : {2, 3, 4})
-    for (const int blocks : {1, 4, 7}) {
-      NetworkOptions options = options_for(factor);
-      options.num_Dist_blocks = blocks;
-      const Built built(options);
-      const int64_t stated = built.network.peak_channels() * 4 * shape.pixels();
-      const Var image(Tensor::zeros(shape));
-      const int64_t before = pool_statistics().bytes_in_use;
-      reset_pool_peak();
-      const NoGrad none;
-      for (int tile = 0; tile < 3; ++tile) built.network(image);
-      const int64_t peak = pool_statistics().peak_bytes_in_use - before;
-      EXPECT_LE(peak, stated) << factor << ' ' << blocks;
-      EXPECT_TRUE(blocks == 1 || peak >= stated) << "the figure is no larger than needed";
-      EXPECT_EQ(pool_statistics().bytes_in_use, before);
-    }
 }
 
 TEST(Network, ImpossibleOptionsAreErrors) {

@@ -118,12 +118,12 @@ TEST(Quality, RoundsToEightBitsAndLeavesTheBorderOut) {
 
 TEST(SuperResolveLuma, IsBicubicPlusTheNetworkInOnePiece) {
   const Model model = small_model(2);
-  const Tensor luma = noise({1, 12, 300, 1}, 1);  // two tiles
+  const Tensor luma = noise({1, 12, 2100, 1}, 1);  // two tiles
   Tensor expected = bicubic_enlarge(luma, 2);
   const NoGrad no_grad;
   const Tensor residual = (*model.network)(Var(luma)).value();
   for (int64_t i = 0; i < expected.shape().size(); ++i) expected.data()[i] += residual.data()[i];
-  EXPECT_EQ(super_resolve_luma(model, luma, false).to_vector(), expected.to_vector());
+  EXPECT_LE(largest_difference(super_resolve_luma(model, luma, false), expected), 1e-5);
   EXPECT_GT(largest_difference(expected, bicubic_enlarge(luma, 2)), 0.01) << "the network did nothing";
 }
 

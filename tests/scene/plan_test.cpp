@@ -110,8 +110,8 @@ TEST(ScenePlan, NumbersOfTilesAreKeptUnlessTheMemoryIsShort) {
       plan_of(reader, &model, {.max_memory_bytes = 1024 * kMegabyte, .num_tiles_h = 7});
   EXPECT_EQ(one_axis.grid.tile_height, 215);
   const ScenePlan smaller =
-      plan_of(reader, &model, {.max_memory_bytes = 256 * kMegabyte, .num_tiles_w = 1, .num_tiles_h = 2});
-  EXPECT_LE(smaller.peak_bytes, 256 * kMegabyte);
+      plan_of(reader, &model, {.max_memory_bytes = 128 * kMegabyte, .num_tiles_w = 1, .num_tiles_h = 2});
+  EXPECT_LE(smaller.peak_bytes, 128 * kMegabyte);
   EXPECT_LT(smaller.grid.tile_height, 751);
 }
 
@@ -148,7 +148,7 @@ TEST(ScenePlan, ALimitBelowTheSmallestTileIsAnErrorThatSaysWhatIsWanted) {
   if constexpr (cuda::kBuilt)
     expect_error(Error::Kind::limit, "the GPU's free memory is too small: tiles of 16 x 16 pixels want ",
                  [&] { plan_of(reader, &model, {.gpus = 1, .gpu_bytes = 1000}); });
-  const ScenePlan least = plan_of(reader, &model, {.max_memory_bytes = 64 * kMegabyte});
+  const ScenePlan least = plan_of(reader, &model, {.max_memory_bytes = 74 * kMegabyte});
   EXPECT_LT(least.grid.tile_width, 128);
 }
 

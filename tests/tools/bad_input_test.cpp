@@ -287,7 +287,7 @@ TEST_F(BadInput, AGpuThatIsNotThereIsRefused) {
 
 TEST_F(BadInput, APrecisionOfAGpuIsRefusedOnTheProcessor) {
   add_scene("a.tif");
-  expect_refusal(eval({"--device", "cpu", "--precision", "bf16"}), 2, {"--precision bf16"});
+  expect_refusal(eval({"--device", "cpu", "--precision", "fp16"}), 2, {"--precision fp16", "fp32 or bf16"});
 }
 
 // Every odd or hostile file ends with a result or one line, soon, and within the memory it was given.

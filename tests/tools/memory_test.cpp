@@ -84,8 +84,8 @@ TEST(Memory, FourTimesTheSceneNeedsNoMoreThanATenthMoreAndStaysUnderTheLimit) {
   if (kInstrumented) GTEST_SKIP() << "the sanitizers' own memory would be measured; the release build has it";
   const TestFolder small, large;
   for (const TestFolder* folder : {&small, &large}) write_small_model(*folder / "weights", 2);
-  make_scene_in_tiles(small / "scene.tif", 2100, 800);
-  make_scene_in_tiles(large / "scene.tif", 4200, 1600);
+  make_scene_in_tiles(small / "scene.tif", 2100, 1600);  // larger than a tile both ways
+  make_scene_in_tiles(large / "scene.tif", 4200, 3200);
   for (const int limit : {512, 2048}) {
     const auto peak = [&](const TestFolder& folder) {
       return peak_of(folder,
