@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tensor/bands/kernels.h"
 #include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/on_cuda.h"
 #include "tensor/ops/loss.h"
@@ -74,6 +75,12 @@ Var::Gradient convolution_of(const Tensor& dy, const Tensor& weight, const Conv2
   return conv2d(dy, weight, {}, options);
 }
 
+// How convolutions are computed while gradients are recorded; what is only computed keeps the bits that tiles
+// need.
+Conv2dMethod training_method() {
+  return bands::precision() == bands::Precision::bf16 ? Conv2dMethod::bf16 : Conv2dMethod::winograd;
+}
+
 // A loss's gradient times the factor that it comes with, which is given by the processor and mostly 1.
 Tensor times(const Tensor& gradient, float factor) {
   return factor == 1 ? gradient : scale(gradient, factor);
@@ -92,7 +99,7 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
   const bool records = grad_enabled() &&
                        std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.needs_grad(); });
   Conv2dOptions options = given;
-  options.winograd = given.winograd || records;  // what is only computed keeps the bits that tiles need
+  if (records && given.method == Conv2dMethod::direct) options.method = training_method();
   if (!records) return Var(conv2d(x.value(), weight.value(), b, options, values_of(added)));
   const auto [y, own] = convolve(x.value(), weight.value(), b, options, values_of(added));
   Var::Activation activation;
