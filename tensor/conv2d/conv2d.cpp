@@ -107,12 +107,12 @@ bool takes_winograd(const Conv2dOptions& o, const Shape& weight) {
 }
 
 // Whether products of bfloat16 are wanted, possible and worth their while: tiles take 16 outputs by 32
-// channels.
+// channels, or at larger strides by 32 elements of the windows.
 bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
-  const int64_t sides[] = {weight.h, weight.w};
-  const bool within = std::ranges::all_of(sides, [&](int64_t k) { return o.pad_begin < k && o.pad_end < k; });
-  return o.method == Conv2dMethod::bf16 && o.stride == 1 && within && weight.c * o.groups >= 16 &&
-         weight.n >= 16;
+  if (o.method != Conv2dMethod::bf16 || weight.n < 16) return false;
+  if (o.stride > 1) return o.groups == 1 && weight.h * weight.w * weight.c >= 32;
+  const int64_t smaller_side = std::min(weight.h, weight.w);
+  return o.pad_begin < smaller_side && o.pad_end < smaller_side && weight.c * o.groups >= 16;
 }
 
 int64_t floor_div(int64_t a, int64_t b) {

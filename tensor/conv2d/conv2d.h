@@ -14,8 +14,7 @@ enum class Conv2dMethod {
   /// of a value then depend on its place modulo 4, and errors are a few times larger: for training, not for
   /// tiles that must be the same as the whole image.
   winograd,
-  /// Factors rounded to bfloat16, sums in float32, where stride is 1 and there are channels enough; elsewhere
-  /// as winograd.
+  /// Factors rounded to bfloat16, sums in float32, where there are channels enough; elsewhere as winograd.
   bf16
 };
 

@@ -5,14 +5,15 @@
 
 namespace sr::cpu {
 
-/// The kernels of one way to multiply bfloat16. Stride 1, and at each side zeros for 0 .. kernel-1 pixels.
-/// The terms of a value are added in an order that depends on the shapes only.
+/// The kernels of one way to multiply bfloat16: for stride 1 and at each side zeros for 0 .. kernel-1 pixels,
+/// or for larger strides and one group. The terms of a value are added in an order that depends on the shapes
+/// only.
 struct Bf16Kernels {
   const char* compiled_for;
-  /// y = conv2d(x), `flipped` as that of conv2d_winograd.
+  /// y = conv2d(x), `flipped` as that of conv2d_winograd (at stride 1).
   void (*conv2d)(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
                  float* y);
-  /// dw[o,u,v,c] = sum_{n,i,j} dy[n,i,j,o] x[n, i+u-pad_h, j+v-pad_w, c]; y_pitch is dy's.
+  /// dw[o,u,v,c] = sum_{n,i,j} dy[n,i,j,o] x[n, i*stride+u-pad_h, j*stride+v-pad_w, c]; y_pitch is dy's.
   void (*grad_weight)(const ConvDims&, const float* x, const float* dy, float* dw);
 };
 

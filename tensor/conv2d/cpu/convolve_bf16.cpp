@@ -29,14 +29,15 @@ struct Pair {
 class Convolution {
  public:
   Convolution(const ConvDims& d, const float* weight, bool flipped, const ConvEpilogue& epilogue, float* y)
-      : d_(d),
+      : given_(d),
+        d_(d.stride > 1 ? of_windows(d) : d),
         e_(epilogue),
         weight_(weight),
         flipped_(flipped),
         y_(y),
-        taps_(d.kh * d.kw),
-        channels_(round_up(d.c, kStepDepth)),
-        pitch_(flat_pitch(d)),
+        taps_(d_.kh * d_.kw),
+        channels_(round_up(d_.c, kStepDepth)),
+        pitch_(flat_pitch(d_)),
         pairs_((d.o + 2 * kTileLines - 1) / (2 * kTileLines)),
         weights_(pair(pairs_).weights * kTileHalves) {}
 
@@ -44,18 +45,19 @@ class Convolution {
     const Bands bands(d_, rows_of_a_band());
     const int64_t pixels = band_pixels(bands.rows), sums = 2 * kBlockPixels * kTileLines;
     Halves rows(pixels * channels_ * omp_get_max_threads());
-    Buffer all_sums(sums * omp_get_max_threads());
+    const int64_t floats = sums + round_up(channels_, 16);
+    Buffer all_floats(floats * omp_get_max_threads());
 #pragma omp parallel
     {
       uint16_t* mine = rows.data() + pixels * channels_ * omp_get_thread_num();
-      float* my_sums = all_sums.data() + sums * omp_get_thread_num();
+      float* my_sums = all_floats.data() + floats * omp_get_thread_num();
       tiles_begin();
 #pragma omp for schedule(static)
       for (int64_t i = 0; i < pairs_ * taps_; ++i) pack(pair(i / taps_), i % taps_);
 #pragma omp for schedule(dynamic)
       for (int64_t i = 0; i < bands.size(); ++i) {
         if (sr::stopping()) continue;  // the caller throws
-        fill(x, bands[i], pixels, mine);
+        given_.stride > 1 ? fill_windows(x, bands[i], my_sums + sums, mine) : fill(x, bands[i], pixels, mine);
         for (int64_t p = 0; p < pairs_; ++p) convolve(pair(p), bands[i], mine, my_sums);
       }
       tiles_end();
@@ -157,6 +159,15 @@ class Convolution {
     zero(rows * pitch_, pixels);
   }
 
+  // The windows of a band's outputs, rounded; a block's last pixels may be anything.
+  void fill_windows(const float* x, const Band& band, float* window, uint16_t* to) const {
+    for (int64_t i = band.row; i < band.row + band.rows; ++i)
+      for (int64_t j = 0; j < d_.w; ++j, to += channels_) {
+        gather_window(given_, x, band.n, i, j, window);
+        for (int64_t k = 0; k < channels_; k += 16) store(to + k, load_first(window + k, d_.c - k));
+      }
+  }
+
   void convolve(const Pair& p, const Band& band, const uint16_t* rows, float* sums) const {
     const int64_t pixels = (band.rows - 1) * pitch_ + d_.ow;
     for (int64_t block = 0; block < pixels; block += kBlockPixels) {
@@ -237,7 +248,8 @@ class Convolution {
     std::memcpy(to, values, static_cast<size_t>(outputs) * sizeof(float));
   }
 
-  const ConvDims& d_;
+  const ConvDims& given_;
+  ConvDims d_;  // of which this is a convolution at stride 1
   const ConvEpilogue& e_;
   const float* weight_;
   bool flipped_;

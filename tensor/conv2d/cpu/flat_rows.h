@@ -54,4 +54,30 @@ struct Bands {
   static int64_t parts(int64_t height, int64_t largest) { return (height + largest - 1) / largest; }
 };
 
+/// A convolution whose windows overlap little, as that of many channels at their places: 1x1.
+inline ConvDims of_windows(ConvDims d) {
+  d.c *= d.kh * d.kw;
+  d.h = d.oh, d.w = d.ow, d.kh = d.kw = 1, d.pad_h = d.pad_w = 0, d.stride = 1, d.x_pitch = d.c;
+  return d;
+}
+
+/// What output (i, j) of image n reads: [kh][kw][c], zeros outside.
+inline void gather_window(const ConvDims& d, const float* x, int64_t n, int64_t i, int64_t j, float* to) {
+  const int64_t first = j * d.stride - d.pad_w, floats = d.kw * d.c;
+  const int64_t begin = first < 0 ? -first : 0, end = smaller(d.kw, d.w - first);
+  for (int64_t u = 0; u < d.kh; ++u, to += floats) {
+    const int64_t row = i * d.stride + u - d.pad_h;
+    if (row < 0 || row >= d.h || begin > 0 || end < d.kw || d.x_pitch != d.c)
+      std::memset(to, 0, static_cast<size_t>(floats) * sizeof(float));
+    if (row < 0 || row >= d.h) continue;
+    const float* from = x + ((n * d.h + row) * d.w + first) * d.x_pitch;
+    if (d.x_pitch == d.c && begin < end)
+      std::memcpy(to + begin * d.c, from + begin * d.c,
+                  static_cast<size_t>((end - begin) * d.c) * sizeof(float));
+    else
+      for (int64_t v = begin; v < end; ++v)
+        std::memcpy(to + v * d.c, from + v * d.x_pitch, static_cast<size_t>(d.c) * sizeof(float));
+  }
+}
+
 }  // namespace

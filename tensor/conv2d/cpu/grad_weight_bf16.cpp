@@ -34,24 +34,28 @@ struct Walk {
 class GradWeight {
  public:
   GradWeight(const ConvDims& d, const float* x, const float* dy)
-      : d_(d),
+      : given_(d),
+        d_(d.stride > 1 ? of_windows(d) : d),
         x_(x),
         dy_(dy),
-        taps_(d.kh * d.kw),
-        pitch_(round_up(flat_pitch(d), 2)),  // so that only the columns of a kernel have odd distances
-        bands_(d, smaller(d.oh, kBandPixels / pitch_ > d.kh ? kBandPixels / pitch_ : d.kh)),
+        taps_(d_.kh * d_.kw),
+        pitch_(round_up(flat_pitch(d_), 2)),  // so that only the columns of a kernel have odd distances
+        bands_(d_, smaller(d_.oh, kBandPixels / pitch_ > d_.kh ? kBandPixels / pitch_ : d_.kh)),
         steps_(ceil_div(bands_.rows * pitch_, kStepDepth)),
-        pairs_(steps_ * kTileLines + ceil_div((d.kh - 1) * pitch_ + d.kw, 2)),
-        output_tiles_(ceil_div(d.o, kTileLines)),
-        channel_tiles_(ceil_div(d.c, kTileLines)),
+        pairs_(steps_ * kTileLines + ceil_div((d_.kh - 1) * pitch_ + d_.kw, 2)),
+        output_tiles_(ceil_div(d_.o, kTileLines)),
+        channel_tiles_(ceil_div(d_.c, kTileLines)),
         output_pairs_(ceil_div(output_tiles_, 2)),
         channel_pairs_(ceil_div(channel_tiles_, 2)),
         slots_(smaller(bands_.size(), kMostSlots)),
         sums_(slots_ * slot_sums()) {}
 
   void run(float* dw) {
-    const int64_t shares = shares_of_a_slot(), halves = gradient_halves() + 2 * input_halves();
+    const int64_t shares = shares_of_a_slot(),
+                  halves = gradient_halves() + (d_.kw > 1 ? 2 : 1) * input_halves();
+    const int64_t floats = given_.stride > 1 ? 3 * d_.c : 0;
     Halves all(halves * omp_get_max_threads());
+    Buffer all_windows(floats * omp_get_max_threads());
 #pragma omp parallel
     {
       uint16_t* gradient = all.data() + halves * omp_get_thread_num();
@@ -62,7 +66,7 @@ class GradWeight {
         const int64_t slot = task / shares;
         for (int64_t i = slot * bands_.size() / slots_; i < (slot + 1) * bands_.size() / slots_; ++i) {
           fill_gradient(bands_[i], gradient);
-          fill_inputs(bands_[i], inputs);
+          fill_inputs(bands_[i], all_windows.data() + floats * omp_get_thread_num(), inputs);
           const bool first = i == slot * bands_.size() / slots_;
           for (int64_t o = task % shares; o < output_pairs_; o += shares)
             add_products(o, gradient, inputs, sums_.data() + slot * slot_sums(), first);
@@ -112,15 +116,18 @@ class GradWeight {
   }
 
   // Twice [tiles of channels][pairs of pixels][16 channels][2], from the band's first pixel and from its
-  // second one on.
-  void fill_inputs(const Band& band, uint16_t* const* to) const {
+  // second one on. `windows` is room for three of them.
+  void fill_inputs(const Band& band, float* windows, uint16_t* const* to) const {
     Walk pixel{band.row - d_.pad_h, -d_.pad_w, pitch_ - d_.pad_w};
-    const auto next = [&] {
+    int64_t turn = 0;
+    const auto next = [&]() -> const float* {
       const Walk at = pixel;
       pixel.next(-d_.pad_w);
-      return at.row >= 0 && at.row < d_.h && at.column >= 0 && at.column < d_.w
-                 ? x_ + ((band.n * d_.h + at.row) * d_.w + at.column) * d_.x_pitch
-                 : nullptr;
+      if (at.row < 0 || at.row >= d_.h || at.column < 0 || at.column >= d_.w) return nullptr;
+      if (given_.stride == 1) return x_ + ((band.n * d_.h + at.row) * d_.w + at.column) * d_.x_pitch;
+      float* window = windows + turn++ % 3 * d_.c;
+      gather_window(given_, x_, band.n, at.row, at.column, window);
+      return window;
     };
     const float* first = next();
     for (int64_t pair = 0; pair < pairs_; ++pair) {
@@ -233,7 +240,8 @@ class GradWeight {
       }
   }
 
-  const ConvDims& d_;
+  const ConvDims& given_;
+  ConvDims d_;  // of which this is the gradient at stride 1
   const float *x_, *dy_;
   int64_t taps_, pitch_;
   Bands bands_;
