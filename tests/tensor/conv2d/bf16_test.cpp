@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/functions.h"
+#include "tensor/bands/kernels.h"
 #include "tensor/conv2d/conv2d.h"
 #include "tensor/conv2d/cpu/bf16.h"
 #include "tensor/simd/instruction_set.h"
@@ -209,6 +211,21 @@ TEST_F(Bf16, KernelsThatItDoesNotFitAreComputedInFloat32) {
     in_float32.options.method = Conv2dMethod::winograd;
     EXPECT_TRUE(results(c, x, w, dy) == results(in_float32, x, w, dy)) << c.x << c.weight;
   }
+}
+
+TEST_F(Bf16, ComputesWhatIsRecordedWhereTheProcessorIsSetToItAndLeavesTheRest) {
+  if (!bands::has_bf16()) GTEST_SKIP() << "this processor has no products of bfloat16";
+  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.05f};
+  const Tensor x = normal({1, 9, 9, 32}), w = normal_weight({32, 3, 3, 32});
+  const Var parameter(w, true);
+  const std::vector<float> direct = conv2d(x, w, {}, options).to_vector(),
+                           recorded = conv2d(Var(x), parameter, Var(), options).value().to_vector();
+  bands::set_precision(bands::Precision::bf16);
+  EXPECT_EQ(conv2d(Var(x), parameter, Var(), options).value().to_vector(),
+            conv2d(x, w, {}, options_for(1)).to_vector());
+  EXPECT_EQ(conv2d(Var(x), Var(w), Var(), options).value().to_vector(), direct);
+  bands::set_precision(bands::Precision::fp32);
+  EXPECT_EQ(conv2d(Var(x), parameter, Var(), options).value().to_vector(), recorded);
 }
 
 }  // namespace
