@@ -171,10 +171,20 @@ class Convolution {
   void convolve(const Pair& p, const Band& band, const uint16_t* rows, float* sums) const {
     const int64_t pixels = (band.rows - 1) * pitch_ + d_.ow;
     for (int64_t block = 0; block < pixels; block += kBlockPixels) {
+      ask_for_results(p, band, block);
       p.tiles == 2 ? sum<2>(p, rows + block * channels_, sums) : sum<1>(p, rows + block * channels_, sums);
       for (int64_t t = 0; t < p.tiles; ++t)
         finish((p.tile + t) * kTileLines, band, block, sums + t * kBlockPixels * kTileLines);
     }
+  }
+
+  // The cache lines that finish() will write; they come while the tiles are multiplied.
+  void ask_for_results(const Pair& p, const Band& band, int64_t block) const {
+    const int64_t first = (band.n * d_.oh + band.row) * d_.ow, last = first + band.rows * d_.ow;
+    int64_t pixel = first + block / pitch_ * d_.ow + smaller(block % pitch_, d_.ow);
+    for (int64_t k = 0; k < kBlockPixels && pixel < last; ++k, ++pixel)
+      for (int64_t t = 0; t < p.tiles; ++t)
+        __builtin_prefetch(y_ + pixel * d_.y_pitch + (p.tile + t) * kTileLines, 1);
   }
 
   // sums[N tiles][32 pixels][16 outputs]
