@@ -40,17 +40,18 @@ void time_work(benchmark::State& state, const Work& work, int threads) {
 
 }  // namespace
 
-std::vector<Setting> settings() {
+std::vector<Setting> settings(bool every_set) {
+  std::vector<Simd> sets{best_simd()};
+  if (every_set) sets = float_simd();
   std::vector<Setting> list;
-  for (const Simd simd : float_simd() | std::views::reverse)
+  for (const Simd simd : sets | std::views::reverse)
     for (const int threads : {1, 2})
       if (simd <= best_simd()) list.push_back({simd, threads});
   return list;
 }
 
 void add_benchmark(const std::string& name, const std::function<Work()>& make, bool every_set) {
-  for (const Setting& setting : settings()) {
-    if (!every_set && setting.simd != best_simd()) continue;
+  for (const Setting& setting : settings(every_set)) {
     const auto checked = std::make_shared<bool>(false);
     const std::string full =
         name + '/' + name_of(setting.simd) + '/' + std::to_string(setting.threads) + "_threads";

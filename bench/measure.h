@@ -17,8 +17,9 @@ struct Setting {
   int threads;
 };
 
-/// Every instruction set of this processor, with one thread and with two.
-std::vector<Setting> settings();
+/// Every instruction set of this processor that has kernels in float32, or the best one of all, with one
+/// thread and with two.
+std::vector<Setting> settings(bool every_set = true);
 
 /// Something to time, made when its turn comes.
 struct Work {
