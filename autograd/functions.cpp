@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tensor/bands/kernels.h"
 #include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/on_cuda.h"
 #include "tensor/ops/loss.h"
@@ -74,6 +75,19 @@ Var::Gradient convolution_of(const Tensor& dy, const Tensor& weight, const Conv2
   return conv2d(dy, weight, {}, options);
 }
 
+bool records(const std::vector<Var>& inputs) {
+  return grad_enabled() &&
+         std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.needs_grad(); });
+}
+
+// The options of a convolution that is recorded; what is only computed keeps the bits that tiles need.
+Conv2dOptions for_recording(Conv2dOptions options, const std::vector<Var>& inputs) {
+  if (records(inputs) && options.method == Conv2dMethod::direct)
+    options.method =
+        bands::precision() == bands::Precision::bf16 ? Conv2dMethod::bf16 : Conv2dMethod::winograd;
+  return options;
+}
+
 // A loss's gradient times the factor that it comes with, which is given by the processor and mostly 1.
 Tensor times(const Tensor& gradient, float factor) {
   return factor == 1 ? gradient : scale(gradient, factor);
@@ -89,11 +103,8 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
   const Tensor b = value_or_none(bias);
   std::vector<Var> inputs{x, weight, bias};
   inputs.insert(inputs.end(), added.begin(), added.end());
-  const bool records = grad_enabled() &&
-                       std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.needs_grad(); });
-  Conv2dOptions options = given;
-  options.winograd = given.winograd || records;  // what is only computed keeps the bits that tiles need
-  if (!records) return Var(conv2d(x.value(), weight.value(), b, options, values_of(added)));
+  const Conv2dOptions options = for_recording(given, inputs);
+  if (!records(inputs)) return Var(conv2d(x.value(), weight.value(), b, options, values_of(added)));
   const auto [y, own] = convolve(x.value(), weight.value(), b, options, values_of(added));
   Var::Activation activation;
   if (on_gpu(y) && options.leak != 1) activation = {own, options.leak, !added.empty()};
@@ -130,7 +141,8 @@ Var conv2d_then_pointwise(Var x, const Var& weight, const Var& bias, const Conv2
 }
 
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h, int64_t w,
-                     const Conv2dOptions& options) {
+                     const Conv2dOptions& given) {
+  const Conv2dOptions options = for_recording(given, {x, weight, bias});
   const Tensor y = conv_transpose2d(x.value(), weight.value(), value_or_none(bias), h, w, options);
   // y is a convolution's input gradient, linear in x and weight: its gradients are that convolution and its
   // weight gradient.

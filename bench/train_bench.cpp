@@ -9,6 +9,7 @@
 #include "bench/measure.h"
 #include "idn/network.h"
 #include "optim/adam.h"
+#include "tensor/bands/kernels.h"
 #include "tests/support/reference.h"
 
 namespace sr::bench {
@@ -110,17 +111,40 @@ double difference(Training& t) {
                   0.01 * std::abs(derivative - e.derivative) / std::sqrt(scale));
 }
 
-Work training_step(int64_t n, int64_t size) {
+// The processor's precision as long as it lives.
+class Within {
+ public:
+  explicit Within(bands::Precision precision) { bands::set_precision(precision); }
+  ~Within() { bands::set_precision(before_); }
+  Within(const Within&) = delete;
+  Within& operator=(const Within&) = delete;
+
+ private:
+  bands::Precision before_ = bands::precision();
+};
+
+// What a result in bf16 may differ by: four times the bound of the root mean square (docs/numerics.md), for
+// of some thousand values the worst lies as many deviations out.
+constexpr double kBf16Bound = 4 * 1.8e-2;
+
+Work training_step(int64_t n, int64_t size, bands::Precision precision) {
   const auto training = std::make_shared<Training>(n, size);
   Work work;
-  work.run = [=] { training->step(); };
+  work.run = [=] {
+    const Within within(precision);
+    training->step();
+  };
   work.pixels = static_cast<double>(n * size * size);
   // Forward and the gradients for inputs and for weights.
   int64_t weights = 0;
   for (const Parameter& p : training->params.list())
     if (p.name.ends_with("weight")) weights += p.var.shape().size();
   work.multiply_adds = 3 * work.pixels * static_cast<double>(weights);
-  work.difference = [=] { return difference(*training); };
+  if (precision == bands::Precision::bf16) work.allowed = kBf16Bound;
+  work.difference = [=] {
+    const Within within(precision);
+    return difference(*training);
+  };
   return work;
 }
 
@@ -128,9 +152,16 @@ Work training_step(int64_t n, int64_t size) {
 }  // namespace sr::bench
 
 int main(int argc, char** argv) {
-  for (const auto& [n, size] : {std::pair<int64_t, int64_t>{16, 24}, {16, 29}, {64, 29}})
-    sr::bench::add_benchmark(
-        "train_step/x2/" + std::to_string(n) + "_of_" + std::to_string(size) + 'x' + std::to_string(size),
-        [=] { return sr::bench::training_step(n, size); });
+  using sr::bands::Precision;
+  for (const auto& [n, size] : {std::pair<int64_t, int64_t>{16, 24}, {16, 29}, {64, 29}}) {
+    const std::string name =
+        "/x2/" + std::to_string(n) + "_of_" + std::to_string(size) + 'x' + std::to_string(size);
+    const auto step = [n = n, size = size](Precision precision) {
+      return [=] { return sr::bench::training_step(n, size, precision); };
+    };
+    sr::bench::add_benchmark("train_step" + name, step(Precision::fp32));
+    if (sr::bands::has_bf16())
+      sr::bench::add_benchmark("train_step_bf16" + name, step(Precision::bf16), {sr::best_simd()});
+  }
   return sr::bench::run_benchmarks(argc, argv);
 }

@@ -27,6 +27,7 @@ from torch import nn
 import torch.nn.functional as F
 
 batch, size, threads, layout, seconds = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], float(sys.argv[5])
+bf16 = sys.argv[6] == "bf16"
 torch.set_num_threads(threads)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
@@ -59,7 +60,9 @@ adam = torch.optim.Adam(model.parameters(), lr=1e-4)
 
 def step():
     adam.zero_grad(set_to_none=True)
-    F.l1_loss(model(x), y).backward()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        result = model(x)
+    F.l1_loss(result.float(), y).backward()
     adam.step()
 
 
@@ -89,8 +92,9 @@ def run(command, threads, policy):
         return output.read().decode(), usage.ru_maxrss * 1024 / 1e6
 
 
-def ours(args, policy):
-    name = f"train_step/x2/{args.batch}_of_{args.size}x{args.size}/{args.simd}/{args.threads}_threads"
+def ours(args, policy, bf16=""):
+    simd = bf16 or args.simd
+    name = f"train_step{'_bf16' if bf16 else ''}/x2/{args.batch}_of_{args.size}x{args.size}/{simd}/{args.threads}_threads"
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         # Repetitions of about one step each, of which the best counts, as for the peer.
         _, memory = run([args.bench, f"--benchmark_filter=^{name}/", "--benchmark_min_time=0.01",
@@ -107,9 +111,9 @@ def ours(args, policy):
             "peak_gflops": max(r["peak_gflops"] for r in runs), "memory_mb": memory}
 
 
-def torch(args, layout, policy):
+def torch(args, layout, policy, precision="fp32"):
     text, memory = run([args.torch_python, "-c", TORCH_STEP, str(args.batch), str(args.size), str(args.threads),
-                        layout, str(args.seconds)], args.threads, policy)
+                        layout, str(args.seconds), precision], args.threads, policy)
     return dict(json.loads(text.splitlines()[-1]), memory_mb=memory)
 
 
@@ -131,6 +135,13 @@ def main():
     for layout in ("channels_last", "contiguous"):
         for policy in ("passive", "active"):
             contenders[f"PyTorch, {layout}, {policy}"] = lambda a=layout, p=policy: torch(args, a, p)
+    flags = open("/proc/cpuinfo").read()
+    way = "amx" if "amx_bf16" in flags else "avx512_bf16" if "avx512_bf16" in flags else ""
+    if way:
+        contenders["ours, bf16, passive"] = lambda: ours(args, "passive", way)
+        for policy in ("passive", "active"):
+            contenders[f"PyTorch, channels_last, bf16, {policy}"] = \
+                lambda p=policy: torch(args, "channels_last", p, "bf16")
     results = {name: [] for name in contenders}
     for _ in range(args.rounds):
         for name, contender in contenders.items():

@@ -224,6 +224,6 @@ int main(int argc, char** argv) {
   sr::add_network_options(app, options);
   sr::add_step_options(app, options);
   sr::add_run_options(app, options);
-  options.common.add_to(app, "tf32");
+  options.common.add_to(app, "tf32", 1, sr::OnProcessor::fp32);
   return sr::run_program(app, argc, argv, [&] { return sr::run(options, app); });
 }

@@ -11,6 +11,7 @@
 
 #include "tensor/bands/bf16.h"
 #include "tensor/bands/first_layer_rows.h"
+#include "tensor/simd/bf16.h"
 #include "tensor/simd/lanes.h"
 #include "tensor/simd/tiles.h"
 
@@ -25,39 +26,6 @@ constexpr int64_t kTilePixels = 16;
 
 int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
-}
-
-// ---- sixteen values ----
-
-Lanes16 widened(const uint16_t* p) {
-#if defined(__AVX512BF16__)
-  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
-#else
-  float v[16];
-  for (int i = 0; i < 16; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(p[i]) << 16;
-    std::memcpy(&v[i], &bits, sizeof bits);
-  }
-  return Lanes16::load(v);
-#endif
-}
-
-// To nearest, ties to even; denormal numbers become zeros, as the instruction has it.
-void store(uint16_t* p, Lanes16 v) {
-#if defined(__AVX512BF16__)
-  const __m256bh halves = _mm512_cvtneps_pbh(v.a);
-  std::memcpy(p, &halves, sizeof halves);
-#else
-  uint32_t bits[16];
-  v.store(reinterpret_cast<float*>(bits));
-  for (int i = 0; i < 16; ++i) {
-    const uint32_t magnitude = bits[i] & 0x7fffffffu;
-    const uint32_t rounded = (bits[i] + 0x7fffu + (bits[i] >> 16 & 1u)) >> 16;
-    const uint32_t number = magnitude < 0x00800000u ? (bits[i] & 0x80000000u) >> 16 : rounded;
-    p[i] = static_cast<uint16_t>(magnitude > 0x7f800000u ? bits[i] >> 16 | 0x40u : number);
-  }
-#endif
 }
 
 // ---- sums ----

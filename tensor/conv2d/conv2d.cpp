@@ -1,6 +1,9 @@
 #include "tensor/conv2d/conv2d.h"
 
+#include <algorithm>
+
 #include "tensor/conv2d/conv2d_cuda.h"
+#include "tensor/conv2d/cpu/bf16.h"
 #include "tensor/conv2d/cpu/kernels.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
@@ -99,8 +102,17 @@ Tensor flipped(const Tensor& weight, int64_t groups) {
 
 // Whether Winograd's transforms are wanted, possible and worth their while.
 bool takes_winograd(const Conv2dOptions& o, const Shape& weight) {
-  return o.winograd && weight.h == 3 && weight.w == 3 && o.stride == 1 && weight.c >= 8 &&
-         weight.n / o.groups >= 8;
+  return o.method != Conv2dMethod::direct && weight.h == 3 && weight.w == 3 && o.stride == 1 &&
+         weight.c >= 8 && weight.n / o.groups >= 8;
+}
+
+// Whether products of bfloat16 are wanted, possible and worth their while: tiles take 16 outputs by 32
+// channels, or at larger strides by 32 elements of the windows.
+bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
+  if (o.method != Conv2dMethod::bf16 || weight.n < 16) return false;
+  if (o.stride > 1) return o.groups == 1 && weight.h * weight.w * weight.c >= 32;
+  const int64_t smaller_side = std::min(weight.h, weight.w);
+  return o.pad_begin < smaller_side && o.pad_end < smaller_side && weight.c * o.groups >= 16;
 }
 
 int64_t floor_div(int64_t a, int64_t b) {
@@ -162,7 +174,9 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
   cpu::ConvEpilogue epilogue{packed_bias ? packed_bias.data() : nullptr, options.leak, {}};
   for (size_t i = 0; i < added.size(); ++i)
     epilogue.added[i] = {added[i].data(), added[i].pitch(), added[i].shape().c};
-  if (takes_winograd(options, weight.shape()))
+  if (takes_bf16(options, weight.shape()))
+    cpu::bf16_kernels().conv2d(d, x.data(), packed_weight.data(), false, epilogue, y.data());
+  else if (takes_winograd(options, weight.shape()))
     cpu::conv_kernels().conv2d_winograd(d, x.data(), packed_weight.data(), false, epilogue, y.data());
   else
     cpu::conv_kernels().conv2d(d, x.data(), packed_weight.data(), epilogue, y.data());
@@ -216,7 +230,9 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,
   cpu::ConvDims d = dims_of(dy.shape(), weight.shape(), x, options);
   d.pad_h = weight.shape().h - 1 - options.pad_begin, d.pad_w = weight.shape().w - 1 - options.pad_begin;
   d.x_pitch = dy.pitch(), d.y_pitch = dx.pitch();
-  if (takes_winograd(options, weight.shape()))
+  if (takes_bf16(options, weight.shape()))
+    cpu::bf16_kernels().conv2d(d, dy.data(), packed.data(), true, {}, dx.data());
+  else if (takes_winograd(options, weight.shape()))
     cpu::conv_kernels().conv2d_winograd(d, dy.data(), packed.data(), true, {}, dx.data());
   else
     cpu::conv_kernels().conv2d(d, dy.data(), flipped(packed, options.groups).data(), {}, dx.data());
@@ -237,7 +253,9 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   Tensor dw(weight);
   cpu::ConvDims d = dims_of(x.shape(), weight, y, options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
-  if (takes_winograd(options, weight) && options.groups == 1)  // small groups gain nothing
+  if (takes_bf16(options, weight))
+    cpu::bf16_kernels().grad_weight(d, x.data(), dy.data(), dw.data());
+  else if (takes_winograd(options, weight) && options.groups == 1)  // small groups gain nothing
     cpu::conv_kernels().grad_weight_winograd(d, x.data(), dy.data(), dw.data());
   else
     cpu::conv_kernels().grad_weight(d, x.data(), dy.data(), dw.data());

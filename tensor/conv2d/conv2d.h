@@ -7,16 +7,24 @@
 
 namespace sr {
 
+/// How the processor computes a convolution and its gradients; a GPU has its own ways (cuda::Precision).
+enum class Conv2dMethod {
+  direct,  ///< sums term by term: a value's bits depend on nothing but what it is made of
+  /// Faster where the kernel is 3x3 and the stride 1, by Winograd's F(4x4, 3x3); elsewhere direct. The bits
+  /// of a value then depend on its place modulo 4, and errors are a few times larger: for training, not for
+  /// tiles that must be the same as the whole image.
+  winograd,
+  /// Factors rounded to bfloat16, sums in float32, where there are channels enough; elsewhere as winograd.
+  bf16
+};
+
 struct Conv2dOptions {
   int stride = 1;
   int pad_begin = 0;  ///< zeros above and to the left
   int pad_end = 0;    ///< zeros below and to the right
   int groups = 1;     ///< channels in this many equal parts that do not mix
   float leak = 1;     ///< slope of the leaky ReLU for negative values, 0..1; 1 = no activation
-  /// Faster convolution and input gradient where the kernel is 3x3 and the stride 1, by Winograd's F(4x4,
-  /// 3x3). The bits of a value then depend on its place modulo 4, and errors are a few times larger: for
-  /// training, not for tiles that must be the same as the whole image.
-  bool winograd = false;
+  Conv2dMethod method = Conv2dMethod::direct;
 };
 
 /// What follows the activation of a value v before it is stored, in this order, where a GPU computes it: own
@@ -40,7 +48,8 @@ Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& opt
 /// Samples outside x are zero. x [n,h,w,c], weight [o,kh,kw,c/groups], bias [1,1,1,o] or none, result
 /// [n,oh,ow,o]; the channels of the added tensors (at most two) make up o together. Inputs may be channel
 /// views. The terms of one output value are summed in an order that depends on the weights' shape and the
-/// instruction set only: not on the position, the size of x or the number of threads. Errors: shape, usage.
+/// instruction set only (with Conv2dMethod::direct): not on the position, the size of x or the number of
+/// threads. Errors: shape, usage.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {},
               const std::vector<Tensor>& added = {});
 

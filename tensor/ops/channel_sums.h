@@ -31,6 +31,9 @@ class ChannelSums {
         add_up(x + k, pixels, pitch, c_ - k, &sums_[static_cast<size_t>(block * c_ + k)]);
   }
 
+  /// Where a block's sums go, for who adds its pixels up himself.
+  double* of(int64_t block) { return &sums_[static_cast<size_t>(block * c_)]; }
+
   std::vector<double> total() const {
     std::vector<double> total(static_cast<size_t>(c_), 0.0);
     for (size_t i = 0; i < sums_.size(); ++i) total[i % static_cast<size_t>(c_)] += sums_[i];

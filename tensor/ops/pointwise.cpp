@@ -1,12 +1,12 @@
 #include "tensor/ops/pointwise.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "tensor/on_cuda.h"
 #include "tensor/ops/channel_sums.h"
 #include "tensor/ops/pairs.h"
 #include "tensor/ops/pointwise_cuda.h"
+#include "tensor/ops/pointwise_kernels.h"
 
 namespace sr {
 
@@ -41,23 +41,13 @@ LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
   const int64_t c = dy.shape().c;
   Tensor dz(dy.shape()), dbias(Shape{1, 1, 1, c});
   ChannelSums sums(dy.shape().pixels(), c);
-  const float* from = dy.data();
-  const float* value = y.data();
-  float* to = dz.data();
-  // Chosen by a mask of bits: GCC makes jumps of the two cases and of a factor that may be 1.
-  const auto slope = [leak](float d, float v) {
-    const uint32_t mask = v > 0 ? ~0u : 0u, low = std::bit_cast<uint32_t>(leak * d);
-    return std::bit_cast<float>((std::bit_cast<uint32_t>(d) & mask) | (low & ~mask));
-  };
 #pragma omp parallel for schedule(static)
   for (int64_t block = 0; block < sums.blocks(); ++block) {
-    const int64_t begin = sums.begin(block), end = sums.end(block);
-    if (dy.is_contiguous() && y.is_contiguous())
-      map_run(from + begin * c, value + begin * c, to + begin * c, (end - begin) * c, slope);
-    else
-      for (int64_t p = begin; p < end; ++p)
-        map_run(from + p * dy.pitch(), value + p * y.pitch(), to + p * c, c, slope);
-    sums.take(block, to + begin * c, c);
+    const int64_t begin = sums.begin(block);
+    const cpu::LeakyReluRun run{
+        dy.data() + begin * dy.pitch(), dy.pitch(), y.data() + begin * y.pitch(), y.pitch(), leak,
+        dz.data() + begin * c};
+    cpu::pointwise_kernels().leaky_relu_grads(run, sums.end(block) - begin, c, sums.of(block));
   }
   const std::vector<double> total = sums.total();
   for (size_t k = 0; k < total.size(); ++k) dbias.data()[k] = static_cast<float>(total[k]);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tensor/bands/kernels.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/run_program.h"
 
@@ -99,6 +100,56 @@ TEST(Trainer, ThreadsDoNotChangeABitOfTheCheckpoint) {
     EXPECT_EQ(bytes_of(trainer), first) << threads;
   }
   omp_set_num_threads(before);
+}
+
+// Convolutions in bfloat16 as long as it lives.
+class InBf16 {
+ public:
+  InBf16() { bands::set_precision(bands::Precision::bf16); }
+  ~InBf16() { bands::set_precision(before_); }
+  InBf16(const InBf16&) = delete;
+  InBf16& operator=(const InBf16&) = delete;
+
+ private:
+  bands::Precision before_ = bands::precision();
+};
+
+TEST(Trainer, InBfloat16NeitherThreadsNorARestoreChangeABitOfTheCheckpoint) {
+  if (!bands::has_bf16()) GTEST_SKIP() << "this processor has no products of bfloat16";
+  Trainer in_float32(small_model(), with_average());
+  run(in_float32, 4);
+  const InBf16 precision;
+  const int before = omp_get_max_threads();
+  std::string first;
+  for (const int threads : {1, 2, 4}) {
+    omp_set_num_threads(threads);
+    Trainer trainer(small_model(), with_average());
+    run(trainer, 2);
+    const TestFolder folder;
+    trainer.save(folder / "c.sr", "{}");
+    std::string notes;
+    Trainer restored = Trainer::restore(folder / "c.sr", with_average(), notes);
+    for (Trainer* t : {&trainer, &restored}) {
+      run(*t, 4);
+      if (first.empty()) first = bytes_of(*t);
+      EXPECT_EQ(bytes_of(*t), first) << threads;
+    }
+  }
+  omp_set_num_threads(before);
+  EXPECT_NE(bytes_of(in_float32), first);
+}
+
+TEST(Trainer, LossesInBfloat16AreFloat32sToItsPrecision) {
+  if (!bands::has_bf16()) GTEST_SKIP() << "this processor has no products of bfloat16";
+  constexpr double kUnit = 0x1p-8, kLayers = 1 + 7 + 1;
+  const double bound = std::sqrt(2 * kLayers / 3) * kUnit;  // docs/numerics.md
+  Trainer in_float32(small_model(), with_average()), in_bf16(small_model(), with_average());
+  for (int i = 0; i < 5; ++i) {
+    const TrainingBatch batch = batch_of(static_cast<uint64_t>(i));
+    const double expected = in_float32.step(batch, 0).loss;
+    const InBf16 precision;
+    EXPECT_NEAR(in_bf16.step(batch, 0).loss, expected, bound * expected) << i;
+  }
 }
 
 TEST(Trainer, ARestoredTrainingGoesOnBitByBit) {

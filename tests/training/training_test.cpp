@@ -6,9 +6,11 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "idn/checkpoint_files.h"
+#include "tensor/bands/kernels.h"
 #include "tests/support/instrumented.h"
 #include "tests/support/run_program.h"
 #include "training/report/history.h"
@@ -230,6 +232,33 @@ TEST_F(TrainProgram, ARestoredTrainingThatIsOverSaysWhichOptionGoesOn) {
   const ProgramRun late = train_into("run", {"--nepochs", "9", "--restore", "--max_seconds", "0.000001"});
   EXPECT_NE(late.out.find("use a larger --max_seconds"), std::string::npos) << late.out;
   EXPECT_EQ(newest("run"), before);
+}
+
+TEST_F(TrainProgram, InBfloat16ThreadsAndARestoreChangeNothingAndThePrecisionIsTold) {
+  if (!bands::has_bf16()) GTEST_SKIP() << "this processor has no products of bfloat16";
+  const auto train = [&](const char* out, const char* epochs, const char* threads, bool restore = false) {
+    std::vector<std::string> more{"--device",  "cpu",  "--precision", "bf16",
+                                  "--nepochs", epochs, "--threads",   threads};
+    if (restore) more.push_back("--restore");
+    return train_into(out, more);
+  };
+  const ProgramRun straight = train("straight", "3", "1");
+  ASSERT_EQ(straight.status, 0) << straight.err;
+  EXPECT_NE(straight.out.find("computing in bf16 on the cpu"), std::string::npos) << straight.out;
+  ASSERT_EQ(train("broken", "1", "2").status, 0);
+  ASSERT_EQ(train("broken", "3", "4", true).status, 0);
+  EXPECT_EQ(text_of_file(newest("broken")), text_of_file(newest("straight")));
+  EXPECT_NE(text_of_file(folder_ / "straight/x2/report.html").find("bf16"), std::string::npos);
+}
+
+TEST_F(TrainProgram, PrecisionsThatTheProcessorDoesNotHaveAreRefused) {
+  expect_error(train_into("run", {"--device", "cpu", "--precision", "fp16"}), 2, "--precision fp16");
+  const char* before = std::getenv("SR_SIMD");
+  const std::string kept = before ? before : "";
+  setenv("SR_SIMD", "baseline", 1);
+  expect_error(train_into("run", {"--device", "cpu", "--precision", "bf16"}), 2, "AMX");
+  before ? setenv("SR_SIMD", kept.c_str(), 1) : unsetenv("SR_SIMD");
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
 TEST_F(TrainProgram, OptionsThatContradictEachOtherAreRefused) {

@@ -1,0 +1,31 @@
+// Convolutions with factors in bfloat16 and sums in float32, in batches of patches: for training.
+#pragma once
+
+#include "tensor/conv2d/cpu/kernels.h"
+
+namespace sr::cpu {
+
+/// The kernels of one way to multiply bfloat16: for stride 1 and at each side zeros for 0 .. kernel-1 pixels,
+/// or for larger strides and one group. The terms of a value are added in an order that depends on the shapes
+/// only.
+struct Bf16Kernels {
+  const char* compiled_for;
+  /// y = conv2d(x), `flipped` as that of conv2d_winograd (at stride 1).
+  void (*conv2d)(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
+                 float* y);
+  /// dw[o,u,v,c] = sum_{n,i,j} dy[n,i,j,o] x[n, i*stride+u-pad_h, j*stride+v-pad_w, c]; y_pitch is dy's.
+  void (*grad_weight)(const ConvDims&, const float* x, const float* dy, float* dw);
+};
+
+#ifdef SR_SIMD
+namespace SR_SIMD {
+void conv2d_grad_weight_bf16(const ConvDims&, const float* x, const float* dy, float* dw);
+extern const Bf16Kernels kBf16Kernels;
+}  // namespace SR_SIMD
+#endif
+
+/// The fastest of active_simd(): with AMX its tiles, else AVX-512's products of bfloat16, else AMX's
+/// arithmetic in plain code, for tests. Errors: unsupported (the processor has not even AVX2).
+const Bf16Kernels& bf16_kernels();
+
+}  // namespace sr::cpu
