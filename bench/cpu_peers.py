@@ -240,8 +240,8 @@ def main():
     parser.add_argument("--runs", type=int, default=3, help="of a turn of ours, and at least of a peer's")
     parser.add_argument("--bin", default="build/release/bin", help="where idn_bench and peak_bench are")
     parser.add_argument("--work", default="build/peers")
-    parser.add_argument("--index", help="ask this index of packages too: https://download.pytorch.org/whl/cpu has a PyTorch "
-                        "without its parts for GPUs, some GB less")
+    parser.add_argument("--index", help="ask this index of packages too: PyTorch's own has one without its parts for GPUs, "
+                        "some GB less")
     parser.add_argument("--out", default="bench/results")
     parser.add_argument("--only", default="", help="contenders whose name holds this, and ours")
     args = parser.parse_args()
