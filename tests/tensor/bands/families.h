@@ -8,6 +8,7 @@
 
 #include "tensor/bands/kernels.h"
 #include "tensor/simd/instruction_set.h"
+#include "tests/support/instrumented.h"
 
 namespace sr {
 
@@ -23,6 +24,7 @@ inline std::vector<Family> families() {
   const Simd before = active_simd();
   for (const Simd simd : all_simd()) {
     if (simd > best_simd()) continue;
+    if (kInstrumented && simd != best_simd() && simd != static_cast<Simd>(kFloatSets - 1)) continue;  // slow
     set_simd(simd);
     if (static_cast<size_t>(simd) < kFloatSets)
       list.push_back({std::string("fp32 ") + name_of(simd), &bands::kernels(bands::Precision::fp32), true});
