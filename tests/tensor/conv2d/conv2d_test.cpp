@@ -54,7 +54,7 @@ TEST_F(Conv2d, TransposedConvolutionScattersEachTapWhereItsDefinitionSays) {
 }
 
 TEST_F(Conv2d, Avx2AndAvx512GiveTheSameBits) {
-  if (best_simd() != Simd::avx512) GTEST_SKIP() << "this processor has no AVX-512";
+  if (best_simd() < Simd::avx512) GTEST_SKIP() << "this processor has no AVX-512";
   for (const Conv2dCase& c : kConv2dCases) {
     const Tensor x = random_normal(c.x, 1, random_), w = random_normal(c.weight, 0.1, random_);
     set_simd(Simd::avx2);
