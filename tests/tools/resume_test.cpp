@@ -89,7 +89,9 @@ class Resume : public testing::Test {
       expect_same("out");
       fs::remove_all(folder_ / "out");
     }
-    EXPECT_GT(gone_on, wanted / 10);
+    if (!kInstrumented) {  // of so few there may be none
+      EXPECT_GT(gone_on, wanted / 10);
+    }
     const ProgramRun last = run("out", more);
     EXPECT_EQ(last.status, 0) << last.err;
     expect_same("out");

@@ -34,9 +34,9 @@ void expect_soon_ended(const TestFolder& folder, int side, std::vector<std::stri
 
 TEST(Stop, ATileOfManySecondsEndsSoonAfterSigterm) {
   const TestFolder folder;
-  expect_soon_ended(folder, kInstrumented ? 400 : 1100, {},
+  expect_soon_ended(folder, kInstrumented ? 1000 : 1600, {},
                     {"--pretrained_path", std::string(SR_SOURCE_DIR) + "/pretrained", "--num_tiles_w", "1",
-                     "--num_tiles_h", "1", "--threads", "1"});
+                     "--num_tiles_h", "1", "--threads", "1", "--precision", "fp32"});
 }
 
 TEST(Stop, WritingOfManyBlocksEndsSoonAfterSigterm) {

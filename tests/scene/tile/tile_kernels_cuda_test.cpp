@@ -81,7 +81,7 @@ class DeviceTile {
                 s_.mode == ColourMode::joint ? model_.nchan() : 1};
     for (const int band : s_.mode == ColourMode::per_band ? s_.colour_bands() : std::vector<int>{0}) {
       const NoGrad no_grad;
-      const Tensor y = (*model_.network)(Var(input(values, band, window))).value();
+      const Tensor y = model_.residual(input(values, band, window), {window.y, window.x});
       const std::vector<float> numbers = y.to_vector();
       all.insert(all.end(), numbers.begin(), numbers.end());
       ++shape.n;
