@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Enlarges a scene of four 16-bit bands by 2 into a Cloud Optimized GeoTIFF, bicubic and ZSTD level 9 with predictor, by
-# eval_superres_net and by gdal_translate in turns, and prints seconds, processor seconds and peak memory of each:
+# Enlarges a scene of four 16-bit bands by 2 into a Cloud Optimized GeoTIFF, bicubic and ZSTD with predictor, by
+# eval_superres_net and by gdal_translate in turns, each at its default level (5 and 9), then both at 9, then both at 5;
+# prints seconds, processor seconds, peak memory and size of the file of each:
 #   bench/cog_peer.sh [SIDE [FOLDER [ROUNDS]]]      SIDE 10980: Sentinel-2's; FOLDER on a disk with room for the files
 # gdal_translate makes overviews by AVERAGE too. Both work with all processors. Needs /usr/bin/time and gdal-bin.
 set -euo pipefail
@@ -21,14 +22,23 @@ measured() {
   awk '{ printf "%.1f %.1f %.0f\n", $1, $2 + $3, $4 / 1024 }' "$folder/time"
 }
 
-printf '%-20s %8s %10s %8s %8s\n' program s 'cpu s' MB 'file MB'
-for _ in $(seq "$rounds"); do
-  ours=$(measured "$bin/eval_superres_net" --data_path "$scene" --bicubic_only --cog --compress zstd --out_path "$folder/ours" --quiet)
-  gdal=$(measured gdal_translate -of COG -r cubic -outsize 200% 200% -co COMPRESS=ZSTD -co PREDICTOR=YES -co NUM_THREADS=ALL_CPUS \
-    -co OVERVIEW_RESAMPLING=AVERAGE --config GDAL_NUM_THREADS ALL_CPUS "$scene" "$folder/gdal.tif")
-  printf '%-20s %8s %10s %8s %8d\n' eval_superres_net $ours $(($(stat -c %s "$folder/ours/scene_${side}_bic_up.tif") >> 20))
-  printf '%-20s %8s %10s %8s %8d\n' gdal_translate $gdal $(($(stat -c %s "$folder/gdal.tif") >> 20))
+# compare OURS GDALS: both at these levels.
+compare() {
+  local ours gdal
+  ours=$(measured "$bin/eval_superres_net" --data_path "$scene" --bicubic_only --cog --compress zstd --level "$1" --out_path "$folder/ours" --quiet)
+  gdal=$(measured gdal_translate -of COG -r cubic -outsize 200% 200% -co COMPRESS=ZSTD -co LEVEL="$2" -co PREDICTOR=YES \
+    -co NUM_THREADS=ALL_CPUS -co OVERVIEW_RESAMPLING=AVERAGE --config GDAL_NUM_THREADS ALL_CPUS "$scene" "$folder/gdal.tif")
+  ours+=" $(($(stat -c %s "$folder/ours/scene_${side}_bic_up.tif") >> 20))"
+  gdal+=" $(($(stat -c %s "$folder/gdal.tif") >> 20))"
+  printf '%-18s %5d %8s %8s %8s %8s\n' eval_superres_net "$1" $ours gdal_translate "$2" $gdal
   paste <(echo "$ours") <(echo "$gdal") |
-    awk '{ printf "%-20s %7.2fx %9.2fx %7.2fx\n", "gdal / ours", $4 / $1, $5 / $2, $6 / $3 }'
+    awk '{ printf "%-24s %7.2fx %7.2fx %7.2fx %7.2fx\n", "gdal / ours", $5 / $1, $6 / $2, $7 / $3, $8 / $4 }'
   rm -rf "$folder/ours" "$folder/gdal.tif"
+}
+
+printf '%-18s %5s %8s %8s %8s %8s\n' program level s 'cpu s' MB 'file MB'
+for _ in $(seq "$rounds"); do
+  compare 5 9
+  compare 9 9
+  compare 5 5
 done

@@ -45,7 +45,7 @@ Json storage_of(const TiffWriterOptions& w) {
   return {static_cast<int>(w.compression),
           w.cog,
           w.by_band,
-          w.level.value_or(0),
+          level_of(w),
           w.quality,
           w.max_z_error,
           w.predictor};

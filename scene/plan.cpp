@@ -150,12 +150,15 @@ std::optional<ScenePlan> Planner::best(const std::vector<int64_t>& widths,
                                        const std::vector<int64_t>& heights) const {
   std::optional<ScenePlan> best;
   double least = 0;
-  // From low to high: of the tiles that are good enough, low ones need less of a file to be kept.
+  // From low to high: of the tiles that are good enough, low ones need less of a file to be kept. But of a
+  // COG's overviews a row of blocks waits for those below, the less the higher the tiles are.
   for (const int64_t h : heights)
     for (const int64_t w : widths) {
       const double costs = cost(w, h);
-      if (best && costs >= least) continue;
+      const bool as_good = best && costs == least && options_.writing.cog;
+      if (best && costs >= least && !as_good) continue;
       const ScenePlan plan = with_tiles(w, h);
+      if (as_good && plan.peak_bytes >= best->peak_bytes) continue;
       if (plan.peak_bytes > options_.max_memory_bytes || plan.gpu_bytes > options_.gpu_bytes) continue;
       best = plan, least = costs;
     }

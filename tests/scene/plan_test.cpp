@@ -98,6 +98,21 @@ TEST(ScenePlan, FourTimesTheSceneTakesNoMoreThanATenthMoreMemory) {
         }
 }
 
+// A row of half full overview blocks of 512 x 512 x 8 bytes would wait below tiles of 1024 x 256.
+TEST(ScenePlan, OfACogsGoodEnoughTilesThoseOfLeastMemoryAreTaken) {
+  const TestFolder folder;
+  TestPage page = page_of(10980, 10980, 4, 16);
+  page.tile = 256;
+  const TiffReader reader = scene_of(folder / "a.tif", page);
+  PlanOptions options;
+  options.writing.cog = true, options.writing.block = 512;
+  const ScenePlan chosen = plan_of(reader, nullptr, options);
+  EXPECT_EQ(chosen.grid.tile_width, 512);
+  EXPECT_EQ(chosen.grid.tile_height, 512);
+  options.num_tiles_w = 11, options.num_tiles_h = 43;
+  EXPECT_GT(plan_of(reader, nullptr, options).peak_bytes, chosen.peak_bytes + 40 * kMegabyte);
+}
+
 TEST(ScenePlan, NumbersOfTilesAreKeptUnlessTheMemoryIsShort) {
   const TestFolder folder;
   const Model model = full_model(2);

@@ -60,7 +60,7 @@ bool has_differences(const TiffInfo& info, const TiffWriterOptions& options, Pag
 int64_t codec_bytes(const TiffWriterOptions& options) {
   constexpr int64_t kMegabyte = int64_t{1} << 20;
   if (options.compression != Compression::zstd) return 2 * kMegabyte;
-  const int level = options.level.value_or(9);
+  const int level = level_of(options);
   return (level <= 3 ? 8 : level <= 9 ? 28 : level <= 12 ? 72 : 112) * kMegabyte;
 }
 

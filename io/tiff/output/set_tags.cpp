@@ -96,10 +96,10 @@ class PageTags {
         set(TIFFTAG_LERC_ADD_COMPRESSION, LERC_ADD_COMPRESSION_NONE);
         return set(TIFFTAG_LERC_MAXZERROR, options.max_z_error);
       case Compression::deflate:
-        if (options.level) set(TIFFTAG_ZIPQUALITY, *options.level);
+        set(TIFFTAG_ZIPQUALITY, level_of(options));
         break;
       case Compression::zstd:
-        if (options.level) set(TIFFTAG_ZSTD_LEVEL, *options.level);
+        set(TIFFTAG_ZSTD_LEVEL, level_of(options));
         break;
       case Compression::lzw:
         break;

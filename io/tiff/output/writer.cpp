@@ -36,6 +36,10 @@ Raster band_of(const Raster& block, int band) {
 
 }  // namespace
 
+int level_of(const TiffWriterOptions& options) {
+  return options.level.value_or(options.compression == Compression::zstd ? 5 : 6);
+}
+
 struct TiffWriter::Impl {
   Impl(const std::string& path, const TiffInfo& info_, const TiffWriterOptions& options_);
   ~Impl();

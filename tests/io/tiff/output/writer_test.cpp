@@ -218,6 +218,22 @@ TEST_F(TiffWriterTest, MaskPageHoldsOneBitAPixel) {
   }
 }
 
+TEST_F(TiffWriterTest, LevelsAreSixOfDeflateAndFiveOfZstdUnlessTheyAreGiven) {
+  const TiffInfo info = make_info(256, 256, 1, SampleType::u16);
+  Raster picture(Window{0, 0, 256, 256}, 1, SampleType::u16);
+  for (int64_t i = 0; i < 65536; ++i)
+    picture.data<uint16_t>()[i] = static_cast<uint16_t>(i / 256 * (i % 256) / 40 + i * i % 7);
+  const auto bytes = [&](Compression codec, std::optional<int> level) {
+    write_whole(path_, info, picture, {.compression = codec, .level = level});
+    return std::filesystem::file_size(path_);
+  };
+  for (const auto& [codec, usual] : {std::pair{Compression::deflate, 6}, {Compression::zstd, 5}}) {
+    EXPECT_EQ(bytes(codec, {}), bytes(codec, usual));
+    EXPECT_NE(bytes(codec, {}), bytes(codec, usual - 2));
+    EXPECT_NE(bytes(codec, {}), bytes(codec, 9));
+  }
+}
+
 TEST_F(TiffWriterTest, ReaderGivesBackPictureMaskAndDescription) {
   TiffInfo info = make_info(70, 45, 4, SampleType::i16);
   info.extra_samples = {EXTRASAMPLE_UNASSALPHA};
