@@ -12,6 +12,7 @@
 #include "scene/plan.h"
 #include "tools/images.h"
 #include "tools/value_range_option.h"
+#include "tools/weights_path.h"
 
 namespace sr {
 namespace {
@@ -111,7 +112,8 @@ int alpha_of_option(const std::string& text) {
 void add_options(CLI::App& app, EvalOptions& o) {
   app.add_option("--data_path", o.data_path, "folder with the images, or one image")->required();
   app.add_option("--pretrained_path", o.pretrained_path,
-                 "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint");
+                 "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint; else the "
+                 "weights that were installed with the program");
   app.add_option("--mean_values_path", o.mean_values_path,
                  "folder with xFACTOR/mean_values.json; else the means stored with the weights");
   app.add_option("--out_path", o.out_path, "folder for the results (default: DATA_PATH_xFACTOR)");
@@ -183,8 +185,8 @@ void add_options(CLI::App& app, EvalOptions& o) {
 void settle(EvalOptions& o) {
   o.scene.quality = o.quality_record;
   o.scene.max_memory_bytes = memory_of_option(o.max_memory);
-  if (o.pretrained_path.empty() && !o.bicubic_only)
-    throw Error(Error::Kind::usage, "--pretrained_path is missing; without weights there is --bicubic_only");
+  if (!o.bicubic_only)
+    o.pretrained_path = weights_path(o.pretrained_path, "; without weights there is --bicubic_only");
   if (const char* idle = o.scene.verify_windows > 0 ? "--verify"
                          : o.preview                ? "--preview"
                          : o.quality_record         ? "--quality_record"

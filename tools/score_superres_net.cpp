@@ -9,6 +9,7 @@
 #include "io/output_file.h"
 #include "tools/images.h"
 #include "tools/program.h"
+#include "tools/weights_path.h"
 
 namespace sr {
 namespace {
@@ -32,8 +33,8 @@ struct NamedScore {
 void add_options(CLI::App& app, Options& o) {
   app.add_option("--data_path", o.data_path, "folder with the ground-truth images, or one image")->required();
   app.add_option("--pretrained_path", o.pretrained_path,
-                 "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint")
-      ->required();
+                 "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint; else the "
+                 "weights that were installed with the program");
   app.add_option("--upsampling_factor", o.factor, "2, 3 or 4")
       ->check(CLI::Range(2, 4))
       ->capture_default_str();
@@ -93,7 +94,7 @@ void write_json(const std::string& path, int factor, const std::vector<NamedScor
 }
 
 Model load_luma_model(const Options& o) {
-  const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
+  const std::string checkpoint = find_checkpoint(weights_path(o.pretrained_path), o.factor);
   Model model = Model::load(checkpoint, o.factor);
   if (model.nchan() != 1)
     throw Error(Error::Kind::format, checkpoint, ": the weights are for ", model.nchan(),

@@ -99,7 +99,6 @@ TEST_F(BadInput, WrongUsageIsStatusTwo) {
   expect_refusal(eval({"--no_such_option"}), 2, {"no_such_option"});
   expect_refusal(eval({"--value_range", "9,1"}), 2, {"value_range"});
   expect_refusal(eval({"--num_tiles_w", "0"}), 2, {"--num_tiles_w"});
-  expect_refusal(run_program("eval_superres_net", {"--data_path", folder_ / "in"}), 2, {"--pretrained_path"});
   expect_refusal(run_program("eval_superres_net", {}), 2, {"--data_path"});
 }
 
