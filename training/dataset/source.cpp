@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "io/tiff/tags/coordinate_system.h"
 #include "io/tiff/tags/georeference.h"
 #include "scene/tile/nodata.h"
 #include "tensor/error.h"
@@ -36,6 +37,10 @@ void check_pair(const TiffInfo& coarse, const TiffInfo& fine, int factor, const 
                 "; both must have the same");
   const auto here = geo_transform_of(coarse.tags), there = geo_transform_of(fine.tags);
   if (!here || !there) return;
+  const auto system = epsg_of(coarse.tags), of_pair = epsg_of(fine.tags);
+  if (system && of_pair && *system != *of_pair)
+    throw Error(Error::Kind::shape, path, ": its coordinate system is EPSG:", *system, ", that of its pair ",
+                pair_path, " EPSG:", *of_pair, "; bring both into one with gdalwarp");
   const double distance = corner_distance(*here, *there, coarse, factor);
   if (!(distance <= 0.5))
     throw Error(Error::Kind::shape, path, ": its corners and those of its pair ", pair_path, " lie ",

@@ -28,6 +28,17 @@ std::optional<int> epsg_of(std::string_view text) {
   return std::stoi(digits);
 }
 
+std::optional<int> epsg_of(const SceneTags& tags) {
+  for (const uint16_t key : {ProjectedCSTypeGeoKey, GeographicTypeGeoKey})
+    for (size_t i = 4; i + 3 < tags.geo_key_directory.size(); i += 4) {
+      const uint16_t* const entry = &tags.geo_key_directory[i];
+      if (entry[0] != key || entry[1] != 0) continue;
+      return entry[3] == KvUserDefined || entry[3] == KvUndefined ? std::nullopt
+                                                                  : std::optional<int>(entry[3]);
+    }
+  return std::nullopt;
+}
+
 bool set_epsg(SceneTags& tags, int code) {
   const bool projected = GTIFGetPCSInfo(code, nullptr, nullptr, nullptr, nullptr) == 1;
   if (code > UINT16_MAX) return false;

@@ -12,6 +12,10 @@ namespace sr {
 /// none.
 std::optional<int> epsg_of(std::string_view text);
 
+/// The EPSG code of the projected, else of the geographic system of the tags' GeoKeys; nothing if it is one
+/// of its own.
+std::optional<int> epsg_of(const SceneTags& tags);
+
 /// Makes the system of that code the one of the tags. False, and nothing is changed, if it is neither
 /// projected nor geographic, as far as PROJ's data base knows.
 bool set_epsg(SceneTags& tags, int code);

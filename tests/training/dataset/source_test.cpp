@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "io/tiff/tags/coordinate_system.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/run_program.h"
 #include "tests/support/training_images.h"
@@ -77,6 +78,24 @@ TEST_F(TrainingSourceTest, AWorldFileSpeaksOfPixelCentresWhateverTheKeysSay) {
   open_pair({}, grid(10));
   std::ofstream(folder_ / "coarse.tfw") << "30\n0\n0\n-30\n500000\n5300000\n";
   expect_error(Error::Kind::shape, "fine pixels", [&] { open_pair(centres({}), grid(10)); });
+}
+
+TEST_F(TrainingSourceTest, APairInTwoCoordinateSystemsIsRefused) {
+  const auto in = [&](int epsg, double pixel) {
+    SceneTags tags = grid(pixel);
+    EXPECT_TRUE(set_epsg(tags, epsg));
+    return tags;
+  };
+  open_pair(in(32632, 30), in(32632, 10));
+  open_pair(in(4326, 30), in(4326, 10));
+  open_pair(in(32632, 30), grid(10));  // not said of one
+  expect_error(Error::Kind::shape, "EPSG:32632, that of its pair",
+               [&] { open_pair(in(32632, 30), in(32633, 10)); });
+  expect_error(Error::Kind::shape, "EPSG:4326; bring both", [&] { open_pair(in(32632, 30), in(4326, 10)); });
+  SceneTags own = in(4326, 30);  // a projection of its own on WGS 84, which is no system in degrees
+  for (uint16_t& value : own.geo_key_directory)
+    if (value == 4326) value = 32767;
+  open_pair(own, in(4326, 10));
 }
 
 TEST_F(TrainingSourceTest, WithoutGeoreferenceInBothOnlySizesAreCompared) {
