@@ -1,5 +1,6 @@
 #include "io/tiff/tags/pam_file.h"
 
+#include <algorithm>
 #include <pugixml.hpp>
 #include <set>
 #include <string_view>
@@ -7,13 +8,19 @@
 namespace sr {
 namespace {
 
-// Whether a <Metadata> holds nothing but what is of no use for other samples, or what the tags say anyway.
-bool only_statistics(const pugi::xml_node& metadata) {
+void add_once(const std::string& name, std::vector<std::string>& names) {
+  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+}
+
+// What a <Metadata> holds beside statistics, which are of no use for other samples, and what the tags say
+// anyway.
+void add_items(const pugi::xml_node& metadata, PamFile& pam) {
+  const std::string domain = metadata.attribute("domain").value();
   for (const pugi::xml_node item : metadata.children()) {
-    const std::string_view key = item.attribute("key").value();
-    if (!key.starts_with("STATISTICS_") && key != "AREA_OR_POINT") return false;
+    const std::string key = item.attribute("key").value();
+    if (!key.starts_with("STATISTICS_") && key != "AREA_OR_POINT")
+      add_once(domain.empty() ? key : key.empty() ? domain : domain + ":" + key, pam.others);
   }
-  return true;
 }
 
 // Of the whole picture.
@@ -29,7 +36,7 @@ void read_metadata(pugi::xml_node metadata, PamFile& pam) {
     pam.nodata_values = nodata.child_value();
     metadata.remove_child(nodata);
   }
-  pam.more = pam.more || !only_statistics(metadata);
+  add_items(metadata, pam);
 }
 
 std::vector<double> control_points(const pugi::xml_node& list) {
@@ -47,13 +54,13 @@ void read_band(const pugi::xml_node& band, std::multiset<std::string>& nodata, P
     if (name == "NoDataValue") {
       nodata.insert(node.child_value());
     } else if (name == "Metadata") {
-      pam.more = pam.more || !only_statistics(node);
+      add_items(node, pam);
     } else if (name == "CategoryNames") {
       pam.categories = pam.categories || node.first_child();
     } else if (name == "GDALRasterAttributeTable") {
       pam.attributes = true;
     } else if (name != "Histograms" && !(name == "Description" && !node.first_child())) {
-      pam.more = true;
+      add_once(node.name(), pam.others);
     }
   }
 }
@@ -70,7 +77,7 @@ PamFile read_pam_file(const Siblings& beside, int bands) {
   pugi::xml_document document;
   pam.damaged = !document.load_buffer(text.data(), text.size());
   if (pam.damaged) return pam;
-  pam.more = !document.child("PAMDataset");  // ArcGIS has other roots
+  pam.foreign = !document.child("PAMDataset");
   std::multiset<std::string> nodata;
   for (const pugi::xml_node node : document.child("PAMDataset").children()) {
     const std::string_view kind = node.name();
@@ -81,19 +88,20 @@ PamFile read_pam_file(const Siblings& beside, int bands) {
       if (n.size() == 6) pam.grid = {n[0], n[1], n[2], n[3], n[4], n[5]};
     } else if (kind == "GCPList") {
       pam.control_points = control_points(node);
-      if (pam.control_points.size() > UINT16_MAX) pam.control_points.clear(), pam.more = true;  // for the tag
+      if (pam.control_points.size() > UINT16_MAX)
+        pam.control_points.clear(), add_once("GCPList", pam.others);  // for the tag
       pam.control_point_system = node.attribute("Projection").value();
     } else if (kind == "Metadata") {
       read_metadata(node, pam);
     } else if (kind == "PAMRasterBand") {
       read_band(node, nodata, pam);
     } else {
-      pam.more = true;
+      add_once(node.name(), pam.others);
     }
   }
   const bool same = !nodata.empty() && nodata.count(*nodata.begin()) == nodata.size();
   if (same && nodata.size() == static_cast<size_t>(bands)) pam.nodata = *nodata.begin();
-  pam.more = pam.more || (!nodata.empty() && pam.nodata.empty());
+  if (!nodata.empty() && pam.nodata.empty()) add_once("NoDataValue", pam.others);
   return pam;
 }
 

@@ -21,8 +21,9 @@ struct PamFile {
   std::string nodata_values;  ///< one for each band, which hide a pixel together: the item NODATA_VALUES
   bool categories = false;    ///< names of a band's categories, for which a TIFF has no place
   bool attributes = false;    ///< a table of what a band's values mean: the same
-  bool more = false;          ///< there is something else, beside statistics of the samples
-  bool damaged = false;       ///< it is no XML
+  std::vector<std::string> others;  ///< what else there is, by name, beside statistics of the samples
+  bool foreign = false;             ///< it is not of GDAL's form: ArcGIS has others
+  bool damaged = false;             ///< it is no XML
 };
 PamFile read_pam_file(const Siblings& beside, int bands);
 

@@ -1,5 +1,6 @@
 #include "io/tiff/tags/side_files.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "io/tiff/tags/coordinate_system.h"
@@ -17,6 +18,19 @@ std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
+}
+
+// For a line: short, and without what a hostile file may hold for the terminal.
+std::string some_of(std::vector<std::string> names) {
+  constexpr size_t kMostNamed = 8, kLongest = 40;
+  const size_t all = names.size();
+  if (all > kMostNamed) names.resize(kMostNamed);
+  for (std::string& name : names) {
+    name.resize(std::min(name.size(), kLongest));
+    for (char& c : name)
+      if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
+  }
+  return joined(names) + (all > kMostNamed ? " and " + std::to_string(all - kMostNamed) + " more" : "");
 }
 
 // The georeference of the first place that has one.
@@ -75,7 +89,7 @@ void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& 
   const auto add = [&](const std::string& name) {
     if (!name.empty()) unread.push_back(name);
   };
-  if (pam.more) add(pam.name);
+  if (pam.foreign) add(pam.name);
   for (const std::string& name : {beside.name() + ".aux", beside.stem() + ".aux"}) {
     const std::string erdas = beside.find(name);
     if (!erdas.empty() && beside.text(erdas).starts_with("EHFA_HEADER_TAG")) add(erdas);
@@ -84,6 +98,11 @@ void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& 
   if (!unread.empty()) {
     notes.push_back(joined(unread) + " beside it " + (unread.size() > 1 ? "are" : "is") +
                     " not read; gdal_translate OLD.tif NEW.tif makes one file of all");
+  }
+  if (!pam.others.empty()) {
+    notes.push_back(some_of(pam.others) + " in " + pam.name + " beside it " +
+                    (pam.others.size() > 1 ? "are" : "is") +
+                    " not taken over; gdal_translate OLD.tif NEW.tif makes one file of all");
   }
   for (const std::string& name : {vendor.damaged_rpc, pam.damaged ? pam.name : std::string()}) {
     if (!name.empty()) notes.push_back(name + " beside it is not used: it is damaged or lacks something");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <random>
 
 #include "io/tiff/input/reader.h"
@@ -258,7 +259,8 @@ TEST_F(SideFiles, CategoriesAndAttributeTablesAreNamedAsWhatNoTiffHolds) {
   EXPECT_EQ(notes("<CategoryNames/>"), Lines{});
 }
 
-TEST_F(SideFiles, AnAuxXmlIsNamedForWhatIsLostButNotForStatistics) {
+TEST_F(SideFiles, WhatIsLostOfAnAuxXmlIsNamedButNotStatistics) {
+  using Lines = std::vector<std::string>;
   const auto notes = [&](const std::string& inner) {
     write("a.tif.aux.xml", "<PAMDataset>" + inner + "</PAMDataset>");
     read();
@@ -270,13 +272,28 @@ TEST_F(SideFiles, AnAuxXmlIsNamedForWhatIsLostButNotForStatistics) {
       "<Histograms><HistItem/></Histograms><Metadata><MDI "
       "key=\"STATISTICS_MEAN\">1</MDI></Metadata></PAMRasterBand>";
   EXPECT_TRUE(notes(statistics).empty());
-  for (const char* lost :
-       {"<Metadata><MDI key=\"SENSOR\">X</MDI></Metadata>", "<Metadata domain=\"xml:ESRI\"><a/></Metadata>",
-        "<PAMRasterBand band=\"1\"><Scale>2</Scale></PAMRasterBand>",
-        "<PAMRasterBand band=\"1\"><Description>red</Description></PAMRasterBand>", "<Other/>"}) {
-    ASSERT_EQ(notes(statistics + lost).size(), 1u) << lost;
-    EXPECT_TRUE(notes_[0].starts_with("a.tif.aux.xml beside it is not read; gdal_translate ")) << notes_[0];
-  }
+  const std::string end = " not taken over; gdal_translate OLD.tif NEW.tif makes one file of all";
+  for (const auto& [lost, what] : std::map<std::string, std::string>{
+           {"<Metadata><MDI key=\"SENSOR\">X</MDI></Metadata>", "SENSOR"},
+           {"<Metadata domain=\"xml:ESRI\"><a/></Metadata>", "xml:ESRI"},
+           {"<PAMRasterBand band=\"1\"><Scale>2</Scale></PAMRasterBand>", "Scale"},
+           {"<PAMRasterBand band=\"1\"><Description>red</Description></PAMRasterBand>", "Description"},
+           {"<Other/>", "Other"}})
+    EXPECT_EQ(notes(statistics + lost), Lines{what + " in a.tif.aux.xml beside it is" + end});
+  std::string many;
+  for (int i = 0; i < 10; ++i)
+    many += "<PAMRasterBand><Scale>2</Scale><Metadata domain=\"D\"><MDI key=\"K" + std::to_string(i) +
+            "&#10;\"/></Metadata></PAMRasterBand>";
+  EXPECT_EQ(
+      notes(many + "<PAMRasterBand><NoDataValue>7</NoDataValue></PAMRasterBand>"),
+      Lines{"Scale, D:K0 , D:K1 , D:K2 , D:K3 , D:K4 , D:K5 , D:K6  and 3 more in a.tif.aux.xml beside it "
+            "are" +
+            end});
+  write("a.tif.aux.xml", "<Esri/>");
+  read();
+  EXPECT_EQ(notes_,
+            Lines{"a.tif.aux.xml beside it is not read; gdal_translate OLD.tif NEW.tif makes one file of "
+                  "all"});
   EXPECT_EQ(
       notes("<unfinished>"),
       std::vector<std::string>{"a.tif.aux.xml beside it is not used: it is damaged or lacks something"});
