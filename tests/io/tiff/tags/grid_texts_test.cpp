@@ -52,6 +52,9 @@ std::vector<Case> cases() {
       {description, "", "", R"({"shape": [32, 48, 3]})", ""},
       {description, "", "", R"({"sensor": "a", "shape": [32, 48], "axes": "YX", "gain": [1, 2.5]})",
        R"({"sensor":"a","gain":[1,2.5]})"},
+      {description, "", "", R"({"shape": "round", "owner": "me"})", R"({"shape": "round", "owner": "me"})"},
+      {description, "", "", R"({"crop": {"shape": [3, 5]}, "x": 1})",
+       R"({"crop": {"shape": [3, 5]}, "x": 1})"},
       {description, "", "", "shape=(32, 48)", "", true},
       {description, "", "", "# Pixel_size 172e-6 m x 172e-6 m", "# Pixel_size 172e-6 m x 172e-6 m", true},
       {description, "", "", "ImageJ=1.11a\nimages=5\nslices=5\nunit=um\nmin=0.0\n",
@@ -180,7 +183,7 @@ TEST(GridTexts, NestingWithoutEndDoesNoHarm) {
   constexpr int kDepth = 200'000;
   SceneTags tags;
   tags.description =
-      "{\"shape\": 1, \"b\": 2, \"a\": " + std::string(kDepth, '[') + std::string(kDepth, ']') + "}";
+      "{\"shape\": [1], \"b\": 2, \"a\": " + std::string(kDepth, '[') + std::string(kDepth, ']') + "}";
   std::string xml;
   for (int i = 0; i < kDepth; ++i) xml += "<a:b c:d='1'>";
   for (int i = 0; i < kDepth; ++i) xml += "</a:b>";
