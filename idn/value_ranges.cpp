@@ -59,11 +59,16 @@ std::vector<double> numbers_of(const ValueRanges& ranges) {
   return numbers;
 }
 
-std::string text_of(const ValueRanges& ranges, const std::vector<int>& bands) {
+std::string text_of(const ValueRanges& ranges, const std::vector<int>& bands, size_t most) {
   std::vector<bool> told(ranges.size());
   std::string text;
+  size_t count = 0;
   for (size_t i = 0; i < ranges.size(); ++i) {
     if (told[i]) continue;
+    if (count++ == most) {
+      const auto rest = std::count(told.begin(), told.end(), false);
+      return text + ", and those of " + std::to_string(rest) + (rest == 1 ? " more band" : " more bands");
+    }
     std::vector<int> same;
     for (size_t k = i; k < ranges.size(); ++k)
       if (ranges[k] == ranges[i])

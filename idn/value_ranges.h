@@ -29,8 +29,8 @@ ValueRanges ranges_from(const std::vector<double>& numbers);
 std::vector<double> numbers_of(const ValueRanges& ranges);
 
 /// "0..255", or "0.02..0.42 (bands 1-3), 12..2800 (band 4)" for people; `bands` are the numbers of those that
-/// the ranges belong to, from 0 (empty: 0, 1, 2, ...).
-std::string text_of(const ValueRanges& ranges, const std::vector<int>& bands = {});
+/// the ranges belong to, from 0 (empty: 0, 1, 2, ...). Beyond `most` different ranges the rest is counted.
+std::string text_of(const ValueRanges& ranges, const std::vector<int>& bands = {}, size_t most = SIZE_MAX);
 
 /// "band 4", "bands 1-3", "bands 1-3, 5": bands whose numbers count from 0, as people count them.
 std::string named(const std::vector<int>& bands);

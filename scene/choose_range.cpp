@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kMostUnseen = 0.5, kMostOutside = 0.5, kWidestOutside = 4;
 constexpr double kLeastOfOneBand = 1.0 / 1000, kLeastOfAllBands = 1.0 / 32;
+constexpr size_t kMostTold = 8;  // ranges in a line for people
 constexpr const char* kRecorded = "recorded with the weights";
 constexpr const char* kRemedy =
     "; give ranges that fit with --value_range LOW,HIGH, or have them measured with --value_range scene";
@@ -140,8 +141,8 @@ void set_constant_bands(SceneSettings& s, ValueRanges& ranges, const RangeMeter&
 }  // namespace
 
 std::string misfit(const RangeMeter& meter, const ValueRanges& expected, const std::vector<int>& bands) {
-  const std::string ranges =
-      "samples of " + text_of(meter.ranges(), bands) + ", ranges of " + text_of(expected, bands) + ": ";
+  const std::string ranges = "samples of " + text_of(meter.ranges(), bands, kMostTold) + ", ranges of " +
+                             text_of(expected, bands, kMostTold) + ": ";
   double most = 0;
   bool varies = false;
   for (int band = 0; band < meter.bands(); ++band) {
@@ -201,7 +202,7 @@ std::string choose_ranges(SceneSettings& s, TiffReader& reader, const Model* mod
   if (!known) read(cores(pieces), meter);
   KnownRanges chosen = known ? *known : KnownRanges{measured(meter, s.mode), "measured over the scene"};
   if (!chosen.source.empty())
-    events.say("value range " + text_of(chosen.ranges, names) + " (" + chosen.source + ")");
+    events.say("value range " + text_of(chosen.ranges, names, kMostTold) + " (" + chosen.source + ")");
   for (const ValueRange& range : known ? ValueRanges() : chosen.ranges)
     if (const std::string note = note_beside_nodata(range, s.nodata); !note.empty()) {
       events.say(note);

@@ -22,6 +22,11 @@ TEST(ValueRanges, AreToldInGroupsOfBandsThatCountFromOne) {
   EXPECT_EQ(text_of({{0.02, 0.42}, {12, 2800}, {0.02, 0.42}, {0.02, 0.42}}),
             "0.02..0.42 (bands 1, 3-4), 12..2800 (band 2)");
   EXPECT_EQ(text_of({{0, 1}, {0, 2}}, {0, 2}), "0..1 (band 1), 0..2 (band 3)");
+  const ValueRanges many{{0, 1}, {0, 2}, {0, 1}, {0, 3}, {0, 4}};
+  EXPECT_EQ(text_of(many, {}, 2), "0..1 (bands 1, 3), 0..2 (band 2), and those of 2 more bands");
+  EXPECT_EQ(text_of(many, {}, 3),
+            "0..1 (bands 1, 3), 0..2 (band 2), 0..3 (band 4), and those of 1 more band");
+  EXPECT_EQ(text_of(many, {}, 4), "0..1 (bands 1, 3), 0..2 (band 2), 0..3 (band 4), 0..4 (band 5)");
 }
 
 TEST(ValueRanges, OfBandsThatOverlapByHalfOfTheWiderAreJoined) {
