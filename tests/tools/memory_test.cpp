@@ -116,10 +116,10 @@ TEST(Memory, TheLeastThatVerifyAsksForIsEnough) {
                                                      "--height", "260", "--nodata", "0", "--quiet"});
   ASSERT_EQ(made.status, 0) << made.err;
   const auto verified = [&](const std::string& limit) {
-    return run_program(
-        "eval_superres_net",
-        {"--data_path", folder / "scene.tif", "--pretrained_path", std::string(SR_SOURCE_DIR) + "/pretrained",
-         "--bicubic", "--preview", "--verify", "3", "--threads", "2", "--max_memory", limit});
+    return run_program("eval_superres_net",
+                       {"--data_path", folder / "scene.tif", "--out_path", folder / "out",
+                        "--pretrained_path", std::string(SR_SOURCE_DIR) + "/pretrained", "--bicubic",
+                        "--preview", "--verify", "3", "--threads", "2", "--max_memory", limit});
   };
   const ProgramRun refused = verified("40MB");
   EXPECT_EQ(refused.status, 1);
@@ -137,8 +137,9 @@ TEST(Memory, TheLeastThatManyThreadsAskForIsEnough) {
   const TestFolder folder;
   make_scene_in_tiles(folder / "scene.tif", 1400, 800);
   const auto enlarged = [&](const std::string& limit) {
-    return run_program("eval_superres_net", {"--data_path", folder / "scene.tif", "--bicubic_only",
-                                             "--threads", "8", "--max_memory", limit});
+    return run_program("eval_superres_net",
+                       {"--data_path", folder / "scene.tif", "--out_path", folder / "out", "--bicubic_only",
+                        "--threads", "8", "--max_memory", limit});
   };
   const ProgramRun refused = enlarged("34MB");
   const std::string wanted = "pixels want ";
