@@ -1,16 +1,10 @@
 #include "io/tiff/tags/pam_file.h"
 
-#include <algorithm>
 #include <pugixml.hpp>
-#include <set>
 #include <string_view>
 
 namespace sr {
 namespace {
-
-void add_once(const std::string& name, std::vector<std::string>& names) {
-  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-}
 
 // What a <Metadata> holds beside statistics, which are of no use for other samples, and what the tags say
 // anyway.
@@ -19,7 +13,7 @@ void add_items(const pugi::xml_node& metadata, PamFile& pam) {
   for (const pugi::xml_node item : metadata.children()) {
     const std::string key = item.attribute("key").value();
     if (!key.starts_with("STATISTICS_") && key != "AREA_OR_POINT")
-      add_once(domain.empty() ? key : key.empty() ? domain : domain + ":" + key, pam.others);
+      pam.others.insert(domain.empty() ? key : key.empty() ? domain : domain + ":" + key);
   }
 }
 
@@ -60,7 +54,7 @@ void read_band(const pugi::xml_node& band, std::multiset<std::string>& nodata, P
     } else if (name == "GDALRasterAttributeTable") {
       pam.attributes = true;
     } else if (name != "Histograms" && !(name == "Description" && !node.first_child())) {
-      add_once(node.name(), pam.others);
+      pam.others.insert(node.name());
     }
   }
 }
@@ -89,19 +83,19 @@ PamFile read_pam_file(const Siblings& beside, int bands) {
     } else if (kind == "GCPList") {
       pam.control_points = control_points(node);
       if (pam.control_points.size() > UINT16_MAX)
-        pam.control_points.clear(), add_once("GCPList", pam.others);  // for the tag
+        pam.control_points.clear(), pam.others.insert("GCPList");  // for the tag
       pam.control_point_system = node.attribute("Projection").value();
     } else if (kind == "Metadata") {
       read_metadata(node, pam);
     } else if (kind == "PAMRasterBand") {
       read_band(node, nodata, pam);
     } else {
-      add_once(node.name(), pam.others);
+      pam.others.insert(node.name());
     }
   }
   const bool same = !nodata.empty() && nodata.count(*nodata.begin()) == nodata.size();
   if (same && nodata.size() == static_cast<size_t>(bands)) pam.nodata = *nodata.begin();
-  if (!nodata.empty() && pam.nodata.empty()) add_once("NoDataValue", pam.others);
+  if (!nodata.empty() && pam.nodata.empty()) pam.others.insert("NoDataValue");
   return pam;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,13 +18,13 @@ struct PamFile {
   std::string coordinate_system;       ///< of the grid: WKT or "EPSG:n"; "" if there is none
   std::string control_point_system;    ///< of the control points
   RpcItems rpc;
-  std::string nodata;         ///< if it is the same for all bands
-  std::string nodata_values;  ///< one for each band, which hide a pixel together: the item NODATA_VALUES
-  bool categories = false;    ///< names of a band's categories, for which a TIFF has no place
-  bool attributes = false;    ///< a table of what a band's values mean: the same
-  std::vector<std::string> others;  ///< what else there is, by name, beside statistics of the samples
-  bool foreign = false;             ///< it is not of GDAL's form: ArcGIS has others
-  bool damaged = false;             ///< it is no XML
+  std::string nodata;            ///< if it is the same for all bands
+  std::string nodata_values;     ///< one for each band, which hide a pixel together: the item NODATA_VALUES
+  bool categories = false;       ///< names of a band's categories, for which a TIFF has no place
+  bool attributes = false;       ///< a table of what a band's values mean: the same
+  std::set<std::string> others;  ///< what else there is, by name, beside statistics of the samples
+  bool foreign = false;          ///< it is not of GDAL's form: ArcGIS has others
+  bool damaged = false;          ///< it is no XML
 };
 PamFile read_pam_file(const Siblings& beside, int bands);
 

@@ -1,6 +1,5 @@
 #include "io/tiff/tags/side_files.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "io/tiff/tags/coordinate_system.h"
@@ -21,16 +20,17 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 // For a line: short, and without what a hostile file may hold for the terminal.
-std::string some_of(std::vector<std::string> names) {
+std::string some_of(const std::set<std::string>& names) {
   constexpr size_t kMostNamed = 8, kLongest = 40;
-  const size_t all = names.size();
-  if (all > kMostNamed) names.resize(kMostNamed);
-  for (std::string& name : names) {
-    name.resize(std::min(name.size(), kLongest));
-    for (char& c : name)
+  std::vector<std::string> shown;
+  for (const std::string& name : names) {
+    if (shown.size() == kMostNamed) break;
+    shown.push_back(name.substr(0, kLongest));
+    for (char& c : shown.back())
       if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
   }
-  return joined(names) + (all > kMostNamed ? " and " + std::to_string(all - kMostNamed) + " more" : "");
+  const size_t rest = names.size() - shown.size();
+  return joined(shown) + (rest > 0 ? " and " + std::to_string(rest) + " more" : "");
 }
 
 // The georeference of the first place that has one.

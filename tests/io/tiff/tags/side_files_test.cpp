@@ -286,7 +286,7 @@ TEST_F(SideFiles, WhatIsLostOfAnAuxXmlIsNamedButNotStatistics) {
             "&#10;\"/></Metadata></PAMRasterBand>";
   EXPECT_EQ(
       notes(many + "<PAMRasterBand><NoDataValue>7</NoDataValue></PAMRasterBand>"),
-      Lines{"Scale, D:K0 , D:K1 , D:K2 , D:K3 , D:K4 , D:K5 , D:K6  and 3 more in a.tif.aux.xml beside it "
+      Lines{"D:K0 , D:K1 , D:K2 , D:K3 , D:K4 , D:K5 , D:K6 , D:K7  and 3 more in a.tif.aux.xml beside it "
             "are" +
             end});
   write("a.tif.aux.xml", "<Esri/>");
