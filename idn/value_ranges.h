@@ -28,6 +28,8 @@ ValueRanges ranges_from(const std::vector<double>& numbers);
 /// The same back: one pair if all ranges are the same.
 std::vector<double> numbers_of(const ValueRanges& ranges);
 
+constexpr size_t kMostTold = 8;  ///< different ranges in a line for people
+
 /// "0..255", or "0.02..0.42 (bands 1-3), 12..2800 (band 4)" for people; `bands` are the numbers of those that
 /// the ranges belong to, from 0 (empty: 0, 1, 2, ...). Beyond `most` different ranges the rest is counted.
 std::string text_of(const ValueRanges& ranges, const std::vector<int>& bands = {}, size_t most = SIZE_MAX);

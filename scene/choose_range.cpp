@@ -13,7 +13,6 @@ namespace {
 
 constexpr double kMostUnseen = 0.5, kMostOutside = 0.5, kWidestOutside = 4;
 constexpr double kLeastOfOneBand = 1.0 / 1000, kLeastOfAllBands = 1.0 / 32;
-constexpr size_t kMostTold = 8;  // ranges in a line for people
 constexpr const char* kRecorded = "recorded with the weights";
 constexpr const char* kRemedy =
     "; give ranges that fit with --value_range LOW,HIGH, or have them measured with --value_range scene";

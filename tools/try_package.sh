@@ -24,10 +24,10 @@ echo "package: $package, $(($(stat -c %s "$package") >> 20)) MB"
 debootstrap --variant=minbase bookworm "$system/debian" "$mirror" >"$system/debootstrap.log" 2>&1 ||
   { tail -n 5 "$system/debootstrap.log" >&2; fail "debootstrap failed"; }
 mv "$system"/debian/* "$system/"
-cp "$package" "$system/root/superres.deb"
+cp "$package" "$system/srv/superres.deb"
 mount --bind /proc "$system/proc"
 chroot "$system" bash -euo pipefail -c '
-  cd /root
+  cd /srv
   export DEBIAN_FRONTEND=noninteractive
   apt-get install -y --no-install-recommends ./superres.deb >install.log 2>&1 || { tail -n 5 install.log >&2; exit 1; }
   make_scene --out scene.tif --width 200 --height 150 --quiet

@@ -278,7 +278,7 @@ class Writer {
 
 // Before the tiles are divided: if there are too few, this says why.
 void tell(const DatasetScan& scan, const DatasetEvents& events) {
-  events.say("value range " + text_of(scan.form.ranges, {}, 8) + " (" + scan.range_origin + ")");
+  events.say("value range " + text_of(scan.form.ranges, {}, kMostTold) + " (" + scan.range_origin + ")");
   int64_t no_data = 0, flat = 0;
   for (const ManifestSource& s : scan.accounts) no_data += s.no_data, flat += s.flat;
   if (no_data > 0)

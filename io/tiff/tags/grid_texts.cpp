@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "io/tiff/tags/gdal_metadata.h"
+#include "io/tiff/tags/shown_names.h"
 #include "io/tiff/tags/xml_places.h"
 #include "io/tiff/tags/xmp.h"
 
@@ -113,12 +114,9 @@ std::string scaled_description(const std::string& text) {
   return text.find("ImageJ=") == 0 ? retold_imagej(text) : retold_json(text);
 }
 
-// For a line of a note: short, and without what a hostile file may hold for the terminal.
+// For a line of a note.
 std::string shown(std::string_view name, std::string_view text) {
-  std::string result = std::string(name) + "=" + std::string(trimmed(text).substr(0, 40));
-  for (char& c : result)
-    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
-  return result;
+  return printable(std::string(name) + "=" + std::string(trimmed(text).substr(0, 40)));
 }
 
 }  // namespace
@@ -137,7 +135,6 @@ void scale_texts(SceneTags& tags, int factor) {
 }
 
 std::vector<std::string> notes_on_texts(const SceneTags& tags) {
-  constexpr size_t kMostNamed = 6;
   std::vector<std::string> named, notes;
   const auto add = [&](const GridRow* row, std::string_view name, std::string_view text) {
     if (row && row->rule == GridRule::named) named.push_back(shown(name, text));
@@ -148,10 +145,7 @@ std::vector<std::string> notes_on_texts(const SceneTags& tags) {
     add(grid_row(GridText::xmp, p.space, p.name), p.name, p.text);
   const GridRow* const described = row_of_description(tags.description);
   add(described, "ImageDescription", tags.description);
-  std::string list;
-  for (size_t i = 0; i < std::min(kMostNamed, named.size()); ++i) list += (i > 0 ? ", " : "") + named[i];
-  if (named.size() > kMostNamed) list += ", and " + std::to_string(named.size() - kMostNamed) + " more";
-  if (!list.empty()) notes.push_back("it keeps what its texts say of the input's grid: " + list);
+  if (!named.empty()) notes.push_back("it keeps what its texts say of the input's grid: " + some_of(named));
   if (described && described->rule == GridRule::dropped)
     notes.push_back("its ImageDescription tells size and structure of the input's file and is left out");
   return notes;

@@ -1,6 +1,7 @@
 #include "io/tiff/tags/side_files.h"
 
 #include <optional>
+#include <utility>
 
 #include "io/tiff/tags/coordinate_system.h"
 #include "io/tiff/tags/gdal_metadata.h"
@@ -8,29 +9,17 @@
 #include "io/tiff/tags/grid_files.h"
 #include "io/tiff/tags/pam_file.h"
 #include "io/tiff/tags/rpc_files.h"
+#include "io/tiff/tags/shown_names.h"
 #include "io/tiff/tags/siblings.h"
 
 namespace sr {
 namespace {
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
-// For a line: short, and without what a hostile file may hold for the terminal.
-std::string some_of(const std::set<std::string>& names) {
-  constexpr size_t kMostNamed = 8, kLongest = 40;
-  std::vector<std::string> shown;
-  for (const std::string& name : names) {
-    if (shown.size() == kMostNamed) break;
-    shown.push_back(name.substr(0, kLongest));
-    for (char& c : shown.back())
-      if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
-  }
-  const size_t rest = names.size() - shown.size();
-  return joined(shown) + (rest > 0 ? " and " + std::to_string(rest) + " more" : "");
+std::string shown(const PamFile& pam) {
+  constexpr size_t kLongest = 40;
+  std::vector<std::string> names;
+  for (const std::string& name : pam.others) names.push_back(printable(name.substr(0, kLongest)));
+  return some_of(std::move(names));
 }
 
 // The georeference of the first place that has one.
@@ -100,8 +89,7 @@ void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& 
                     " not read; gdal_translate OLD.tif NEW.tif makes one file of all");
   }
   if (!pam.others.empty()) {
-    notes.push_back(some_of(pam.others) + " in " + pam.name + " beside it " +
-                    (pam.others.size() > 1 ? "are" : "is") +
+    notes.push_back(shown(pam) + " in " + pam.name + " beside it " + (pam.others.size() > 1 ? "are" : "is") +
                     " not taken over; gdal_translate OLD.tif NEW.tif makes one file of all");
   }
   for (const std::string& name : {vendor.damaged_rpc, pam.damaged ? pam.name : std::string()}) {
