@@ -42,13 +42,8 @@ Json region_of(const Region& region) {
 }
 
 Json storage_of(const TiffWriterOptions& w) {
-  return {static_cast<int>(w.compression),
-          w.cog,
-          w.by_band,
-          level_of(w),
-          w.quality,
-          w.max_z_error,
-          w.predictor};
+  return {
+      static_cast<int>(w.compression), w.cog, w.by_band, level_of(w), w.quality, w.max_z_error, w.predictor};
 }
 
 }  // namespace

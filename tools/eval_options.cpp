@@ -111,9 +111,10 @@ int alpha_of_option(const std::string& text) {
 
 void add_options(CLI::App& app, EvalOptions& o) {
   app.add_option("--data_path", o.data_path, "folder with the images, or one image")->required();
-  app.add_option("--pretrained_path", o.pretrained_path,
-                 "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint; else the "
-                 "weights that were installed with the program");
+  app.add_option(
+      "--pretrained_path", o.pretrained_path,
+      "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint; else the "
+      "weights that were installed with the program");
   app.add_option("--mean_values_path", o.mean_values_path,
                  "folder with xFACTOR/mean_values.json; else the means stored with the weights");
   app.add_option("--out_path", o.out_path, "folder for the results (default: DATA_PATH_xFACTOR)");

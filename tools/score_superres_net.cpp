@@ -32,9 +32,10 @@ struct NamedScore {
 
 void add_options(CLI::App& app, Options& o) {
   app.add_option("--data_path", o.data_path, "folder with the ground-truth images, or one image")->required();
-  app.add_option("--pretrained_path", o.pretrained_path,
-                 "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint; else the "
-                 "weights that were installed with the program");
+  app.add_option(
+      "--pretrained_path", o.pretrained_path,
+      "folder with xFACTOR/ckpts in it (the newest checkpoint is taken), or a checkpoint; else the "
+      "weights that were installed with the program");
   app.add_option("--upsampling_factor", o.factor, "2, 3 or 4")
       ->check(CLI::Range(2, 4))
       ->capture_default_str();
