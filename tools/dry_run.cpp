@@ -71,14 +71,14 @@ ordered_json to_json(const PreparedScene& scene, const Forecast& found, const Sc
 
 }  // namespace
 
-std::string existing_folder(const std::string& folder) {
+std::string existing_folder(const std::string& folder, const std::string& option) {
   fs::path path = fs::absolute(folder);
   std::error_code error;
   while (!fs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
   if (!fs::is_directory(path, error) || ::access(path.c_str(), W_OK | X_OK) != 0)
     throw Error(Error::Kind::io, folder, ": cannot be created or written to, for ", path.string(),
                 fs::is_directory(path, error) ? " may not be written to" : " is no folder",
-                "; choose another folder with --out_path");
+                "; choose another folder with ", option);
   return path.string();
 }
 

@@ -40,7 +40,7 @@ class DryRun {
 };
 
 /// The folder itself, or the first above it that there is. Errors: io (it is no folder, or may not be written
-/// to).
-std::string existing_folder(const std::string& folder);
+/// to); `option` is the one that chooses another.
+std::string existing_folder(const std::string& folder, const std::string& option);
 
 }  // namespace sr

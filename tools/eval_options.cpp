@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -107,6 +108,18 @@ int alpha_of_option(const std::string& text) {
   return band - 1;
 }
 
+// Known before the image is opened.
+void check_out_file(const EvalOptions& o) {
+  if (o.out_file.empty()) return;
+  if (const std::string extension = lower(std::filesystem::path(o.out_file).extension());
+      extension != ".tif" && extension != ".tiff")
+    throw Error(Error::Kind::usage, "--out_file ", o.out_file,
+                ": results are TIFF files; want a name that ends with .tif or .tiff");
+  if (std::error_code none; std::filesystem::is_directory(o.data_path, none))
+    throw Error(Error::Kind::usage, "--out_file is for one image, and --data_path ", o.data_path,
+                " is a folder; use --out_path");
+}
+
 }  // namespace
 
 void add_options(CLI::App& app, EvalOptions& o) {
@@ -117,7 +130,11 @@ void add_options(CLI::App& app, EvalOptions& o) {
       "weights that were installed with the program");
   app.add_option("--mean_values_path", o.mean_values_path,
                  "folder with xFACTOR/mean_values.json; else the means stored with the weights");
-  app.add_option("--out_path", o.out_path, "folder for the results (default: DATA_PATH_xFACTOR)");
+  auto* out_path =
+      app.add_option("--out_path", o.out_path, "folder for the results (default: DATA_PATH_xFACTOR)");
+  app.add_option("--out_file", o.out_file,
+                 "name of the result, where --data_path is one image; what else is written lies beside it")
+      ->excludes(out_path);
   app.add_option("--img_ext", o.img_ext, "extension of the images")->capture_default_str();
   app.add_option("--upsampling_factor", o.factor, "2, 3 or 4")
       ->check(CLI::Range(2, 4))
@@ -197,6 +214,7 @@ void settle(EvalOptions& o) {
     throw Error(Error::Kind::usage, idle,
                 " is about the network's result, and --bicubic_only makes none; leave one of them away");
   settle_file_options(o);
+  check_out_file(o);
   o.scene.mode = chosen<std::optional<ColourMode>>(o.colour_mode, {{"auto", {}},
                                                                    {"luma", ColourMode::luma},
                                                                    {"per_band", ColourMode::per_band},

@@ -12,7 +12,7 @@ namespace sr {
 
 /// As given, and what settle() makes of them in `scene`.
 struct EvalOptions {
-  std::string data_path, pretrained_path, mean_values_path, out_path, img_ext = ".tif";
+  std::string data_path, pretrained_path, mean_values_path, out_path, out_file, img_ext = ".tif";
   int factor = 2;
   std::vector<std::string> value_range;
   std::vector<double> roi_geo;

@@ -31,9 +31,15 @@ constexpr int64_t kPreviewSide = 640;
 
 using Options = EvalOptions;
 
+// The option by which a user moves the results.
+const char* place_option(const Options& o) {
+  return o.out_file.empty() ? "--out_path" : "--out_file";
+}
+
 // Beside the data and named after it, by its own name where it was given as "." or "..".
 std::string result_folder(const Options& o) {
   if (!o.out_path.empty()) return o.out_path;
+  if (!o.out_file.empty()) return fs::absolute(o.out_file).parent_path();
   fs::path base = fs::absolute(o.data_path);
   if (std::error_code error; fs::is_regular_file(base, error)) base = base.parent_path();
   const bool by_name = base.filename() != "." && base.filename() != "..";
@@ -41,12 +47,13 @@ std::string result_folder(const Options& o) {
   return base.string() + "_x" + std::to_string(o.factor);
 }
 
-void create_folder(const std::string& folder) {
+void create_folder(const std::string& folder, const Options& o) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error || access(folder.c_str(), W_OK) != 0)
     throw Error(Error::Kind::io, folder, ": cannot be created or written to",
-                error ? ": " + error.message() : std::string(), "; choose another folder with --out_path");
+                error ? ": " + error.message() : std::string(), "; choose another folder with ",
+                place_option(o));
 }
 
 // What is written for an image; an empty name = not wanted.
@@ -62,10 +69,12 @@ struct Outputs {
 };
 
 Outputs outputs_of(const fs::path& image, const fs::path& folder, const Options& o) {
-  const std::string stem = image.stem().string(), extension = image.extension().string();
+  const fs::path result = folder / (o.out_file.empty() ? image : fs::path(o.out_file)).filename();
+  const std::string stem = result.stem().string(), extension = result.extension().string();
   Outputs outputs;
-  if (!o.bicubic_only) outputs.upscaled = folder / image.filename();
+  if (!o.bicubic_only) outputs.upscaled = result;
   if (o.bicubic || o.bicubic_only) outputs.bicubic = folder / (stem + "_bic_up" + extension);
+  if (o.bicubic_only && !o.out_file.empty()) outputs.bicubic = result;
   if (o.spread) outputs.spread = folder / (stem + "_spread" + extension);
   if (o.preview) outputs.preview = folder / (stem + "_preview.png");
   if (o.quality_record) outputs.quality = folder / (stem + ".quality.json");
@@ -91,7 +100,7 @@ void check_outputs(const std::vector<fs::path>& images, const fs::path& folder, 
       if (std::error_code none; fs::is_directory(output, none)) throw cannot_write(output, EISDIR);
       if (const Identity there = identity_of(output); there && inputs.contains(there))
         throw Error(Error::Kind::usage, image.string(), ": ", output,
-                    ", its result, would replace the input; choose another --out_path");
+                    ", its result, would replace the input; choose another ", place_option(o));
       const auto [first, is_new] = made_of.emplace(output, image);
       if (!is_new)
         throw Error(Error::Kind::usage, first->second.string(), " and ", image.string(),
@@ -165,7 +174,7 @@ std::optional<Model> load_model(Options& o) {
 int run_dry(Options& o, const std::vector<fs::path>& images, const std::string& folder) {
   DryRun dry(o.common, o.json);
   dry.passes([&] { check_outputs(images, folder, o); });
-  dry.passes([&] { existing_folder(folder); });
+  dry.passes([&] { existing_folder(folder, place_option(o)); });
   std::optional<Model> model;
   const bool loaded = dry.passes([&] { model = load_model(o); });
   for (const fs::path& image : images) {
@@ -187,7 +196,7 @@ int run(Options& o) {
   if (o.dry_run) return run_dry(o, images, folder);
   check_outputs(images, folder, o);
   const std::optional<Model> model = load_model(o);
-  create_folder(folder);
+  create_folder(folder, o);
   o.common.say(o.common.description());
   std::vector<std::string> failures;
   for (const fs::path& image : images) {

@@ -204,6 +204,26 @@ TEST_F(BadInput, AResultThatWouldReplaceAnInputIsRefused) {
   EXPECT_EQ(text_of_file(folder_ / "in/a_bic_up.tif"), before);
 }
 
+TEST_F(BadInput, ANameForTheResultIsForOneImageAndATiff) {
+  add_scene("a.tif");
+  const std::string result = folder_ / "result.tif";
+  expect_refusal(eval({"--out_file", result}), 2,
+                 {"--out_file is for one image", "/in is a folder", "--out_path"});
+  const std::string one = folder_ / "in/a.tif";
+  expect_refusal(eval({"--data_path", one, "--out_file", folder_ / "a.png"}), 2,
+                 {"a.png", "want a name", ".tif"});
+  expect_refusal(eval({"--data_path", one, "--out_file", result, "--out_path", folder_ / "out"}), 2,
+                 {"--out_file", "--out_path"});
+  expect_refusal(eval({"--data_path", one, "--out_file", one}), 2,
+                 {"replace the input", "another --out_file"});
+  write_bytes(folder_ / "file", "x");
+  expect_refusal(eval({"--data_path", one, "--out_file", folder_ / "file/b.tif"}), 1,
+                 {"/file", "--out_file"});
+  expect_refusal(eval({"--data_path", one, "--out_file", folder_ / "file/b.tif", "--dry_run"}), 1,
+                 {"/file", "--out_file"});
+  EXPECT_FALSE(fs::exists(result));
+}
+
 TEST_F(BadInput, TwoImagesWithOneOutputAreRefusedBeforeEitherIsComputed) {
   for (const char* name : {"a.tif", "a.TIF", "a_bic_up.tif", "b.tif"}) add_scene(name);
   expect_refusal(eval({"--bicubic"}), 2,

@@ -85,6 +85,27 @@ TEST_F(Eval, ResultsLieBesideAFolderHoweverItIsWritten) {
   }
 }
 
+TEST_F(Eval, OneImageHasAResultOfTheNameThatIsAskedFor) {
+  add_scene("one.tif", 40, 30);
+  eval(2, {"--out_path", folder_ / "folder"});
+  const std::string result = folder_ / "made/of.one.TIFF";
+  const ProgramRun network =
+      run_program("eval_superres_net", {"--data_path", folder_ / "in/one.tif", "--pretrained_path",
+                                        folder_ / "weights", "--out_file", result, "--bicubic", "--preview"});
+  ASSERT_EQ(network.status, 0) << network.err;
+  EXPECT_EQ(pixels_of(result), pixels_of(folder_ / "folder/one.tif"));
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder_ / "made")) names.push_back(entry.path().filename());
+  std::ranges::sort(names);
+  EXPECT_EQ(names, (std::vector<std::string>{"of.one.TIFF", "of.one_bic_up.TIFF", "of.one_preview.png"}));
+  EXPECT_FALSE(fs::exists(folder_ / "in_x2")) << "or anything where a folder's results go";
+  const std::string bicubic = folder_ / "bicubic.tif";
+  const ProgramRun run = run_program(
+      "eval_superres_net", {"--data_path", folder_ / "in/one.tif", "--bicubic_only", "--out_file", bicubic});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(pixels_of(bicubic), pixels_of(folder_ / "made/of.one_bic_up.TIFF"));
+}
+
 TEST_F(Eval, AnyTilingWritesTheSamePixels) {
   for (const int factor : kInstrumented ? std::vector<int>{3} : std::vector<int>{2, 3, 4}) {
     add_scene("scene.tif", 157, 111);
