@@ -179,6 +179,14 @@ Var l2_loss(const Var& x, const Tensor& target) {
   });
 }
 
+Var spectral_angle_loss(const Var& x, const Tensor& target, float weight) {
+  const Tensor value = x.value();
+  return Var(scale(spectral_angle_value(value, target), weight), {x},
+             [=](const Tensor& dy) -> std::vector<Tensor> {
+               return {scale(spectral_angle_grad(value, target), weight * value_of(dy))};
+             });
+}
+
 Var ssim_loss(const Var& x, const Tensor& target, double peak) {
   const Tensor value = x.value();
   return Var(scale(ssim_value(value, target, peak), -1), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {

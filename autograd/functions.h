@@ -26,6 +26,8 @@ Var add(const Var& a, const Var& b);
 // tensor/ops/ssim.h; the functions there give the same value in double.
 Var l1_loss(const Var& x, const Tensor& target);
 Var l2_loss(const Var& x, const Tensor& target);
+/// `weight` times the mean spectral angle.
+Var spectral_angle_loss(const Var& x, const Tensor& target, float weight);
 /// Minus the mean structural similarity.
 Var ssim_loss(const Var& x, const Tensor& target, double peak);
 

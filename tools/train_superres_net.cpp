@@ -69,6 +69,10 @@ void add_step_options(CLI::App& app, Options& o) {
   auto* loss = app.add_option("--loss", o.loss, "l1, l2 or ssim")
                    ->check(CLI::IsMember({"l1", "l2", "ssim"}))
                    ->capture_default_str();
+  app.add_option("--spectral_angle", t.spectral_angle,
+                 "times the mean angle between spectra (radians), added to the loss of a joint network")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_flag("--ssim_loss", o.ssim_loss, "the same as --loss ssim")->excludes(loss);
   app.add_option("--learning_rate", t.schedule.rate, "of Adam")
       ->check(CLI::NonNegativeNumber)

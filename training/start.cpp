@@ -103,6 +103,12 @@ void check_options(const TrainingOptions& o) {
                 " pixels are smaller than SSIM's window of 11; use a larger --patch_size");
 }
 
+void check_channels(const TrainingOptions& o, const DatasetInfo& data) {
+  if (o.trainer.spectral_angle > 0 && data.nchan == 1)
+    throw Error(Error::Kind::usage, "--spectral_angle is for joint networks, and the samples of ",
+                o.data_path, " have one channel; make them with create_training_dataset --colour_mode joint");
+}
+
 void check_tiles(const TrainingOptions& o, const DatasetInfo& data) {
   const auto check = [&](const char* name, int64_t option, int64_t of_data) {
     // create_training_dataset took a multiple of the factor.
@@ -138,6 +144,7 @@ Trainer start_training(TrainingOptions& o, const DatasetInfo& data, double& best
 void check(const TrainingOptions& options, const DatasetInfo& data) {
   check_options(options);
   check_tiles(options, data);
+  check_channels(options, data);
 }
 
 }  // namespace sr

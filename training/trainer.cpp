@@ -21,7 +21,7 @@ std::unique_ptr<Model> twin(const Model& model) {
   return std::make_unique<Model>(Model::from_checkpoint(model.to_checkpoint(), "the model"));
 }
 
-Var loss_of(Loss loss, const Var& result, const Tensor& gt) {
+Var first_term(Loss loss, const Var& result, const Tensor& gt) {
   switch (loss) {
     case Loss::l2:
       return l2_loss(result, gt);
@@ -30,6 +30,12 @@ Var loss_of(Loss loss, const Var& result, const Tensor& gt) {
     default:
       return l1_loss(result, gt);
   }
+}
+
+Var loss_of(const TrainerOptions& o, const Var& result, const Tensor& gt) {
+  const Var loss = first_term(o.loss, result, gt);
+  if (o.spectral_angle == 0) return loss;
+  return add(loss, spectral_angle_loss(result, gt, static_cast<float>(o.spectral_angle)));
 }
 
 void set_values(Params& params, const std::map<std::string, Tensor>& values, const std::string& name) {
@@ -88,7 +94,7 @@ void Trainer::begin_on_cuda(const Begun& step) {
     if (!on_cuda_)  // only now are weights and moments where they stay
       on_cuda_ = std::make_shared<cuda::StepOnCuda>(
           *model_, average_.get(), *adam_,
-          [loss = options_.loss](const Var& result, const Tensor& gt) { return loss_of(loss, result, gt); },
+          [o = options_](const Var& result, const Tensor& gt) { return loss_of(o, result, gt); },
           cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers});
     on_cuda_->begin(step.batch, step.rate);
   }
@@ -104,7 +110,7 @@ StepResult Trainer::finish_on_cuda(const Begun& step) {
 
 StepResult Trainer::step_on_cpu(const Begun& step) {
   const Var result_of_network = add((*model_->network)(Var(step.batch.down)), Var(step.batch.base));
-  const Var loss = loss_of(options_.loss, result_of_network, step.batch.gt);
+  const Var loss = loss_of(options_, result_of_network, step.batch.gt);
   StepResult result;
   result.rate = step.rate;
   result.loss = double{loss.value().data()[0]};

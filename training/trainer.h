@@ -24,6 +24,7 @@ const char* name_of(Loss);
 
 struct TrainerOptions {
   Loss loss = Loss::l1;
+  double spectral_angle = 0;  ///< times the mean spectral angle is added to it
   Schedule schedule = {};
   AdamOptions adam = {};
   double clip_norm = 0;           ///< gradients are shortened to this Euclidean norm; 0 = never

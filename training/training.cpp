@@ -45,7 +45,7 @@ class Training {
         events_(events),
         data_(options.data_path, options.factor, on_gpu() ? kCacheBytesForGpu : Dataset::kCacheBytes),
         trainer_(start_training(o_, data_.info(), best_psnr_, events_.say)),
-        validation_(data_, options.num_validation_tiles, options.trainer.loss) {
+        validation_(data_, options.num_validation_tiles, options.trainer) {
     check(o_, data_.info());
     newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());  // makes the folders
     history_.emplace(in_folder(o_, "history.jsonl"), trainer_.steps());
@@ -225,6 +225,8 @@ class Training {
     log("validation/ssim", p.ssim);
     log("validation/bicubic_psnr", p.bicubic_psnr);
     log("validation/bicubic_ssim", p.bicubic_ssim);
+    log("validation/spectral_angle", p.spectral_angle);
+    log("validation/bicubic_spectral_angle", p.bicubic_spectral_angle);
     log_->flush();
     history_->add(p);
   }
@@ -256,15 +258,18 @@ class Training {
     p.validation_loss = v.loss;
     p.psnr = v.idn.psnr, p.ssim = v.idn.ssim;
     p.bicubic_psnr = v.bicubic.psnr, p.bicubic_ssim = v.bicubic.ssim;
+    if (model.nchan() > 1) p.spectral_angle = v.angle, p.bicubic_spectral_angle = v.bicubic_angle;
     record(p);
     const bool best = v.idn.psnr > best_psnr_;
     if (best) best_psnr_ = v.idn.psnr;
     save(state, p.step);
     if (best) save_training(in_folder(o_, "ckpts/best.sr"), state, notes());
-    char text[160];
-    std::snprintf(text, sizeof text, "step %lld: validation PSNR %.3f (bicubic %.3f), SSIM %.4f (%.4f)%s",
+    char text[160], angle[64] = "";
+    if (p.spectral_angle)
+      std::snprintf(angle, sizeof angle, ", spectral angle %.3f degrees (%.3f)", v.angle, v.bicubic_angle);
+    std::snprintf(text, sizeof text, "step %lld: validation PSNR %.3f (bicubic %.3f), SSIM %.4f (%.4f)%s%s",
                   static_cast<long long>(p.step), v.idn.psnr, v.bicubic.psnr, v.idn.ssim, v.bicubic.ssim,
-                  best ? ", best so far" : "");
+                  angle, best ? ", best so far" : "");
     events_.say(text);
   }
 

@@ -1,6 +1,7 @@
 #include "training/validation.h"
 
 #include <algorithm>
+#include <numbers>
 
 #include "autograd/functions.h"
 #include "idn/metrics.h"
@@ -25,10 +26,15 @@ void clamp_to_unit(Tensor& x) {
   for (int64_t i = 0; i < x.shape().size(); ++i) x.data()[i] = std::clamp(x.data()[i], 0.0f, 1.0f);
 }
 
-double loss_value(Loss loss, const Tensor& result, const Tensor& gt) {
-  if (loss == Loss::l2) return l2_loss(result, gt);
-  if (loss == Loss::ssim) return -ssim(result, gt, 1);
-  return l1_loss(result, gt);
+double loss_value(const TrainerOptions& o, const Tensor& result, const Tensor& gt) {
+  const double angle = o.spectral_angle == 0 ? 0 : o.spectral_angle * spectral_angle(result, gt);
+  if (o.loss == Loss::l2) return angle + l2_loss(result, gt);
+  if (o.loss == Loss::ssim) return angle - ssim(result, gt, 1);
+  return angle + l1_loss(result, gt);
+}
+
+double degrees_between(const Tensor& image, const Tensor& truth) {
+  return truth.shape().c == 1 ? 0 : spectral_angle(image, truth) * 180 / std::numbers::pi;
 }
 
 void add_share(Quality& sum, const Quality& q, double share) {
@@ -51,8 +57,8 @@ Quality unit_quality(const Tensor& image, const Tensor& truth, int border) {
   return mean;
 }
 
-Validation::Validation(const Dataset& data, int64_t tiles, Loss loss)
-    : data_(data), count_(std::min(tiles, data.size(Dataset::Part::validation))), loss_(loss) {}
+Validation::Validation(const Dataset& data, int64_t tiles, const TrainerOptions& options)
+    : data_(data), count_(std::min(tiles, data.size(Dataset::Part::validation))), options_(options) {}
 
 ValidationResult Validation::operator()(const Model& model,
                                         const std::function<void(const ValidatedTile&)>& seen) {
@@ -61,7 +67,7 @@ ValidationResult Validation::operator()(const Model& model,
   for (int64_t i = 0; i < count_; ++i) {
     TrainingTile tile = data_.tile(Dataset::Part::validation, i);
     Tensor result = super_resolve(model, tile.down, tile.bic_up);
-    mean.loss += share * loss_value(loss_, result, tile.gt);
+    mean.loss += share * loss_value(options_, result, tile.gt);
     if (data_.info().type == SampleType::u8) {
       clamp_to_unit(result);
       clamp_to_unit(tile.bic_up);
@@ -69,6 +75,8 @@ ValidationResult Validation::operator()(const Model& model,
     if (std::ssize(bicubic_) == i) bicubic_.push_back(unit_quality(tile.bic_up, tile.gt, model.factor()));
     add_share(mean.bicubic, bicubic_[static_cast<size_t>(i)], share);
     add_share(mean.idn, unit_quality(result, tile.gt, model.factor()), share);
+    mean.bicubic_angle += share * degrees_between(tile.bic_up, tile.gt);
+    mean.angle += share * degrees_between(result, tile.gt);
     seen({i, tile.gt, tile.bic_up, result});
   }
   return mean;

@@ -13,7 +13,8 @@ namespace sr {
 
 struct ValidationResult {
   double loss = 0;
-  Quality bicubic, idn;  ///< means over the tiles
+  Quality bicubic, idn;                 ///< means over the tiles
+  double bicubic_angle = 0, angle = 0;  ///< spectral angle in degrees, likewise; 0 for one channel
 };
 
 /// One tile as it was judged, for pictures.
@@ -30,7 +31,7 @@ struct ValidatedTile {
 class Validation {
  public:
   /// The data set must outlive it.
-  Validation(const Dataset& data, int64_t tiles, Loss loss);
+  Validation(const Dataset& data, int64_t tiles, const TrainerOptions& options);
 
   /// `seen` gets each tile; it may throw to stop. Errors: shape (a tile is too small for SSIM).
   ValidationResult operator()(const Model& model, const std::function<void(const ValidatedTile&)>& seen);
@@ -38,7 +39,7 @@ class Validation {
  private:
   const Dataset& data_;
   int64_t count_;
-  Loss loss_;
+  TrainerOptions options_;        // of which the loss counts
   std::vector<Quality> bicubic_;  // of the tiles, which stays, once they were seen
 };
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tensor/on_cuda.h"
+#include "tensor/ops/channel_sums.h"
 #include "tensor/ops/loss_cuda.h"
 #include "tensor/ops/pairs.h"
 
@@ -19,6 +20,28 @@ double checked_size(const char* what, const Tensor& x, const Tensor& target) {
 Tensor single(double value) {
   const auto rounded = static_cast<float>(value);
   return Tensor::from({1, 1, 1, 1}, {&rounded, 1});
+}
+
+// How two spectra lie to each other.
+struct Angle {
+  double length_x = 0, length_t = 0, sine = 0, cosine = 1, value = 0;
+};
+
+// Kahan's formula: exact for directions that almost agree, where the arc cosine has lost half its digits.
+Angle angle_of(const float* x, const float* target, int64_t c) {
+  double xx = 0, tt = 0, minus = 0, plus = 0;
+  for (int64_t k = 0; k < c; ++k)
+    xx += double{x[k]} * double{x[k]}, tt += double{target[k]} * double{target[k]};
+  Angle a{std::sqrt(xx), std::sqrt(tt)};
+  if (a.length_x < kNoAngle || a.length_t < kNoAngle) return a;
+  for (int64_t k = 0; k < c; ++k) {
+    const double u = double{x[k]} / a.length_x, v = double{target[k]} / a.length_t;
+    minus += (u - v) * (u - v), plus += (u + v) * (u + v);
+  }
+  a.sine = std::sqrt(minus * plus) / 2;
+  a.cosine = (plus - minus) / 4;
+  a.value = 2 * std::atan2(std::sqrt(minus), std::sqrt(plus));
+  return a;
 }
 
 }  // namespace
@@ -63,6 +86,41 @@ Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
   return map_pairs(x, target, [each](float a, float b) { return each * (a - b); });
 }
 
+double spectral_angle(const Tensor& x, const Tensor& target) {
+  checked_size("spectral_angle", x, target);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::spectral_angle(x, target);
+  }
+  const int64_t pixels = x.shape().pixels();
+  ChannelSums sums(pixels, 1);
+#pragma omp parallel for schedule(static) if (x.shape().size() >= kWorthThreads)
+  for (int64_t block = 0; block < sums.blocks(); ++block)
+    for (int64_t p = sums.begin(block); p < sums.end(block); ++p)
+      *sums.of(block) +=
+          angle_of(x.data() + p * x.pitch(), target.data() + p * target.pitch(), x.shape().c).value;
+  return sums.total()[0] / static_cast<double>(pixels);
+}
+
+Tensor spectral_angle_grad(const Tensor& x, const Tensor& target) {
+  checked_size("spectral_angle_grad", x, target);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::spectral_angle_grad(x, target);
+  }
+  const int64_t pixels = x.shape().pixels(), c = x.shape().c;
+  Tensor dx = Tensor::zeros(x.shape());
+#pragma omp parallel for schedule(static) if (x.shape().size() >= kWorthThreads)
+  for (int64_t p = 0; p < pixels; ++p) {
+    const float *px = x.data() + p * x.pitch(), *pt = target.data() + p * target.pitch();
+    const Angle a = angle_of(px, pt, c);
+    if (a.sine < kSmallestSine) continue;
+    const double each = 1 / static_cast<double>(pixels) / (a.length_x * a.sine);
+    for (int64_t k = 0; k < c; ++k)
+      dx.data()[p * c + k] =
+          static_cast<float>(each * (a.cosine * (double{px[k]} / a.length_x) - double{pt[k]} / a.length_t));
+  }
+  return dx;
+}
+
 Tensor l1_loss_value(const Tensor& x, const Tensor& target) {
   checked_size("l1_loss", x, target);
   if constexpr (cuda::kBuilt) {
@@ -77,6 +135,14 @@ Tensor l2_loss_value(const Tensor& x, const Tensor& target) {
     if (x.device() == Device::cuda) return cuda::l2_loss_value(x, target);
   }
   return single(l2_loss(x, target));
+}
+
+Tensor spectral_angle_value(const Tensor& x, const Tensor& target) {
+  checked_size("spectral_angle", x, target);
+  if constexpr (cuda::kBuilt) {
+    if (x.device() == Device::cuda) return cuda::spectral_angle_value(x, target);
+  }
+  return single(spectral_angle(x, target));
 }
 
 }  // namespace sr

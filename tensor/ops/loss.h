@@ -1,4 +1,4 @@
-// The losses that compare element by element, each beside its gradient.
+// The losses that compare element by element or pixel by pixel, each beside its gradient.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -16,8 +16,20 @@ double l2_loss(const Tensor& x, const Tensor& target);
 /// Its gradient for x: 2 (x - target) / size.
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target);
 
-/// Both as a float32 [1, 1, 1, 1] where x lies; of a GPU nothing is waited for.
+/// Mean over the pixels of the angle between x and target as vectors of their channels, in radians from 0 to
+/// pi: what a spectrum's shape differs by, whatever its brightness (Kruse et al., "The spectral image
+/// processing system (SIPS)", Remote Sensing of Environment 44, 1993). A pixel where one of them is shorter
+/// than kNoAngle, and so has no direction to speak of, counts as 0. Else as l1_loss. Errors: shape.
+double spectral_angle(const Tensor& x, const Tensor& target);
+/// Its gradient for x: (cos a u - v) / (|x| sin a) / pixels of the unit vectors u and v at angle a; 0 where
+/// they have one direction or the opposite.
+Tensor spectral_angle_grad(const Tensor& x, const Tensor& target);
+constexpr double kNoAngle = 0.01;       ///< on the scale of 0..1; gradients are at most 100 / pixels long
+constexpr double kSmallestSine = 1e-9;  ///< below, the difference of two directions is rounding
+
+/// All as a float32 [1, 1, 1, 1] where x lies; of a GPU nothing is waited for.
 Tensor l1_loss_value(const Tensor& x, const Tensor& target);
 Tensor l2_loss_value(const Tensor& x, const Tensor& target);
+Tensor spectral_angle_value(const Tensor& x, const Tensor& target);
 
 }  // namespace sr

@@ -3,6 +3,7 @@
 #include "tensor/cuda/runs.cuh"
 #include "tensor/cuda/tensors.h"
 #include "tensor/ops/channel_sums.cuh"
+#include "tensor/ops/loss.h"
 #include "tensor/ops/reduce_cuda.h"
 
 namespace sr::cuda {
@@ -75,6 +76,60 @@ __global__ void __launch_bounds__(kRunThreads)
   });
 }
 
+// How two spectra lie to each other; as in loss.cpp, to the bit but for the angle itself.
+struct Angle {
+  double length_x = 0, length_t = 0, minus = 0, plus = 0, sine = 0;
+};
+
+template <class T>
+GPU_FN double element(const T* from, int k) {
+  return static_cast<double>(gpu::to_float(from[k]));
+}
+
+template <class T>
+GPU_FN Angle angle_of(const T* x, const T* target, int c) {
+  double xx = 0, tt = 0;
+  for (int k = 0; k < c; ++k) {
+    const double u = element(x, k), v = element(target, k);
+    xx += u * u, tt += v * v;
+  }
+  Angle a{sqrt(xx), sqrt(tt)};
+  if (a.length_x < kNoAngle || a.length_t < kNoAngle) return a;
+  for (int k = 0; k < c; ++k) {
+    const double u = element(x, k) / a.length_x, v = element(target, k) / a.length_t;
+    a.minus += (u - v) * (u - v), a.plus += (u + v) * (u + v);
+  }
+  a.sine = sqrt(a.minus * a.plus) / 2;
+  return a;
+}
+
+// ptxas: spectral_angle_kernel registers<=72 shared<=16384
+template <class T>
+__global__ void __launch_bounds__(kSumThreads)
+    spectral_angle_kernel(int64_t pixels, int c, const T* x, int64_t x_pitch, const T* target,
+                          int64_t target_pitch, double* sums) {
+  sum_channels<1>(pixels, 1, sums, [&](int64_t p, int, int, double(&sum)[1]) {
+    const Angle a = angle_of(x + p * x_pitch, target + p * target_pitch, c);
+    sum[0] = 2 * atan2(sqrt(a.minus), sqrt(a.plus));
+  });
+}
+
+// ptxas: spectral_angle_grad_kernel registers<=72 shared<=0
+template <class T>
+__global__ void __launch_bounds__(kRunThreads)
+    spectral_angle_grad_kernel(Runs pixels, int c, const T* x, int64_t x_pitch, const T* target,
+                               int64_t target_pitch, double share, T* dx, int64_t dx_pitch) {
+  for_each_vector<1>(pixels, [&](int64_t p, int, int) {
+    const T *px = x + p * x_pitch, *pt = target + p * target_pitch;
+    const Angle a = angle_of(px, pt, c);
+    const double each = share / (a.length_x * a.sine), cosine = (a.plus - a.minus) / 4;
+    for (int k = 0; k < c; ++k) {
+      const double d = each * (cosine * (element(px, k) / a.length_x) - element(pt, k) / a.length_t);
+      dx[p * dx_pitch + k] = gpu::from_float<T>(a.sine < kSmallestSine ? 0.0f : static_cast<float>(d));
+    }
+  });
+}
+
 }  // namespace
 
 int64_t loss_workspace(int64_t pixels, int64_t c) {
@@ -127,6 +182,26 @@ void l2_loss_grad(const Queue& queue, DType dtype, int64_t pixels, int64_t c, Co
   });
 }
 
+void spectral_angle(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x, ConstView target,
+                    double* result, double* workspace) {
+  with_storage(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    launch_channel_sums<1>(queue, spectral_angle_kernel<T>, pixels, 1, pixels, static_cast<int>(c), as<T>(x),
+                           x.pitch, as<T>(target), target.pitch, workspace);
+  });
+  add_all(queue, sum_pieces(pixels), workspace, static_cast<double>(pixels), result);
+}
+
+void spectral_angle_grad(const Queue& queue, DType dtype, int64_t pixels, int64_t c, ConstView x,
+                         ConstView target, View dx) {
+  const double share = 1 / static_cast<double>(pixels);
+  with_storage(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    launch_runs<1>(queue, spectral_angle_grad_kernel<T>, pixel_runs(pixels, 1), 1, static_cast<int>(c),
+                   as<T>(x), x.pitch, as<T>(target), target.pitch, share, as<T>(dx), dx.pitch);
+  });
+}
+
 namespace {
 
 using Loss = void (*)(const Queue&, DType, int64_t, int64_t, ConstView, ConstView, double*, double*);
@@ -172,6 +247,18 @@ Tensor l2_loss_value(const Tensor& x, const Tensor& target) {
 
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target) {
   return grad_of(l2_loss_grad, "l2_loss_grad", x, target);
+}
+
+double spectral_angle(const Tensor& x, const Tensor& target) {
+  return first(loss_of(spectral_angle, "spectral_angle", x, target));
+}
+
+Tensor spectral_angle_value(const Tensor& x, const Tensor& target) {
+  return rounded(loss_of(spectral_angle, "spectral_angle", x, target));
+}
+
+Tensor spectral_angle_grad(const Tensor& x, const Tensor& target) {
+  return grad_of(spectral_angle_grad, "spectral_angle_grad", x, target);
 }
 
 }  // namespace sr::cuda

@@ -23,6 +23,13 @@ void l2_loss(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, ConstV
 /// dx = 2 (x - target) / size.
 void l2_loss_grad(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, ConstView target, View dx);
 
+/// result[0] = mean over the pixels of the angle between x and target.
+void spectral_angle(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, ConstView target,
+                    double* result, double* workspace);
+/// dx = its gradient, as spectral_angle_grad() of loss.h.
+void spectral_angle_grad(const Queue&, DType, int64_t pixels, int64_t c, ConstView x, ConstView target,
+                         View dx);
+
 // Those of loss.h, their arguments checked; *_value gives the loss on the device. Errors: device, limit.
 double l1_loss(const Tensor& x, const Tensor& target);
 Tensor l1_loss_value(const Tensor& x, const Tensor& target);
@@ -30,5 +37,8 @@ Tensor l1_loss_grad(const Tensor& x, const Tensor& target);
 double l2_loss(const Tensor& x, const Tensor& target);
 Tensor l2_loss_value(const Tensor& x, const Tensor& target);
 Tensor l2_loss_grad(const Tensor& x, const Tensor& target);
+double spectral_angle(const Tensor& x, const Tensor& target);
+Tensor spectral_angle_value(const Tensor& x, const Tensor& target);
+Tensor spectral_angle_grad(const Tensor& x, const Tensor& target);
 
 }  // namespace sr::cuda

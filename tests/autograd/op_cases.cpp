@@ -243,6 +243,10 @@ std::vector<OpCase> op_cases() {
   cases.push_back(loss_case(
       "l2_loss", {2, 53, 47, 5}, [](const Var& x, const Tensor& t) { return l2_loss(x, t); },
       reference::l2_loss));
+  cases.push_back(loss_case(
+      "spectral_angle_loss", {2, 23, 17, 4},
+      [](const Var& x, const Tensor& t) { return spectral_angle_loss(x, t, 0.3f); },
+      [](const Array& x, const Array& t) { return double{0.3f} * reference::spectral_angle(x, t); }));
   cases.push_back(ssim_case("ssim_loss of one window", {1, 11, 11, 1}));
   cases.push_back(ssim_case("ssim_loss", {2, 13, 17, 3}));
   cases.push_back(graph_case());

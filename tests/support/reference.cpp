@@ -137,6 +137,20 @@ double l2_loss(const Array& x, const Array& target) {
   return sum / static_cast<double>(x.values.size());
 }
 
+double spectral_angle(const Array& x, const Array& target) {
+  const auto c = static_cast<size_t>(x.shape.c);
+  double sum = 0;
+  for (size_t first = 0; first < x.values.size(); first += c) {
+    double xx = 0, tt = 0, xt = 0;
+    for (size_t k = first; k < first + c; ++k) {
+      xx += x.values[k] * x.values[k], tt += target.values[k] * target.values[k];
+      xt += x.values[k] * target.values[k];
+    }
+    sum += std::acos(xt / std::sqrt(xx * tt));
+  }
+  return sum / static_cast<double>(x.values.size() / c);
+}
+
 double ssim(const Array& a, const Array& b, double peak) {
   const Shape& s = a.shape;
   double total = 0;

@@ -100,6 +100,9 @@ double l1_loss(const Array& x, const Array& target);
 
 double l2_loss(const Array& x, const Array& target);
 
+/// Mean angle between the pixels' channels, by the arc cosine.
+double spectral_angle(const Array& x, const Array& target);
+
 /// The definition, window by window with the two-dimensional kernel and centred moments; mean over n, windows
 /// and channels.
 double ssim(const Array& a, const Array& b, double peak);

@@ -8,6 +8,8 @@
 #include <limits>
 
 #include "tensor/bands/kernels.h"
+#include "tensor/ops/loss.h"
+#include "tensor/ops/pointwise.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/run_program.h"
 
@@ -75,6 +77,27 @@ TEST(Trainer, EveryLossFallsOnABatchSeenAgainAndAgain) {
     for (int i = 0; i < 30; ++i) last = trainer.step(batch_of(1), 0).loss;
     EXPECT_LT(last, first - 0.1 * std::abs(first)) << name_of(loss);
   }
+}
+
+TEST(Trainer, TheSpectralAngleIsAddedToTheLossAndFallsWithIt) {
+  NetworkOptions two_bands = small_network();
+  two_bands.nchan = 2;
+  TrainingBatch batch({2, 8, 8, 2}, 2);
+  Random random{4};
+  for (int64_t i = 0; i < batch.all.shape().size(); ++i)
+    batch.all.data()[i] = static_cast<float>(0.5 + 0.1 * random.normal());
+  TrainerOptions o;
+  o.schedule.rate = 1e-3;
+  const double l1 = Trainer(Model(two_bands, 5), o).step(batch, 0).loss;
+  o.spectral_angle = 10;  // so that the angle is most of it
+  Trainer trainer(Model(two_bands, 5), o);
+  const double both = trainer.step(batch, 0).loss;
+  const Model first(two_bands, 5);
+  const Tensor result = add(first.residual(batch.down.clone()), batch.base);
+  EXPECT_NEAR(both, l1 + 10 * spectral_angle(result, batch.gt), 1e-4);
+  double last = 0;
+  for (int i = 0; i < 30; ++i) last = trainer.step(batch, 0).loss;
+  EXPECT_LT(last, both - 0.5 * (both - l1));
 }
 
 TEST(Trainer, TheNetworksResultIsAddedToTheBase) {

@@ -270,6 +270,25 @@ TEST_F(TrainProgram, OptionsThatContradictEachOtherAreRefused) {
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
+TEST_F(TrainProgram, JointNetworksTellTheSpectralAngleAndOnlyTheyTrainOnIt) {
+  const ProgramRun bands = run_program(
+      "create_training_dataset",
+      {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "joint", "--colour_mode",
+       "joint", "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48"});
+  ASSERT_EQ(bands.status, 0) << bands.err;
+  std::vector<std::string> joint = options("run", {"--nepochs", "1", "--spectral_angle", "0.1"});
+  joint[1] = folder_ / "joint";
+  const ProgramRun run = run_program("train_superres_net", joint);
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_NE(run.out.find("spectral angle "), std::string::npos) << run.out;
+  const TrainingHistory history(folder_ / "run/x2/history.jsonl", 1 << 20);
+  ASSERT_TRUE(history.points().back().spectral_angle && history.points().back().bicubic_spectral_angle);
+  EXPECT_GT(*history.points().back().bicubic_spectral_angle, 0);
+  expect_error(train_into("one", {"--spectral_angle", "0.1"}), 2, "--colour_mode joint");
+  ASSERT_EQ(train_into("one", {"--nepochs", "1"}).status, 0);
+  EXPECT_FALSE(TrainingHistory(folder_ / "one/x2/history.jsonl", 1 << 20).points().back().spectral_angle);
+}
+
 TEST_F(TrainProgram, ANetworkOfOtherDataIsNotRestored) {
   const ProgramRun bands = run_program(
       "create_training_dataset",

@@ -22,6 +22,8 @@ constexpr std::pair<const char*, std::optional<double> HistoryPoint::*> kMeasure
     {"ssim", &HistoryPoint::ssim},
     {"bicubic_psnr", &HistoryPoint::bicubic_psnr},
     {"bicubic_ssim", &HistoryPoint::bicubic_ssim},
+    {"spectral_angle", &HistoryPoint::spectral_angle},
+    {"bicubic_spectral_angle", &HistoryPoint::bicubic_spectral_angle},
 };
 constexpr std::pair<const char*, double HistoryPoint::*> kFigures[] = {
     {"seconds", &HistoryPoint::seconds},

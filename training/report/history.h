@@ -20,6 +20,7 @@ struct HistoryPoint {
   double pixels_per_second = 0;  ///< fine pixels trained on, since the point before
   std::optional<double> validation_loss;
   std::optional<double> psnr, ssim, bicubic_psnr, bicubic_ssim;  ///< of the validation images
+  std::optional<double> spectral_angle, bicubic_spectral_angle;  ///< likewise, in degrees; of joint networks
 };
 
 /// RUN/x2/history.jsonl (docs/formats.md): the points of one run, oldest first.

@@ -158,6 +158,10 @@ std::string curves(const std::vector<HistoryPoint>& h) {
        {curve_of(h, "network", &HistoryPoint::ssim),
         curve_of(h, "bicubic", &HistoryPoint::bicubic_ssim, true)},
        Axis::trimmed},
+      {"Spectral angle, degrees",
+       {curve_of(h, "network", &HistoryPoint::spectral_angle),
+        curve_of(h, "bicubic", &HistoryPoint::bicubic_spectral_angle, true)},
+       Axis::trimmed},
       {"Learning rate", {curve_of(h, "last", &HistoryPoint::learning_rate)}, Axis::from_zero},
       {"Pixels per second", {curve_of(h, "last", &HistoryPoint::pixels_per_second)}, Axis::from_zero},
   };

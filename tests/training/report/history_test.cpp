@@ -26,6 +26,8 @@ HistoryPoint point_at(int64_t step) {
     point.ssim = 0.95;
     point.bicubic_psnr = 33.66;
     point.bicubic_ssim = 0.93;
+    point.spectral_angle = 1.5;
+    point.bicubic_spectral_angle = 2.25;
   }
   return point;
 }
@@ -42,6 +44,8 @@ void expect_same(const HistoryPoint& a, const HistoryPoint& b) {
   EXPECT_EQ(a.ssim, b.ssim);
   EXPECT_EQ(a.bicubic_psnr, b.bicubic_psnr);
   EXPECT_EQ(a.bicubic_ssim, b.bicubic_ssim);
+  EXPECT_EQ(a.spectral_angle, b.spectral_angle);
+  EXPECT_EQ(a.bicubic_spectral_angle, b.bicubic_spectral_angle);
 }
 
 std::vector<int64_t> steps_of(const TrainingHistory& history) {
