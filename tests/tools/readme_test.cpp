@@ -45,5 +45,52 @@ TEST(Readme, ExamplesOfScenesRunAndShowTheirOptions) {
   }
 }
 
+class Recipes : public testing::Test {
+ protected:
+  Recipes() {
+    write_small_model(folder_ / "share/superres/pretrained", 2);
+    fs::create_directories(folder_ / "scenes/sub");
+    add_scene("scenes/a.tif");
+    add_scene("scenes/sub/b.TIF");
+  }
+
+  void add_scene(const std::string& name) {
+    run_program("make_scene", {"--out", folder_ / name, "--width", "30", "--height", "20", "--quiet"});
+  }
+
+  // In the folder, with the programs in PATH.
+  ProgramRun shell(const std::string& script) {
+    return run_program("bash", {"-c", "cd '" + (folder_ / "") + "'; PATH='" SR_BIN_DIR "':$PATH; weights='" +
+                                          (folder_ / "share/superres/pretrained") +
+                                          "'; recipes='" SR_SOURCE_DIR "/recipes'; " + script});
+  }
+
+  TestFolder folder_;
+};
+
+TEST_F(Recipes, ATreeOfFoldersIsEnlargedIntoOneOfTheSamePaths) {
+  const std::string command = "sh $recipes/tree.sh scenes big --pretrained_path $weights --quiet";
+  const ProgramRun run = shell(command);
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(TiffReader(folder_ / "big/a.tif").info().width, 60);
+  EXPECT_EQ(TiffReader(folder_ / "big/sub/b.TIF").info().width, 60);
+  write_file(folder_ / "scenes/sub/no.tif", std::string("x"));
+  const ProgramRun failed = shell(command);
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_NE(failed.err.find("not enlarged:\nscenes/sub/no.tif\n"), std::string::npos) << failed.err;
+}
+
+TEST_F(Recipes, MakeEnlargesWhatHasChanged) {
+  if (run_program("make", {"--version"}).status != 0) GTEST_SKIP() << "make is not installed";
+  const std::string command = "make -f $recipes/Makefile OPTIONS=\"--pretrained_path $weights --quiet\"";
+  const auto has_work = [&] { return shell(command).out.find("eval_superres_net") != std::string::npos; };
+  EXPECT_TRUE(has_work());
+  EXPECT_EQ(TiffReader(folder_ / "scenes_x2/a.tif").info().width, 60);
+  EXPECT_FALSE(has_work());
+  add_scene("scenes/c.tif");
+  EXPECT_TRUE(has_work());
+  EXPECT_FALSE(has_work());
+}
+
 }  // namespace
 }  // namespace sr
