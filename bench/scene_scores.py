@@ -7,7 +7,8 @@ The middle of each scene, at most SIDE x SIDE pixels, is shrunk by MATLAB's anti
 alone, and rounded to the scene's sample type, as a coarser sensor would have recorded it. eval_superres_net enlarges it
 as it would any scene, with --bicubic beside it. PSNR of all bands that are not alpha together, over the pixels that are
 valid and not within 8 pixels of an edge or of ground without data; its peak is the range of the valid samples, 255 for
-8 bits. The last column is the gain, which does not depend on the peak. Needs python3-gdal and python3-numpy.
+8 bits. The gain does not depend on the peak. Of scenes of several bands the last columns are the mean angle between the
+spectra of result and original, in degrees: what their ratios are off by. Needs python3-gdal and python3-numpy.
 """
 import argparse
 import os
@@ -85,11 +86,18 @@ def eroded(valid, margin):
     return padded
 
 
-def psnr(path, samples, use, peak):
-    result = gdal.Open(path)
-    errors = [np.square(result.GetRasterBand(i + 1).ReadAsArray().astype(np.float64) - band)[use].mean()
-              for i, band in enumerate(samples)]
-    return 10 * np.log10(peak * peak / np.mean(errors))
+def figures_of(path, samples, use, peak):
+    """PSNR, and the mean spectral angle in degrees where there are several bands."""
+    bands = gdal.Open(path)
+    result = np.stack([bands.GetRasterBand(i + 1).ReadAsArray()[use].astype(np.float64) for i in range(len(samples))])
+    truth = samples[:, use]
+    psnr = 10 * np.log10(peak * peak / np.square(result - truth).mean())
+    if len(samples) == 1:
+        return psnr, None
+    lengths = np.linalg.norm(result, axis=0) * np.linalg.norm(truth, axis=0)
+    lit = lengths > 0
+    cosines = (result * truth).sum(axis=0)[lit] / lengths[lit]
+    return psnr, np.degrees(np.arccos(np.clip(cosines, -1, 1))).mean()
 
 
 def score(path, options, folder):
@@ -107,7 +115,7 @@ def score(path, options, folder):
     if run.returncode:
         sys.exit(f"scene_scores.py: error: {path}: {run.stderr.strip()}")
     peak = 255 if data_type == gdal.GDT_Byte else np.ptp(samples[:, valid])
-    figures = [psnr(os.path.join(out, name + end), samples, use, peak) for end in ("_bic_up.tif", ".tif")]
+    figures = [figures_of(os.path.join(out, name + end), samples, use, peak) for end in ("_bic_up.tif", ".tif")]
     return name, len(samples), gdal.GetDataTypeName(data_type), figures
 
 
@@ -119,17 +127,20 @@ def main():
     parser.add_argument("--bin", default="build/release/bin")
     parser.add_argument("--side", type=int, default=1024)
     options = parser.parse_args()
-    print(f"| scene, x{options.factor} | bands | type | bicubic, dB | superres, dB | gain |\n|---|---|---|---|---|---|")
+    print(f"| scene, x{options.factor} | bands | type | bicubic, dB | superres, dB | gain | bicubic, degrees | superres |\n"
+          "|---|---|---|---|---|---|---|---|")
     worse = 0
     for path in options.scenes:
         with tempfile.TemporaryDirectory() as folder:
             name, bands, kind, figures = score(path, options, folder)
         if not figures:
-            print(f"| {name} | {bands} | {kind} | no ground to compare | | |", flush=True)
+            print(f"| {name} | {bands} | {kind} | no ground to compare | | | | |", flush=True)
             continue
-        gain = figures[1] - figures[0]
+        (bicubic, bicubic_angle), (result, angle) = figures
+        gain = result - bicubic
         worse += not gain > 0
-        print(f"| {name} | {bands} | {kind} | {figures[0]:.2f} | {figures[1]:.2f} | {gain:+.2f} |", flush=True)
+        angles = " | |" if angle is None else f"{bicubic_angle:.3f} | {angle:.3f} |"
+        print(f"| {name} | {bands} | {kind} | {bicubic:.2f} | {result:.2f} | {gain:+.2f} | {angles}", flush=True)
     sys.exit(worse > 0)
 
 
