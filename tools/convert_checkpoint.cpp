@@ -8,6 +8,7 @@
 #include "idn/checkpoint_files.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
+#include "tools/layer_table.h"
 #include "tools/program.h"
 
 namespace sr {
@@ -20,6 +21,7 @@ constexpr const char* kName = "convert_checkpoint";
 struct Options {
   std::string from, to, info;
   int factor = 2;
+  bool layers = false;
   CommonOptions common;
 };
 
@@ -32,6 +34,9 @@ void add_options(CLI::App& app, Options& o) {
       ->check(CLI::Range(2, 4))
       ->capture_default_str();
   auto* info = app.add_option("--info", o.info, "checkpoint to describe");
+  app.add_flag("--layers", o.layers,
+               "with --info: weights, multiply-adds and reach of each layer instead of each tensor's values")
+      ->needs(info);
   from->needs(to);
   to->needs(from);
   info->excludes(from);
@@ -109,6 +114,11 @@ int info(const Options& o) {
   const Model model = Model::load(o.info);
   std::printf("checksum                %s\n", checksum_of_file(o.info).c_str());
   print_options(model);
+  if (o.layers) {
+    std::printf("\n");
+    print_layers(model);
+    return 0;
+  }
   std::printf("\n%-24s %-18s %12s %12s %12s\n", "tensor", "shape", "min", "max", "mean");
   for (const Parameter& parameter : model.params->list()) print_tensor(parameter);
   return 0;

@@ -195,6 +195,9 @@ void add_options(CLI::App& app, EvalOptions& o) {
                "make results anew that are there already, or begun, of the same input, weights and options");
   app.add_flag("--dry_run", o.dry_run,
                "tell what would be done and refused, with memory, size and time; write no results");
+  app.add_flag("--profile", o.profile,
+               "time each layer of the network on a tile of the first image; write no results")
+      ->excludes("--dry_run");
   app.add_option("--json", o.json, "write what --dry_run tells to this file; - is the standard output")
       ->needs("--dry_run");
   o.common.add_to(app, "fp16", std::numeric_limits<size_t>::max(), OnProcessor::bf16_with_amx);
@@ -209,6 +212,7 @@ void settle(EvalOptions& o) {
                          : o.preview                ? "--preview"
                          : o.quality_record         ? "--quality_record"
                          : o.scene.self_ensemble    ? "--self_ensemble"
+                         : o.profile                ? "--profile"
                                                     : nullptr;
       idle && o.bicubic_only)
     throw Error(Error::Kind::usage, idle,

@@ -22,7 +22,7 @@ struct EvalOptions {
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, overwrite = false,
-       quality_record = false, spread = false;
+       quality_record = false, spread = false, profile = false;
   std::string json;
   std::vector<std::string> arguments;  // as given
   CommonOptions common;

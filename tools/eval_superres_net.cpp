@@ -13,12 +13,14 @@
 #include "idn/checkpoint_files.h"
 #include "io/formats/picture.h"
 #include "io/output_file.h"
+#include "scene/prepare.h"
 #include "scene/preview.h"
 #include "scene/scene.h"
 #include "tensor/stop.h"
 #include "tools/dry_run.h"
 #include "tools/eval_options.h"
 #include "tools/images.h"
+#include "tools/layer_table.h"
 #include "tools/quality_record.h"
 
 namespace sr {
@@ -186,6 +188,18 @@ int run_dry(Options& o, const std::vector<fs::path>& images, const std::string& 
   return dry.finish(folder);
 }
 
+// A tile as the scene's plan has it, margins included, but none that takes long.
+int run_profile(Options& o, const fs::path& image) {
+  constexpr int64_t kMostSide = 1024;
+  Model model = *load_model(o);
+  const PreparedScene scene = prepare_scene(image.string(), {"", "", ""}, &model, o.factor, o.scene);
+  const Window tile = scene.plan.grid[0].read;
+  o.common.say(o.common.description());
+  model.to(o.common.target());
+  print_profile(model, std::min(tile.w, kMostSide), std::min(tile.h, kMostSide));
+  return 0;
+}
+
 int run(Options& o) {
   stop_when(&interrupted);
   settle(o);
@@ -193,6 +207,7 @@ int run(Options& o) {
   o.scene.gpus = o.common.gpus();
   const std::vector<fs::path> images = find_images(o.data_path, {o.img_ext});
   const std::string folder = result_folder(o);
+  if (o.profile) return run_profile(o, images[0]);
   if (o.dry_run) return run_dry(o, images, folder);
   check_outputs(images, folder, o);
   const std::optional<Model> model = load_model(o);

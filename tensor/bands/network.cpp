@@ -213,7 +213,7 @@ Network::Network(Program program, const Kernels& kernels) : program_(std::move(p
   }
 }
 
-Tensor Network::run(const Tensor& image, Origin origin) const {
+Tensor Network::run(const Tensor& image, Origin origin, std::vector<double>* seconds) const {
   const Shape& s = image.shape();
   if (s.c != program_.channels()[0])
     throw Error(Error::Kind::shape, "bands: an image of ", s, " for a network of ", program_.channels()[0],
@@ -221,15 +221,17 @@ Tensor Network::run(const Tensor& image, Origin origin) const {
   const Tensor dense = image.is_contiguous() ? image : image.clone();
   const int64_t f = program_.factor();
   Tensor result(Shape{s.n, s.h * f, s.w * f, program_.result_channels()});
+  if (seconds) seconds->assign(packed_.size(), 0);
   for (int64_t n = 0; n < s.n && s.h > 0 && s.w > 0; ++n)
     run_one(dense.data() + n * s.h * s.w * s.c,
             result.data() + n * s.h * s.w * f * f * program_.result_channels(), s.h, s.w,
-            in_grid(origin, kernels_->align));
+            in_grid(origin, kernels_->align), seconds);
   throw_if_stopping();  // with rows left out
   return result;
 }
 
-void Network::run_one(const float* image, float* result, int64_t height, int64_t width, Origin origin) const {
+void Network::run_one(const float* image, float* result, int64_t height, int64_t width, Origin origin,
+                      std::vector<double>* seconds) const {
   const Schedule schedule(program_, height, kBand, kernels_->align, origin.row);
   RowMemory memory(walked(schedule), program_, *kernels_, width);
   const int threads = omp_get_max_threads();
@@ -247,6 +249,7 @@ void Network::run_one(const float* image, float* result, int64_t height, int64_t
     const auto thread = static_cast<size_t>(omp_get_thread_num());
     Schedule& mine = walks[thread];
     void* scratch = bytes + memory.bytes() + own * static_cast<int64_t>(thread);
+    std::vector<double> took(seconds ? packed_.size() : 0);
     while (mine.next()) {
       const Stage& stage = program_.stages()[mine.stage()];
       const PackedStage& packed = packed_[mine.stage()];
@@ -259,9 +262,13 @@ void Network::run_one(const float* image, float* result, int64_t height, int64_t
         if (stopping()) continue;  // run() throws
         Job& job = step.job(cut, i / cut.across, i % cut.across);
         job.scratch = scratch;
+        const double start = seconds ? omp_get_wtime() : 0;
         packed.run(packed.weights.get(), job);
+        if (seconds) took[mine.stage()] += omp_get_wtime() - start;
       }
     }
+#pragma omp critical
+    for (size_t i = 0; i < took.size(); ++i) (*seconds)[i] += took[i];
   }
 }
 

@@ -24,8 +24,9 @@ class Network {
 
   /// The result, float32, for images [n, h, w, c] on the processor. The terms of a value are summed in an
   /// order that depends on the stages, the kernels and, modulo 4, its place in the scene, not on the image's
-  /// size or the number of threads. Errors: shape, limit, stopped.
-  Tensor run(const Tensor& image, Origin origin = {}) const;
+  /// size or the number of threads. `seconds`, if wanted, becomes what each stage took, summed over the
+  /// threads. Errors: shape, limit, stopped.
+  Tensor run(const Tensor& image, Origin origin = {}, std::vector<double>* seconds = nullptr) const;
 
   /// Memory that run() takes beside image and result, in bytes, for images of this width; it does not grow
   /// with the height.
@@ -37,7 +38,8 @@ class Network {
   const Kernels& kernels() const { return *kernels_; }
 
  private:
-  void run_one(const float* image, float* result, int64_t height, int64_t width, Origin origin) const;
+  void run_one(const float* image, float* result, int64_t height, int64_t width, Origin origin,
+               std::vector<double>* seconds) const;
 
   Program program_;
   const Kernels* kernels_;

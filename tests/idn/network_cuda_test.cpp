@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "autograd/functions.h"
+#include "idn/layer_figures.h"
 #include "idn/model.h"
+#include "idn/stage_by_stage.h"
 #include "tensor/cuda/device.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
@@ -56,6 +58,18 @@ TEST_P(NetworkOnDevice, ResultIsTheProcessors) {
   EXPECT_EQ(result.device(), Device::cpu);
   EXPECT_LT(relative_difference(numbers(result), numbers(expected)),
             result_bound(GetParam().precision, model_.options()));
+}
+
+TEST_P(NetworkOnDevice, StagesOneByOneAreTheNetworkAndCanBeTimed) {
+  model_.to(Device::cuda);
+  const bands::Program program = model_.network->program();
+  const Tensor on_device = image_.to(Device::cuda);
+  StageByStage stages(program, on_device);
+  while (!stages.done()) stages.run_next();
+  EXPECT_EQ(numbers(stages.result()), numbers(model_.residual(image_)));
+  const LayerTimes times = layer_times(model_, 18, 13, 1);
+  EXPECT_EQ(times.layers.size(), program.stages().size());
+  for (const double seconds : times.layers) EXPECT_GT(seconds, 0);
 }
 
 TEST_P(NetworkOnDevice, GradientsAreTheProcessors) {

@@ -109,6 +109,11 @@ TEST_F(ConvertCheckpoint, InfoTellsWhatACheckpointHolds) {
         std::string("upsample.weight          [64, 17, 17, 3] "),
         std::string("upsample.bias            [1, 1, 1, 3]                  0            0            0\n")})
     EXPECT_NE(outcome.out.find(line), std::string::npos) << line << "is missing in\n" << outcome.out;
+  const std::string layers = run("--info " + path + " --layers").out;
+  EXPECT_NE(layers.find("together"), std::string::npos) << layers;
+  EXPECT_NE(layers.find(std::to_string(model.params->count())), std::string::npos) << layers;
+  EXPECT_EQ(layers.find("upsample.bias"), std::string::npos) << layers;
+  expect_error("--layers", 2, "--info");
   fs::resize_file(path, fs::file_size(path) - 1);
   expect_error("--info " + path, 1, "truncated");
 }

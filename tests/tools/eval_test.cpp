@@ -106,6 +106,14 @@ TEST_F(Eval, OneImageHasAResultOfTheNameThatIsAskedFor) {
   EXPECT_EQ(pixels_of(bicubic), pixels_of(folder_ / "made/of.one_bic_up.TIFF"));
 }
 
+TEST_F(Eval, ProfileTimesTheLayersAndWritesNothing) {
+  add_scene("one.tif", 40, 30);
+  const ProgramRun run = eval(2, {"--profile"});
+  EXPECT_NE(run.out.find("upsample "), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("40 x 30 pixels"), std::string::npos) << run.out;
+  EXPECT_FALSE(fs::exists(folder_ / "in_x2"));
+}
+
 TEST_F(Eval, AnyTilingWritesTheSamePixels) {
   for (const int factor : kInstrumented ? std::vector<int>{3} : std::vector<int>{2, 3, 4}) {
     add_scene("scene.tif", 157, 111);
