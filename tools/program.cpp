@@ -17,6 +17,7 @@
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 #include "tensor/simd/instruction_set.h"
+#include "tools/version.h"
 
 namespace sr {
 namespace {
@@ -88,7 +89,7 @@ void CommonOptions::add_to(CLI::App& app, const std::string& automatic, size_t m
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_flag("--quiet", quiet, "print errors only");
-  app.set_version_flag("--version", std::string(SR_VERSION));
+  app.set_version_flag("--version", [name = app.get_name()] { return version_text(name); });
 }
 
 void CommonOptions::apply() {
