@@ -17,6 +17,7 @@
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 #include "tensor/simd/instruction_set.h"
+#include "tools/documents.h"
 #include "tools/version.h"
 
 namespace sr {
@@ -77,7 +78,7 @@ void CommonOptions::add_to(CLI::App& app, const std::string& automatic, size_t m
             const bool known = text == "auto" || text == "cpu" || text == "cuda";
             return known || gpu_number(text) >= 0 ? "" : text + " is not auto, cpu, cuda or cuda:N";
           },
-          ""))
+          on_gpu ? "{auto,cpu,cuda,cuda:N}" : "{auto,cpu}"))
       ->capture_default_str();
   if (on_gpu)
     app.add_option("--precision", precision,
@@ -187,6 +188,18 @@ void wait_briefly(char** argv) {
     execv("/proc/self/exe", argv);  // where that fails, on as it is
 }
 
+// What the build asks for to make documents of; not an option, so that none of them has it.
+bool print_document(const CLI::App& app, int argc, char** argv) {
+  const std::string_view asked = argc == 2 ? argv[1] : "";
+  if (asked == "--print_man_page")
+    std::fputs(man_page(app).c_str(), stdout);
+  else if (asked == "--print_bash_completion")
+    std::fputs(bash_completion(app).c_str(), stdout);
+  else
+    return false;
+  return true;
+}
+
 }  // namespace
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
@@ -196,6 +209,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
   notice_signals_to_stop();
   try {
+    if (print_document(app, argc, argv)) return 0;
     app.parse(argc, argv);
     return body();
   } catch (const CLI::Success& e) {
