@@ -36,9 +36,13 @@ class Install : public testing::Test {
 };
 
 TEST_F(Install, ProgramsAndWhatBelongsToThemLieInTheUsualPlaces) {
-  for (const char* program : {"eval_superres_net", "score_superres_net", "train_superres_net",
-                              "create_training_dataset", "convert_checkpoint", "make_scene"})
+  for (const std::string program : {"eval_superres_net", "score_superres_net", "train_superres_net",
+                                    "create_training_dataset", "convert_checkpoint", "make_scene"}) {
     EXPECT_TRUE(fs::exists(prefix_ + "/bin/" + program)) << program;
+    EXPECT_GT(fs::file_size(prefix_ + "/share/man/man1/" + program + ".1"), 1000U);
+    EXPECT_GT(fs::file_size(prefix_ + "/share/bash-completion/completions/" + program), 500U);
+    EXPECT_EQ(run_program(prefix_ + "/bin/" + program, {"--version"}).out.find(program + " "), 0U);
+  }
   for (const char* text : {"README.md", "LICENSE", "THIRD_PARTY.md", "CITATION.cff", "CHANGELOG.md"})
     EXPECT_TRUE(fs::exists(prefix_ + "/share/doc/superres/" + text)) << text;
 }
@@ -73,6 +77,31 @@ TEST_F(Install, WithoutWeightsTheOptionIsAskedFor) {
               std::string::npos)
         << run.err;
   }
+}
+
+// Checksums, that nothing is missing that a program loads, and the C library that its name promises; then its
+// programs run.
+TEST(Wheel, HasWhatItNeeds) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "packages are made of builds without sanitizers";
+#endif
+  constexpr const char* kPython = "/usr/bin/python3";
+  if (run_program("dpkg-query", {"--version"}).status != 0)
+    GTEST_SKIP() << "no dpkg here, which tells the licences of the libraries";
+  const std::string sources = SR_SOURCE_DIR, build = fs::path(SR_BIN_DIR).parent_path().string();
+  const TestFolder folder;
+  const ProgramRun made = run_program(kPython, {sources + "/tools/make_wheel.py", build, folder.path()});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const std::string wheel = made.out.substr(6, made.out.find(": ") - 6);  // "wrote WHEEL: ..."
+  const ProgramRun judged =
+      run_program(kPython, {sources + "/tests/tools/wheel_judge.py", wheel, folder / "unpacked"});
+  EXPECT_EQ(judged.status, 0) << judged.err;
+  EXPECT_EQ(judged.out, "");
+  const std::string scene = folder / "scene.tif";
+  const std::string bin = folder / "unpacked/superres/bin/";
+  EXPECT_EQ(run_program(bin + "make_scene", {"--out", scene, "--width", "40", "--epsg", "2154"}).status, 0);
+  EXPECT_EQ(
+      run_program(bin + "eval_superres_net", {"--data_path", scene, "--out_path", folder / "x2"}).status, 0);
 }
 
 }  // namespace
