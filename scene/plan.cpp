@@ -9,6 +9,7 @@
 #include "scene/quality.h"
 #include "scene/tile/spread.h"
 #include "scene/tile/tile_on_cuda.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
 
@@ -31,11 +32,11 @@ int64_t bytes_of(const Model& model) {
 class Planner {
  public:
   /// keep_rows: the cache holds a row of tiles of strips that are decoded from their first row.
-  Planner(const TiffReader& reader, const Model* model, const SceneSettings& settings,
-          const PlanOptions& options, bool keep_rows)
+  Planner(const TiffInfo& info, const StreamMemory& streams, const Model* model,
+          const SceneSettings& settings, const PlanOptions& options, bool keep_rows)
       : keep_rows_(keep_rows),
-        reader_(reader),
-        info_(reader.info()),
+        info_(info),
+        streams_(streams),
         model_(model),
         settings_(settings),
         options_(options),
@@ -54,14 +55,13 @@ class Planner {
  private:
   Tile largest_tile(int64_t w, int64_t h, int margins) const;
   int64_t tile_bytes(const Tile& tile) const;
-  int64_t writer_bytes(int64_t w, int64_t h) const;
   int64_t spread_bytes() const { return settings_.spread ? 4 * spread_bands(settings_) : 0; }
   int64_t sample_bytes() const { return info_.bands * bytes_of(info_.type); }
   int64_t picture_bytes() const { return settings_.bands * bytes_of(info_.type); }
 
   bool keep_rows_;
-  const TiffReader& reader_;
   const TiffInfo& info_;
+  const StreamMemory& streams_;
   const Model* model_;
   const SceneSettings& settings_;
   const PlanOptions& options_;
@@ -97,17 +97,6 @@ int64_t Planner::tile_bytes(const Tile& tile) const {
          kThreadsPerGpu * static_cast<int64_t>(options_.gpus) * (coarse + fine + filling + parts + spread);
 }
 
-int64_t Planner::writer_bytes(int64_t w, int64_t h) const {
-  const int64_t f = settings_.factor;
-  TiffInfo fine = info_;
-  fine.width = region_.w * f, fine.height = region_.h * f;
-  const int64_t spread = settings_.spread
-                             ? TiffWriter::working_bytes(spread_info(fine, settings_),
-                                                         spread_writing(options_.writing), w * f, h * f)
-                             : 0;
-  return options_.results * TiffWriter::working_bytes(fine, options_.writing, w * f, h * f) + spread;
-}
-
 ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
   const Tile tile = largest_tile(w, h, 1);
   const Tile again = largest_tile(std::min(kVerifySide, region_.w), std::min(kVerifySide, region_.h), 2);
@@ -115,13 +104,13 @@ ScenePlan Planner::with_tiles(int64_t w, int64_t h) const {
                                   options_.quality ? quality_bytes(settings_, info_.type) : 0});
   ScenePlan plan{.grid = {info_.width, info_.height, w, h, margin_, options_.region}};
   const int64_t computing = kProgramBytes + (model_ ? bytes_of(*model_) : 0) + tiles;
-  plan.cache_bytes = computing / kCacheShare;
-  if (keep_rows_) plan.cache_bytes = std::max(plan.cache_bytes, reader_.bytes_of_rows(tile.read.h));
+  plan.cache_bytes = streams_.has_cache ? computing / kCacheShare : 0;
+  if (keep_rows_) plan.cache_bytes = std::max(plan.cache_bytes, streams_.cache_of_rows(tile.read.h));
   if constexpr (cuda::kBuilt) {
     if (options_.gpus > 0)
       plan.gpu_bytes = cuda::device_bytes(*model_, settings_, tile, sr::bytes_of(info_.type));
   }
-  plan.peak_bytes = computing + plan.cache_bytes + reader_.decoding_bytes() + writer_bytes(w, h);
+  plan.peak_bytes = computing + plan.cache_bytes + streams_.reading + streams_.writing(w, h);
   return plan;
 }
 
@@ -175,6 +164,20 @@ ScenePlan Planner::least(const std::vector<int64_t>& widths, const std::vector<i
   return least;
 }
 
+// Of the results of one scene, for cores of w x h.
+int64_t writer_bytes(const TiffInfo& info, const SceneSettings& settings, const PlanOptions& options,
+                     int64_t w, int64_t h) {
+  const int64_t f = settings.factor;
+  const Window region = TileGrid{info.width, info.height, 1, 1, {}, options.region}.covered();
+  TiffInfo fine = info;
+  fine.width = region.w * f, fine.height = region.h * f;
+  const int64_t spread = settings.spread
+                             ? TiffWriter::working_bytes(spread_info(fine, settings),
+                                                         spread_writing(options.writing), w * f, h * f)
+                             : 0;
+  return options.results * TiffWriter::working_bytes(fine, options.writing, w * f, h * f) + spread;
+}
+
 std::string megabytes(int64_t bytes) {
   return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB";
 }
@@ -189,13 +192,23 @@ int result_block(const TiffInfo& info, const TiffWriterOptions& writing) {
   return side;
 }
 
-ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSettings& settings,
-                     const PlanOptions& options) {
+int64_t gpu_bytes_per_tile(const std::vector<int>& gpus) {
+  constexpr double kShare =
+      0.8;  // of what is free: the rest is for what the runtime loads and holes between blocks
+  int64_t least = std::numeric_limits<int64_t>::max();
+  if constexpr (cuda::kBuilt) {
+    for (const int gpu : gpus) least = std::min(least, cuda::free_bytes(gpu));
+  }
+  return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
+}
+
+ScenePlan plan_tiles(const TiffInfo& info, const StreamMemory& streams, const Model* model,
+                     const SceneSettings& settings, const PlanOptions& options) {
   const auto side_asked_for = [](int64_t length, int tiles) {
     return tiles > 0 ? (length + tiles - 1) / tiles : length;
   };
-  const Planner planner(reader, model, settings, options, false);
-  const Planner keeping(reader, model, settings, options, true);
+  const Planner planner(info, streams, model, settings, options, false);
+  const Planner keeping(info, streams, model, settings, options, true);
   const int64_t w = side_asked_for(planner.region().w, options.num_tiles_w);
   const int64_t h = side_asked_for(planner.region().h, options.num_tiles_h);
   const std::vector<int64_t> widths = planner.sides(w), heights = planner.sides(h);
@@ -216,7 +229,18 @@ ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSe
   throw Error(Error::Kind::limit, "max_memory of ", megabytes(options.max_memory_bytes),
               " is too small for this scene: tiles of ", least.grid.tile_width, " x ", least.grid.tile_height,
               " pixels", options.verify ? " with --verify" : "", " want ",
-              megabytes(least.peak_bytes + reader.most_decoding_bytes() - reader.decoding_bytes()));
+              megabytes(least.peak_bytes + streams.most_reading - streams.reading));
+}
+
+ScenePlan plan_scene(const TiffReader& reader, const Model* model, const SceneSettings& settings,
+                     const PlanOptions& options) {
+  const StreamMemory streams{
+      .reading = reader.decoding_bytes(),
+      .most_reading = reader.most_decoding_bytes(),
+      .has_cache = true,
+      .cache_of_rows = [&](int64_t rows) { return reader.bytes_of_rows(rows); },
+      .writing = [&](int64_t w, int64_t h) { return writer_bytes(reader.info(), settings, options, w, h); }};
+  return plan_tiles(reader.info(), streams, model, settings, options);
 }
 
 }  // namespace sr

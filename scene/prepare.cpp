@@ -3,7 +3,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <limits>
 #include <sstream>
 #include <utility>
 
@@ -11,9 +10,7 @@
 #include "io/tiff/tags/georeference.h"
 #include "scene/code_bands.h"
 #include "scene/value_range.h"
-#include "tensor/cuda/device.h"
 #include "tensor/error.h"
-#include "tensor/on_cuda.h"
 
 namespace sr {
 namespace {
@@ -37,18 +34,6 @@ TiffReader open_scene(const std::string& path, const SceneOptions& options) {
         ": it looks like a map of classes, which is no picture; --palette copy repeats the classes as "
         "they are, --palette rgb enlarges their colours");
   return reader;
-}
-
-// What each thread that computes on a GPU may take of its memory: all of them get as much as the fullest one
-// has.
-int64_t bytes_per_tile(const std::vector<int>& gpus) {
-  constexpr double kShare =
-      0.8;  // of what is free: the rest is for what the runtime loads and holes between blocks
-  int64_t least = std::numeric_limits<int64_t>::max();
-  if constexpr (cuda::kBuilt) {
-    for (const int gpu : gpus) least = std::min(least, cuda::free_bytes(gpu));
-  }
-  return gpus.empty() ? least : static_cast<int64_t>(kShare * static_cast<double>(least)) / kThreadsPerGpu;
 }
 
 // More gain nothing, and each has a handle of the file, or a codec, and a stack.
@@ -115,7 +100,7 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
                        .num_tiles_w = options.num_tiles_w,
                        .num_tiles_h = options.num_tiles_h,
                        .gpus = gpus.size(),
-                       .gpu_bytes = bytes_per_tile(gpus),
+                       .gpu_bytes = gpu_bytes_per_tile(gpus),
                        .results = (upscaled ? 1 : 0) + (results.bicubic.empty() ? 0 : 1),
                        .writing = options.writing,
                        .verify = upscaled && options.verify_windows > 0,
