@@ -52,6 +52,7 @@ room(training ${tensors} tensor/cuda autograd layers optim ${files} idn ${scenes
 set(library ${rooms})
 list(FILTER library EXCLUDE REGEX "^tensor/conv2d/")
 room(tools ${library})
+room(examples ${library})
 foreach(name tests/support tests tests/cuda_emulation tests/cuda_emulation/races tests/cuda_emulation/runtime
              tests/cuda_emulation/hopper)  # below these, tests lie as what they test
   set(may_${name} any)

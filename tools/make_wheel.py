@@ -55,7 +55,7 @@ def version_of(build):
 
 
 def install(build, prefix):
-    for arguments in (["--strip"], ["--component", "bundle"]):
+    for arguments in (["--strip", "--component", "Unspecified"], ["--component", "bundle"]):
         done = subprocess.run(["cmake", "--install", build, "--prefix", prefix] + arguments,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:
