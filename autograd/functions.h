@@ -8,6 +8,7 @@
 
 namespace sr {
 
+/// tensor/conv2d/conv2d.h has the formula, also of the next two. Errors: shape, usage.
 Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions& options,
            const std::vector<Var>& added = {});
 /// Where something is recorded, two steps of the graph. Lets go of x and `added` as soon as they are not
@@ -15,6 +16,7 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
 Var conv2d_then_pointwise(Var x, const Var& weight, const Var& bias, const Conv2dOptions& options,
                           std::vector<Var> added, const Var& pointwise_weight, const Var& pointwise_bias,
                           float pointwise_leak);
+/// What enlarges: h x w is the size of the result. Errors: shape.
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h, int64_t w,
                      const Conv2dOptions& options);
 /// Channels begin (inclusive) to end (exclusive); no copy.
@@ -24,7 +26,9 @@ Var add(const Var& a, const Var& b);
 
 // Losses: one value, [1, 1, 1, 1], to start backward() from. Formulas in tensor/ops/loss.h and
 // tensor/ops/ssim.h; the functions there give the same value in double.
+/// Mean of |x - target|. Errors: shape.
 Var l1_loss(const Var& x, const Tensor& target);
+/// Mean of (x - target)^2. Errors: shape.
 Var l2_loss(const Var& x, const Tensor& target);
 /// `weight` times the mean spectral angle.
 Var spectral_angle_loss(const Var& x, const Tensor& target, float weight);

@@ -9,9 +9,10 @@
 
 namespace sr {
 
+/// A trainable variable, and what optimizers need to know of it.
 struct Parameter {
-  std::string name;  ///< "blocks.0.compress.weight": mirrors the structure of the layers
-  Var var;
+  std::string name;    ///< "blocks.0.compress.weight": mirrors the structure of the layers
+  Var var;             ///< a leaf that needs its gradient
   float rate = 1;      ///< multiplier of the learning rate
   bool decays = true;  ///< takes part in weight decay
 };
@@ -26,9 +27,9 @@ class Params {
   Params(const Params&) = delete;  // layers hold scopes that point here while they are built
   Params& operator=(const Params&) = delete;
 
-  ParamScope scope();
-  const std::vector<Parameter>& list() const { return list_; }
-  std::vector<Parameter>& list() { return list_; }
+  ParamScope scope();                                           ///< the outermost place, without a name
+  const std::vector<Parameter>& list() const { return list_; }  ///< in the order of creation
+  std::vector<Parameter>& list() { return list_; }              ///< the same
   /// Number of trainable values.
   int64_t count() const;
   /// Moves all values to `device`, that of the calling thread. Errors: device, limit.
@@ -43,8 +44,10 @@ class Params {
 /// A place in the structure where a layer creates its parameters.
 class ParamScope {
  public:
+  /// Names in it begin with `prefix`; Params::scope() and sub() make them.
   ParamScope(Params& params, std::string prefix) : params_(&params), prefix_(std::move(prefix)) {}
 
+  /// The place of a part with that name.
   ParamScope sub(const std::string& name) const { return {*params_, prefix_ + name + '.'}; }
 
   /// A new parameter with normal values of this standard deviation (0 = zeros).

@@ -25,10 +25,11 @@ class Var {
   /// The leaky ReLU at the end of an operation on a GPU, whose closure takes the gradient before it, dz: the
   /// gradient of the value, dy, where `result` > 0, and leak * dy elsewhere.
   struct Activation {
-    Tensor result{};  ///< none: no activation; dz is dy
-    float leak = 1;
+    Tensor result{};        ///< none: no activation; dz is dy
+    float leak = 1;         ///< slope where the result is not positive
     bool takes_dy = false;  ///< whether the closure uses dy as well; else it gets none
   };
+  /// As Backward, of an operation with an activation at its end.
   using ActivatedBackward = std::function<std::vector<Gradient>(const Tensor& dy, const Tensor& dz)>;
 
   Var() = default;
@@ -37,19 +38,20 @@ class Var {
   /// The result of an operation. Inputs and closure are kept only if gradients are recorded and an input
   /// needs one; otherwise the inputs' memory is free as soon as the caller lets go of them.
   Var(Tensor value, std::vector<Var> inputs, const Backward& backward);
+  /// The same with an activation at its end.
   Var(Tensor value, std::vector<Var> inputs, Activation activation, ActivatedBackward backward);
 
   /// A view of channels begin (inclusive) to end (exclusive), whose gradients are this variable's.
   Var channels(int64_t begin, int64_t end) const;
 
-  explicit operator bool() const { return node_ != nullptr; }
-  const Tensor& value() const;
-  const Shape& shape() const { return value().shape(); }
-  bool needs_grad() const;
+  explicit operator bool() const { return node_ != nullptr; }  ///< whether there is one
+  const Tensor& value() const;                                 ///< what was computed, or given
+  const Shape& shape() const { return value().shape(); }       ///< the value's
+  bool needs_grad() const;                                     ///< whether backward() leaves a gradient
 
   /// The gradient that backward() left here; no tensor before the first one. Adds up over several graphs.
   const Tensor& grad() const;
-  void clear_grad();
+  void clear_grad();  ///< no tensor again
   /// Replaces the value of a leaf. Errors: shape (another one), usage (not a leaf).
   void set_value(Tensor value);
 

@@ -22,19 +22,27 @@ enum class LumaConvention {
 /// Coefficients for samples on the 0..1 scale: Y = offset + r R + g G + b B; a change dY of luma at unchanged
 /// colour differences changes R, G and B by rgb_gain * dY each.
 struct LumaCoefficients {
-  double offset, r, g, b, rgb_gain;
+  double offset;    ///< Y of black
+  double r;         ///< of red
+  double g;         ///< of green
+  double b;         ///< of blue
+  double rgb_gain;  ///< of R, G and B for a change of Y
 };
+/// Those of a convention.
 LumaCoefficients coefficients(LumaConvention convention);
 
 /// Means over the training data, on the 0..1 scale, one per channel of the net: the net gets down -
 /// mean_down, the result is net + (bic_up - mean_bic_up) + mean_gt.
 struct MeanValues {
-  std::vector<double> gt, down, bic_up;
-  bool operator==(const MeanValues&) const = default;
+  std::vector<double> gt;                              ///< of the truth
+  std::vector<double> down;                            ///< of it shrunk
+  std::vector<double> bic_up;                          ///< of that enlarged again
+  bool operator==(const MeanValues&) const = default;  ///< of all
 };
 
 /// Reads {"gt": [..], "down": [..], "bic_up": [..]} with `nchan` numbers each. Errors: io, format.
 MeanValues load_mean_values(const std::string& path, int nchan);
+/// Writes what load_mean_values() reads. Errors: io.
 void save_mean_values(const std::string& path, const MeanValues& means);
 
 /// What a checkpoint's tensors are called that only a training needs to go on.
@@ -51,15 +59,17 @@ class Model {
   static Model load(const std::string& checkpoint_path);
   /// The same; the weights must be for `factor`. Errors: also format (they are for another).
   static Model load(const std::string& checkpoint_path, int factor);
-  void save(const std::string& checkpoint_path) const;
+  void save(const std::string& checkpoint_path) const;  ///< Errors: io
 
   /// The same to and from memory. Tensors and options of a training that the checkpoint carries beside the
   /// model (kTrainingPrefix, member "training") are passed over. `name` is for the errors.
   Checkpoint to_checkpoint() const;
+  /// Back again. Errors: as load().
   static Model from_checkpoint(const Checkpoint& checkpoint, const std::string& name);
 
   /// Moves the weights to `device`; images are sent there and their results fetched. Errors: device, limit.
   void to(Device device) { params->to(device); }
+  /// Where the weights lie.
   Device device() const { return params->list().front().var.value().device(); }
   /// The network's result, without means, for an image on the processor; in its memory again. Records
   /// nothing. The processor computes in bands::precision(); where the image is a part of a scene, `place` is
@@ -71,14 +81,14 @@ class Model {
   /// Memory that residual() takes there beside image and result, for an image of this size.
   int64_t working_bytes(int64_t width, int64_t height) const;
 
-  const NetworkOptions& options() const { return network->options(); }
-  int factor() const { return options().factor; }
-  int nchan() const { return options().nchan; }
+  const NetworkOptions& options() const { return network->options(); }  ///< of the network
+  int factor() const { return options().factor; }                       ///< by which it enlarges
+  int nchan() const { return options().nchan; }                         ///< channels in and out
 
-  std::unique_ptr<Params> params;
-  std::unique_ptr<Network> network;
-  LumaConvention luma = LumaConvention::full;
-  MeanValues means;
+  std::unique_ptr<Params> params;              ///< the weights
+  std::unique_ptr<Network> network;            ///< what is computed with them
+  LumaConvention luma = LumaConvention::full;  ///< how luma is made, where the network sees it
+  MeanValues means;                            ///< of the training data
   ValueRanges ranges;  ///< of the training samples, one for all bands or one for each; none = 8 bit, 0..255
   std::string origin;  ///< where the weights come from, for people
 

@@ -11,16 +11,17 @@ namespace sr {
 
 constexpr float kLeak = 0.05f;  ///< slope of the network's leaky ReLU
 
+/// What decides a network's shape.
 struct NetworkOptions {
-  int factor = 2;         ///< 2, 3 or 4
-  int nchan = 1;          ///< channels in and out
-  int num_FB_layers = 2;  ///< convolutions of the feature extraction
-  int num_Dist_blocks = 4;
+  int factor = 2;                      ///< 2, 3 or 4
+  int nchan = 1;                       ///< channels in and out
+  int num_FB_layers = 2;               ///< convolutions of the feature extraction
+  int num_Dist_blocks = 4;             ///< distillation blocks
   bool compression_activation = true;  ///< leaky ReLU after the 1x1 compression (the paper's network)
   int crop_begin =
       9 - 2;  ///< taps of the 17 that are cropped above and left; the paper's phase is 9 - factor
 
-  bool operator==(const NetworkOptions&) const = default;
+  bool operator==(const NetworkOptions&) const = default;  ///< of all
 };
 
 /// Errors: usage (a number out of its range).
@@ -29,10 +30,10 @@ void check(const NetworkOptions& options);
 /// Convolutions 3x3 from the image to 64 channels.
 class FeatureBlock {
  public:
-  FeatureBlock(const ParamScope& p, const NetworkOptions& options);
-  Var operator()(const Var& image) const;
-  bands::Rows stages(bands::Program& program, const bands::Rows& image) const;
-  Reach reach() const;
+  FeatureBlock(const ParamScope& p, const NetworkOptions& options);             ///< creates its parameters
+  Var operator()(const Var& image) const;                                       ///< 64 channels
+  bands::Rows stages(bands::Program& program, const bands::Rows& image) const;  ///< the same, band by band
+  Reach reach() const;                                                          ///< of all convolutions
 
  private:
   std::vector<Conv2d> convs_;
@@ -42,10 +43,10 @@ class FeatureBlock {
 /// the input) and compression (1x1).
 class DistillationBlock {
  public:
-  DistillationBlock(const ParamScope& p, const NetworkOptions& options);
-  Var operator()(const Var& x) const;
-  bands::Rows stages(bands::Program& program, const bands::Rows& x) const;
-  Reach reach() const;
+  DistillationBlock(const ParamScope& p, const NetworkOptions& options);    ///< creates its parameters
+  Var operator()(const Var& x) const;                                       ///< 64 channels of 64
+  bands::Rows stages(bands::Program& program, const bands::Rows& x) const;  ///< the same, band by band
+  Reach reach() const;                                                      ///< of all convolutions
 
  private:
   Conv2d conv1_, conv2_, conv3_, conv4_, conv5_, conv6_, compress_;
@@ -57,10 +58,10 @@ class Network {
   /// Creates the parameters in `p`. Errors: usage.
   Network(const ParamScope& p, const NetworkOptions& options);
 
-  Var operator()(const Var& image) const;
+  Var operator()(const Var& image) const;  ///< the residual
   /// The same for images on the processor, without gradients: what runs band by band. It shares the weights.
   bands::Program program() const;
-  const NetworkOptions& options() const { return options_; }
+  const NetworkOptions& options() const { return options_; }  ///< as given
 
   /// How far a fine pixel's value looks in coarse pixels, from the layers: the margin that makes tiles exact.
   Reach reach() const;

@@ -8,12 +8,16 @@
 
 namespace sr {
 
+/// How near an image comes to the truth.
 struct Quality {
-  double psnr = 0, ssim = 0;
+  double psnr = 0;  ///< dB
+  double ssim = 0;  ///< at most 1
 };
 
+/// An image's results.
 struct Score {
-  Quality bicubic, idn;
+  Quality bicubic;  ///< enlarged without the network
+  Quality idn;      ///< and with it
 };
 
 /// The ground truth [1, h, w, 1], whole numbers 0..255: luma as MATLAB's rgb2ycbcr rounds it (grey as it is,

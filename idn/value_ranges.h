@@ -9,14 +9,16 @@ namespace sr {
 
 /// Sample values that the net sees as 0 and 1.
 struct ValueRange {
-  double low = 0, high = 255;
-  double width() const { return high - low; }
-  bool operator==(const ValueRange&) const = default;
+  double low = 0;                                      ///< becomes 0
+  double high = 255;                                   ///< becomes 1
+  double width() const { return high - low; }          ///< from one to the other
+  bool operator==(const ValueRange&) const = default;  ///< of both
 };
 
 /// The range of each band; a single one is all bands'.
 using ValueRanges = std::vector<ValueRange>;
 
+/// That of a band, counted from 0.
 inline const ValueRange& range_of(const ValueRanges& ranges, int64_t band) {
   return ranges[ranges.size() == 1 ? 0 : static_cast<size_t>(band)];
 }

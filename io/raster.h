@@ -16,11 +16,15 @@ namespace sr {
 
 /// Rectangle of pixels: columns x .. x+w-1, rows y .. y+h-1.
 struct Window {
-  int64_t x = 0, y = 0, w = 0, h = 0;
-  int64_t pixels() const { return w * h; }
-  bool operator==(const Window&) const = default;
+  int64_t x = 0;                                   ///< the first column
+  int64_t y = 0;                                   ///< the first row
+  int64_t w = 0;                                   ///< columns
+  int64_t h = 0;                                   ///< rows
+  int64_t pixels() const { return w * h; }         ///< how many
+  bool operator==(const Window&) const = default;  ///< the same rectangle
 };
 
+/// How a sample is stored: unsigned, signed or floating, and its bits.
 enum class SampleType : uint8_t { u8, i8, u16, i16, u32, i32, f32, f64 };
 
 /// Calls f with a value of the C++ type that belongs to `type`: with_sample_type(t, [&](auto zero) { ... }).
@@ -47,6 +51,7 @@ decltype(auto) with_sample_type(SampleType type, F&& f) {
   throw Error(Error::Kind::usage, "sample type: value ", static_cast<int>(type), " is none of the eight");
 }
 
+/// Of one sample.
 inline int64_t bytes_of(SampleType type) {
   return with_sample_type(type, [](auto zero) { return static_cast<int64_t>(sizeof(zero)); });
 }
@@ -72,25 +77,28 @@ T to_sample(double value) {
 
 /// The samples of one window, in [row][column][band] order and the machine's byte order.
 struct Raster {
-  Window window;
-  int bands = 0;
-  SampleType type = SampleType::u8;
-  std::vector<std::byte> samples;
+  Window window;                     ///< where the pixels lie in the picture
+  int bands = 0;                     ///< samples of a pixel
+  SampleType type = SampleType::u8;  ///< of all bands
+  std::vector<std::byte> samples;    ///< window.pixels() * bands of them
   /// One byte a pixel, zero where the file's mask page says there is no picture; empty if it has no such
   /// page.
   std::vector<uint8_t> mask;
 
   Raster() = default;
+  /// Of zeros, without a mask.
   Raster(Window w, int bands_, SampleType type_)
       : window(w),
         bands(bands_),
         type(type_),
         samples(static_cast<size_t>(w.pixels() * bands_ * bytes_of(type_))) {}
 
+  /// The first sample; T is the C++ type of `type`.
   template <class T>
   T* data() {
     return reinterpret_cast<T*>(samples.data());
   }
+  /// The same.
   template <class T>
   const T* data() const {
     return reinterpret_cast<const T*>(samples.data());

@@ -15,8 +15,9 @@ namespace sr {
 
 /// conv2d that keeps the size (odd kernel, stride 1, zero padding (kernel-1)/2), with bias and leaky ReLU.
 struct Conv2d {
-  Var weight, bias;
-  Conv2dOptions options;
+  Var weight;             ///< [out, kernel, kernel, in / groups]
+  Var bias;               ///< [1, 1, 1, out]
+  Conv2dOptions options;  ///< padding, groups, leak
 
   /// He-normal weights (He et al., ICCV 2015: deviation sqrt(2 / fan in)), zero bias at a tenth of the rate.
   /// leak 1 = no activation.
@@ -54,6 +55,7 @@ struct Conv2d {
                                               pointwise.options.leak);
   }
 
+  /// The kernel's half on each side.
   Reach reach() const { return {options.pad_begin, weight.shape().h - 1 - options.pad_begin}; }
 };
 

@@ -13,8 +13,9 @@ namespace sr {
 /// [n, h, w, in] -> [n, factor*h, factor*w, out]: tap k of coarse pixel i lands on fine pixel
 /// factor*i + k - crop_begin.
 struct ConvTranspose2d {
-  Var weight, bias;
-  Conv2dOptions options;
+  Var weight;             ///< [in, kernel, kernel, out]
+  Var bias;               ///< [1, 1, 1, out]
+  Conv2dOptions options;  ///< the factor as stride, what is cropped as padding
 
   /// He-normal weights for the inputs that one fine pixel has, zero bias; both at a tenth of the rate.
   ConvTranspose2d(const ParamScope& p, int64_t in, int64_t out, int kernel, int factor, int crop_begin)
@@ -23,6 +24,7 @@ struct ConvTranspose2d {
         bias(p.create_bias("bias", out)),
         options{.stride = factor, .pad_begin = crop_begin, .pad_end = kernel - factor - crop_begin} {}
 
+  /// The fine image.
   Var operator()(const Var& x) const {
     return conv_transpose2d(x, weight, bias, x.shape().h * options.stride, x.shape().w * options.stride,
                             options);

@@ -8,7 +8,8 @@ namespace sr {
 
 /// One output pixel depends on input pixels from `before` above and left of it to `after` below and right.
 struct Reach {
-  int64_t before = 0, after = 0;
+  int64_t before = 0;  ///< pixels
+  int64_t after = 0;   ///< pixels
 
   /// That of one layer after another.
   Reach operator+(const Reach& next) const { return {before + next.before, after + next.after}; }
@@ -16,7 +17,7 @@ struct Reach {
   Reach operator|(const Reach& other) const {
     return {std::max(before, other.before), std::max(after, other.after)};
   }
-  bool operator==(const Reach&) const = default;
+  bool operator==(const Reach&) const = default;  ///< of both
 };
 
 }  // namespace sr

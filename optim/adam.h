@@ -9,15 +9,18 @@
 
 namespace sr {
 
+/// The letters of the formula at Adam::step().
 struct AdamOptions {
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double beta1 = 0.9;     ///< how much of m stays, 0..1
+  double beta2 = 0.999;   ///< how much of v stays, 0..1
+  double epsilon = 1e-8;  ///< beside the root of v
   /// Times 0.5 |w|^2 in the loss, over the parameters that decay (weights, not biases).
   double weight_decay = 1e-4;
   /// Weight decay outside the gradient's statistics: w -= rate * weight_decay * w (Loshchilov, Hutter, ICLR
   /// 2019, "AdamW").
   bool decoupled = false;
 
-  bool operator==(const AdamOptions&) const = default;
+  bool operator==(const AdamOptions&) const = default;  ///< of all
 };
 
 /// The optimizer of one list of parameters, with its two moments for each.
@@ -36,8 +39,8 @@ class Adam {
   /// For a step that was taken elsewhere (adam_cuda.h).
   void count_step() { ++steps_; }
 
-  const AdamOptions& options() const { return options_; }
-  int64_t steps() const { return steps_; }
+  const AdamOptions& options() const { return options_; }  ///< as given
+  int64_t steps() const { return steps_; }                 ///< that were taken: t
 
   /// Both moments by the names of the parameters, "m/..." and "v/...". The tensors share the optimizer's
   /// memory.

@@ -19,19 +19,21 @@ enum class PaletteUse {
   copy  ///< its indices, by repeating them
 };
 
+/// How a scene is enlarged and its results are written.
 struct SceneOptions {
-  ValueRanges value_ranges;    ///< one or one for each band without alpha; none: see choose_ranges()
-  bool measure_range = false;  ///< over the scene, whatever sample type and model say
-  std::optional<ColourMode> mode;
+  ValueRanges value_ranges;           ///< one or one for each band without alpha; none: see choose_ranges()
+  bool measure_range = false;         ///< over the scene, whatever sample type and model say
+  std::optional<ColourMode> mode;     ///< none: scene_settings() chooses
   std::vector<int> copy_bands;        ///< from 1: they are no picture, their samples are repeated
   std::optional<PaletteUse> palette;  ///< else colours, but a palette that looks like classes is refused
   Origin origin;                      ///< for the result's metadata
   TiffWriterOptions writing = {};     ///< of the results; block and threads are chosen for the scene
   std::optional<int> alpha;           ///< the band (from 0) that is alpha, or kNoAlpha; else as GDAL finds it
-  int64_t max_memory_bytes = int64_t{2} << 30;
-  int num_tiles_w = 0, num_tiles_h = 0;  ///< cut the width and height in so many tiles; 0 = as memory allows
-  std::vector<int> gpus;                 ///< numbers of the GPUs that compute; none: the processor
-  bool self_ensemble = false;            ///< the mean of eight flips and rotations, eight times the work
+  int64_t max_memory_bytes = int64_t{2} << 30;  ///< of the whole program
+  int num_tiles_w = 0;                          ///< cut the width in so many tiles; 0 = as memory allows
+  int num_tiles_h = 0;                          ///< and the height
+  std::vector<int> gpus;                        ///< numbers of the GPUs that compute; none: the processor
+  bool self_ensemble = false;  ///< the mean of eight flips and rotations, eight times the work
   bool resume = false;  ///< goes on with what an earlier run of the same input, weights and options has left
   bool keep_made = false;  ///< and leaves results that such a run has completed. Both want origin.weights
   Region region;           ///< of the scene that is enlarged
@@ -41,6 +43,7 @@ struct SceneOptions {
 
 /// What happens on the way, for programs that tell people.
 struct SceneEvents {
+  /// A line for people.
   std::function<void(const std::string& text)> say = [](const std::string&) {};
   /// Coarse pixels done of all; may throw to stop the run.
   std::function<void(int64_t done, int64_t all)> progress = [](int64_t, int64_t) {};
@@ -48,8 +51,8 @@ struct SceneEvents {
 
 /// What was decided for a scene.
 struct SceneDone {
-  SceneSettings settings = {};
-  Window region = {};  ///< of the scene that was enlarged
+  SceneSettings settings = {};  ///< how its samples met the model
+  Window region = {};           ///< of the scene that was enlarged
   std::string range_source =
       {};                   ///< where the value range comes from, for people; empty: the sample type's own
   int64_t cache_bytes = 0;  ///< that readers of the results may keep
@@ -58,9 +61,9 @@ struct SceneDone {
 
 /// Where the results go; an empty name = not wanted.
 struct SceneResults {
-  std::string upscaled;
-  std::string bicubic;
-  std::string spread;  ///< of the upscaled one, with self_ensemble: spread.h
+  std::string upscaled;  ///< bicubic + network
+  std::string bicubic;   ///< without the network
+  std::string spread;    ///< of the upscaled one, with self_ensemble: spread.h
 };
 
 /// Reads `path`, enlarges it by `factor` and writes the results with all tags. The upscaled one needs a model

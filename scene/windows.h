@@ -16,10 +16,10 @@ namespace sr {
 
 /// What a source's picture is, before any of it is read.
 struct SourcePicture {
-  int64_t width = 0;   ///< in pixels
-  int64_t height = 0;  ///< in pixels
-  int bands = 1;       ///< samples of a pixel, alpha among them
-  SampleType type = SampleType::u8;
+  int64_t width = 0;                 ///< in pixels
+  int64_t height = 0;                ///< in pixels
+  int bands = 1;                     ///< samples of a pixel, alpha among them
+  SampleType type = SampleType::u8;  ///< of all bands
   /// Of unsigned samples: 12 where they are 0..4095. No result is larger than these bits hold. 0: all bits of
   /// the type.
   int significant_bits = 0;

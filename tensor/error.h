@@ -12,6 +12,7 @@ namespace sr {
 /// exits.
 class Error : public std::runtime_error {
  public:
+  /// What went wrong.
   enum class Kind {
     usage,        ///< arguments that contradict each other or the files
     shape,        ///< tensors that do not fit together
@@ -27,7 +28,7 @@ class Error : public std::runtime_error {
   template <class... Parts>
   explicit Error(Kind kind, const Parts&... parts) : std::runtime_error(join(parts...)), kind_(kind) {}
 
-  Kind kind() const { return kind_; }
+  Kind kind() const { return kind_; }  ///< what went wrong, for programs
 
  private:
   template <class... Parts>

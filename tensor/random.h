@@ -9,9 +9,9 @@ namespace sr {
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) with its 64-bit state in the open, so that it can be saved.
 struct Random {
-  uint64_t state = 0;
+  uint64_t state = 0;  ///< any number is a beginning
 
-  uint64_t next();
+  uint64_t next();  ///< 64 random bits
   /// Uniform in [0, 1): the upper 53 bits.
   double uniform();
   /// Standard normal, by Box and Muller; takes two numbers from the sequence.

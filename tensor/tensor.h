@@ -23,26 +23,27 @@ class Tensor {
   /// Uninitialised. Errors: shape (negative dimension), limit (more than 2^62 bytes or than there is memory).
   explicit Tensor(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
 
+  /// f32. Errors: as above.
   static Tensor zeros(Shape shape, Device device = Device::cpu);
   /// Copies `values`, which are in NHWC order. Errors: shape (their number differs).
   static Tensor from(Shape shape, std::span<const float> values);
 
-  explicit operator bool() const { return memory_ != nullptr; }
-  const Shape& shape() const { return shape_; }
-  DType dtype() const { return dtype_; }
-  Device device() const { return device_; }
+  explicit operator bool() const { return memory_ != nullptr; }  ///< whether there is one
+  const Shape& shape() const { return shape_; }                  ///< with no tensor [0, 0, 0, 0]
+  DType dtype() const { return dtype_; }                         ///< how numbers are stored
+  Device device() const { return device_; }                      ///< where they lie
   int64_t pitch() const { return pitch_; }  ///< elements from one pixel to the next; shape().c if contiguous
-  bool is_contiguous() const { return pitch_ == shape_.c; }
+  bool is_contiguous() const { return pitch_ == shape_.c; }  ///< no view of some channels
 
   /// The first element. Errors: usage (dtype is not f32), device (it lies in the memory of a device).
   float* data();
-  const float* data() const;
+  const float* data() const;  ///< the same
   /// The first element of a bf16 or f16 tensor as bits. Errors: usage (dtype is f32), device.
   uint16_t* bits();
-  const uint16_t* bits() const;
+  const uint16_t* bits() const;  ///< the same
   /// The first element's address in the memory of device(), whatever its type.
   void* address() { return at_offset(); }
-  const void* address() const { return at_offset(); }
+  const void* address() const { return at_offset(); }  ///< the same
 
   /// View of channels begin (inclusive) to end (exclusive); shares memory. Errors: shape.
   Tensor channels(int64_t begin, int64_t end) const;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build needs, where it is missing, on Debian 12 or Ubuntu 24.04 (as root or through sudo):
-#   tools/setup.sh [--tests]      --tests: also what the tests and benchmarks need (GoogleTest, GDAL as a judge)
+#   tools/setup.sh [--tests|--docs]      --tests: also what the tests and benchmarks need (GoogleTest, GDAL as a judge)
+#                                        --docs: also what tools/api_docs.sh needs
 set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config libtiff-dev libgeotiff-dev libjpeg-dev libcli11-dev
@@ -8,7 +9,8 @@ packages=(build-essential cmake ninja-build pkg-config libtiff-dev libgeotiff-de
 case "${1:-}" in
   "") ;;
   --tests) packages+=(libgtest-dev libbenchmark-dev gdal-bin python3-gdal python3-numpy) ;;
-  *) echo "setup.sh: error: unknown argument '$1'; want nothing or --tests" >&2; exit 2 ;;
+  --docs) packages+=(doxygen) ;;
+  *) echo "setup.sh: error: unknown argument '$1'; want nothing, --tests or --docs" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query apt-get >/dev/null; then

@@ -11,7 +11,7 @@ namespace sr {
 
 /// What a checkpoint file holds. The meaning of the JSON object `meta` is the caller's (idn/model.h).
 struct Checkpoint {
-  std::string meta = "{}";
+  std::string meta = "{}";                              ///< a JSON object
   std::vector<std::pair<std::string, Tensor>> tensors;  ///< f32, not empty; names unique, 1 to 256 bytes
 };
 

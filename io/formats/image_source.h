@@ -13,6 +13,7 @@ namespace sr {
 /// of TiffReader and read_picture. Not safe for use by two threads at once.
 class ImageSource {
  public:
+  /// Opens it; reads all of it unless it is a TIFF.
   explicit ImageSource(const std::string& path, const TiffLimits& limits = {});
 
   /// For pictures: size, bands, type, RGB or grey, alpha.

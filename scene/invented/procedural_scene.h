@@ -8,12 +8,14 @@
 
 namespace sr {
 
+/// What an invented scene is like.
 struct ProceduralScene {
-  int64_t width = 1024, height = 768;
+  int64_t width = 1024;  ///< in pixels
+  int64_t height = 768;  ///< in pixels
   /// 1: grey; 2: red and infrared; 3: red, green, blue; 4: and infrared; more: mixtures of these.
   int bands = 3;
-  SampleType type = SampleType::u8;
-  uint32_t seed = 1;
+  SampleType type = SampleType::u8;  ///< of its samples
+  uint32_t seed = 1;                 ///< another number is another landscape
   int samples = 1;  ///< a pixel is the mean of samples x samples points of the ground; 1 leaves edges jagged
   /// The value outside of the scene, which then is a rectangle turned within the picture. No sample inside
   /// has it.

@@ -16,8 +16,10 @@ namespace sr {
 
 /// The network sees values within one width of the range around it: a stray 1e38 must not become infinite
 /// inside and spoil its neighbours. The bicubic part is not limited.
-constexpr float kLowestInput = -1, kHighestInput = 2;
+constexpr float kLowestInput = -1;
+constexpr float kHighestInput = 2;  ///< likewise
 
+/// How bands go through the network.
 enum class ColourMode {
   luma,      ///< the net works on Y of the first three bands
   per_band,  ///< every band goes through a one-channel net by itself
@@ -26,12 +28,12 @@ enum class ColourMode {
 
 /// How the samples of one scene meet a model.
 struct SceneSettings {
-  int factor = 2;
-  ColourMode mode = ColourMode::per_band;
-  int bands = 1;          ///< of the picture: those that are copied are not among them
+  int factor = 2;                          ///< by which it is enlarged
+  ColourMode mode = ColourMode::per_band;  ///< how bands go through the network
+  int bands = 1;                           ///< of the picture: those that are copied are not among them
   BandList copied_bands;  ///< among all bands of the file (TileComputer; upscale_tile does not see them)
-  std::optional<int> alpha_band;  ///< enlarged bicubically; where it is zero there is no picture
-  std::optional<double> nodata;
+  std::optional<int> alpha_band;      ///< enlarged bicubically; where it is zero there is no picture
+  std::optional<double> nodata;       ///< see HoleRule
   std::vector<double> nodata_values;  ///< see HoleRule
   double opaque = 0;                  ///< see HoleRule
   bool may_have_holes =
@@ -43,13 +45,14 @@ struct SceneSettings {
   bool self_ensemble = false;  ///< the network's mean for the eight flips and rotations
   bool spread = false;         ///< and their deviation (self_ensemble only)
 
+  /// What hides samples.
   HoleRule hole_rule() const { return {nodata, nodata_values, alpha_band, opaque}; }
 
   /// Whether the network's residual is added to the band.
   bool gets_residual(int band) const;
   /// Bands that the net (or luma) takes part in, in order, and their ranges.
   std::vector<int> colour_bands() const;
-  ValueRanges colour_ranges() const;
+  ValueRanges colour_ranges() const;  ///< of colour_bands()
 };
 
 /// Chooses the mode (luma for three-band 8-bit RGB and a one-channel net, joint for a net of as many channels

@@ -18,13 +18,14 @@ enum class Conv2dMethod {
   bf16
 };
 
+/// How a convolution goes over its input.
 struct Conv2dOptions {
-  int stride = 1;
+  int stride = 1;     ///< pixels of the input from one output to the next
   int pad_begin = 0;  ///< zeros above and to the left
   int pad_end = 0;    ///< zeros below and to the right
   int groups = 1;     ///< channels in this many equal parts that do not mix
   float leak = 1;     ///< slope of the leaky ReLU for negative values, 0..1; 1 = no activation
-  Conv2dMethod method = Conv2dMethod::direct;
+  Conv2dMethod method = Conv2dMethod::direct;  ///< how it is computed
 };
 
 /// What follows the activation of a value v before it is stored, in this order, where a GPU computes it: own
@@ -33,7 +34,7 @@ struct Conv2dEnd {
   Tensor own{};                 ///< a second result, as large as the first
   std::vector<Tensor> added{};  ///< at most two, side by side along the channels
   Tensor mask{};                ///< the result of a leaky ReLU, whose slope there is the factor
-  float leak = 1;
+  float leak = 1;               ///< the factor where the mask is not positive
   Tensor into{};  ///< where the result goes, a channel view perhaps; left out, it is a fresh tensor
 };
 
@@ -84,9 +85,11 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
 /// The taps of a transposed convolution along one axis, seen from the coarse grid: a fine pixel in coarse
 /// pixel i takes coarse pixels i-before .. i+after.
 struct TransposedTaps {
-  int64_t before, after;
-  int64_t count() const { return before + after + 1; }
+  int64_t before;                                       ///< coarse pixels above or left
+  int64_t after;                                        ///< below or right
+  int64_t count() const { return before + after + 1; }  ///< all of them
 };
+/// Those of a kernel of so many taps; pad_begin as in conv_transpose2d().
 TransposedTaps transposed_taps(int64_t kernel, int64_t stride, int64_t pad_begin);
 
 /// A transposed convolution's weight [o,kh,kw,c] as that of the convolution at stride 1 on the coarse grid

@@ -14,11 +14,13 @@ struct CUevent_st;
 
 namespace sr::cuda {
 
+/// What a GPU is.
 struct DeviceProperties {
-  std::string name;
-  int major = 0, minor = 0;  ///< compute capability
-  int multiprocessors = 0;
-  int64_t total_bytes = 0;
+  std::string name;         ///< as its maker calls it
+  int major = 0;            ///< of its compute capability
+  int minor = 0;            ///< likewise
+  int multiprocessors = 0;  ///< how many it has
+  int64_t total_bytes = 0;  ///< of its memory
 };
 
 /// The numbers of the devices that compute together: the first that has what the kernels need (compute
@@ -74,7 +76,7 @@ class PinnedMemory {
 /// Copies in the order of the thread's stream; the host's memory must be pinned, and left alone until
 /// synchronize().
 void start_copy_to_device(void* device, const void* pinned, int64_t bytes);
-void start_copy_to_host(void* pinned, const void* device, int64_t bytes);
+void start_copy_to_host(void* pinned, const void* device, int64_t bytes);  ///< likewise
 /// The same within the device.
 void start_copy_on_device(void* to, const void* from, int64_t bytes);
 
@@ -109,7 +111,7 @@ Precision precision_named(const std::string& name);
 
 /// For all threads; fp32 until it is set.
 void set_precision(Precision precision);
-Precision precision();
+Precision precision();  ///< that which was set
 /// What activations are stored as.
 DType storage(Precision precision);
 

@@ -27,9 +27,9 @@ Tensor spectral_angle_grad(const Tensor& x, const Tensor& target);
 constexpr double kNoAngle = 0.01;       ///< on the scale of 0..1; gradients are at most 100 / pixels long
 constexpr double kSmallestSine = 1e-9;  ///< below, the difference of two directions is rounding
 
-/// All as a float32 [1, 1, 1, 1] where x lies; of a GPU nothing is waited for.
+/// l1_loss() as a float32 [1, 1, 1, 1] where x lies; of a GPU nothing is waited for.
 Tensor l1_loss_value(const Tensor& x, const Tensor& target);
-Tensor l2_loss_value(const Tensor& x, const Tensor& target);
-Tensor spectral_angle_value(const Tensor& x, const Tensor& target);
+Tensor l2_loss_value(const Tensor& x, const Tensor& target);         ///< l2_loss() likewise
+Tensor spectral_angle_value(const Tensor& x, const Tensor& target);  ///< spectral_angle() likewise
 
 }  // namespace sr

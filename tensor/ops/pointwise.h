@@ -16,11 +16,12 @@ Tensor multiply(const Tensor& a, const Tensor& b);
 /// factor * x, contiguous.
 Tensor scale(const Tensor& x, float factor);
 
-/// What lies before y = leaky ReLU(z + bias): dz is dy where y > 0 and leak * dy elsewhere, dbias its sum
-/// over the pixels, in double and a fixed order, as [1, 1, 1, c]. One pass over memory. Errors: shape.
+/// Gradients of what lies before y = leaky ReLU(z + bias).
 struct LeakyReluGrads {
-  Tensor dz, dbias;
+  Tensor dz;     ///< dy where y > 0 and leak * dy elsewhere
+  Tensor dbias;  ///< its sum over the pixels, in double and a fixed order, as [1, 1, 1, c]
 };
+/// Both in one pass over memory. Errors: shape.
 LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak);
 
 /// x plus the tensors side by side along the channels. Errors: shape (their channels do not make up x's, or

@@ -20,9 +20,10 @@ enum class SampleReading {
 
 /// What a TIFF holds, after the conversions that the reader does (see TiffReader).
 struct TiffInfo {
-  int64_t width = 0, height = 0;
-  int bands = 0;
-  SampleType type = SampleType::u8;
+  int64_t width = 0;                 ///< in pixels
+  int64_t height = 0;                ///< in pixels
+  int bands = 0;                     ///< samples of a pixel
+  SampleType type = SampleType::u8;  ///< of all bands
   int significant_bits = 8;  ///< 12 for 12-bit samples, which are handed out as u16 with values 0..4095
   int stored_bits = 8;       ///< of a sample in the file
   /// The largest value by MaxSampleValue, where it is 2^n - 1 and so says how many bits the samples have;
@@ -34,7 +35,7 @@ struct TiffInfo {
   std::optional<double> nodata;         ///< GDAL_NODATA as a sample; NaN means NaN
   std::vector<double> nodata_values;  ///< NODATA_VALUES: hidden where all bands are equal to theirs; or empty
   bool has_mask = false;  ///< a mask page, or a palette's nodata index, hides pixels; Raster::mask is filled
-  SceneTags tags;
+  SceneTags tags;         ///< place on the ground, texts
   std::vector<std::string> notes;  ///< what the user should be told: a second page, a mask in a file beside
 
   std::optional<int>
@@ -67,14 +68,15 @@ std::string decoding_note(const std::string& warning);
 /// without JPEG, unknown codec), limit. Each names the file. Not safe for use by two threads at once.
 class TiffReader {
  public:
+  /// Opens it and reads its tags.
   explicit TiffReader(const std::string& path, const TiffLimits& limits = {},
                       SampleReading reading = SampleReading::picture);
   ~TiffReader();
-  TiffReader(TiffReader&&) noexcept;
-  TiffReader& operator=(TiffReader&&) noexcept;
+  TiffReader(TiffReader&&) noexcept;             ///< the other can only be assigned to
+  TiffReader& operator=(TiffReader&&) noexcept;  ///< likewise
 
-  const TiffInfo& info() const;
-  const std::string& path() const;
+  const TiffInfo& info() const;     ///< what it holds
+  const std::string& path() const;  ///< as given
 
   /// Takes that band (from 0; kNoAlpha: none) for alpha from now on: see choose_alpha of alpha_band.h.
   void choose_alpha(int band);

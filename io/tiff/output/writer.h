@@ -15,9 +15,10 @@ namespace sr {
 /// lzw, deflate and zstd with predictor 2 (integers) or 3 (floats).
 enum class Compression { none, lzw, deflate, zstd, jpeg, lerc };
 
+/// How a file is laid out and compressed.
 struct TiffWriterOptions {
-  Compression compression = Compression::deflate;
-  int block = 256;       ///< side of a TIFF tile, multiple of 16
+  Compression compression = Compression::deflate;  ///< of all blocks
+  int block = 256;                                 ///< side of a TIFF tile, multiple of 16
   int threads = 1;       ///< that compress the blocks of a window; the file is the same for any number
   bool cog = false;      ///< overviews, and all directories before the data: a Cloud Optimized GeoTIFF
   bool by_band = false;  ///< each band in tiles of its own (INTERLEAVE=BAND), not all of a pixel together
@@ -27,7 +28,7 @@ struct TiffWriterOptions {
   /// A line that tells what is written from anything else. Not empty: what an earlier run with the same line
   /// has left of the file is gone on with, unless it is to be written anew.
   std::string job = {};
-  bool anew = false;
+  bool anew = false;                   ///< what an earlier run has left is not gone on with
   bool predictor = true;               ///< 2 (integers) or 3 (floats), of lzw, deflate and zstd
   std::vector<int> copied_bands = {};  ///< classes: overviews take a sample of the picture, never a mean
 };
@@ -50,10 +51,11 @@ int level_of(const TiffWriterOptions& options);
 /// threads at once.
 class TiffWriter {
  public:
+  /// Creates PATH.part.
   TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options = {});
   ~TiffWriter();
-  TiffWriter(TiffWriter&&) noexcept;
-  TiffWriter& operator=(TiffWriter&&) noexcept;
+  TiffWriter(TiffWriter&&) noexcept;             ///< the other can only be assigned to
+  TiffWriter& operator=(TiffWriter&&) noexcept;  ///< likewise
 
   /// Takes the samples of one window of the picture, with Raster::mask if info.has_mask (nonzero = valid; it
   /// is stored with one bit a pixel). Blocks that it covers are stored at once, the others are kept until
@@ -78,7 +80,7 @@ class TiffWriter {
   /// belongs to an unfinished file stays. Errors: io.
   static void remove_leftovers(const std::string& path);
 
-  const std::string& path() const;
+  const std::string& path() const;  ///< as given
 
   /// Memory of the blocks that wait for more pixels.
   int64_t pending_bytes() const;

@@ -15,29 +15,39 @@ struct SceneTags {
   std::vector<double> pixel_scale;     ///< ModelPixelScale 33550: 3 values
   std::vector<double> tiepoints;       ///< ModelTiepoint 33922: 6 values each (i j k x y z); several = GCPs
   std::vector<double> transformation;  ///< ModelTransformation 34264: 16 values, row by row
-  std::vector<uint16_t> geo_key_directory;    ///< 34735
-  std::vector<double> geo_double_params;      ///< 34736
-  std::string geo_ascii_params;               ///< 34737
-  bool pixel_is_point = false;                ///< GTRasterTypeGeoKey is RasterPixelIsPoint
-  std::vector<double> rpc;                    ///< 50844: 92 values
-  std::string gdal_metadata;                  ///< 42112, XML text
-  std::string gdal_nodata;                    ///< 42113, the text as written
-  std::vector<uint8_t> icc_profile;           ///< 34675
-  std::vector<uint8_t> xmp;                   ///< 700, XML text
-  std::vector<float> white_point;             ///< 318: x and y
-  std::vector<float> primaries;               ///< 319: x and y of red, green and blue
-  double x_resolution = 0, y_resolution = 0;  ///< 0 = absent
-  uint16_t resolution_unit = 0;               ///< 0 = absent
-  uint16_t orientation = 0;                   ///< 0 = absent
-  std::string description, software, date_time, artist, copyright, document_name, make, model, host_computer;
+  std::vector<uint16_t> geo_key_directory;  ///< 34735
+  std::vector<double> geo_double_params;    ///< 34736
+  std::string geo_ascii_params;             ///< 34737
+  bool pixel_is_point = false;              ///< GTRasterTypeGeoKey is RasterPixelIsPoint
+  std::vector<double> rpc;                  ///< 50844: 92 values
+  std::string gdal_metadata;                ///< 42112, XML text
+  std::string gdal_nodata;                  ///< 42113, the text as written
+  std::vector<uint8_t> icc_profile;         ///< 34675
+  std::vector<uint8_t> xmp;                 ///< 700, XML text
+  std::vector<float> white_point;           ///< 318: x and y
+  std::vector<float> primaries;             ///< 319: x and y of red, green and blue
+  double x_resolution = 0;                  ///< 0 = absent
+  double y_resolution = 0;                  ///< 0 = absent
+  uint16_t resolution_unit = 0;             ///< 0 = absent
+  uint16_t orientation = 0;                 ///< 0 = absent
+  std::string description;                  ///< 270
+  std::string software;                     ///< 305
+  std::string date_time;                    ///< 306
+  std::string artist;                       ///< 315
+  std::string copyright;                    ///< 33432
+  std::string document_name;                ///< 269
+  std::string make;                         ///< 271
+  std::string model;                        ///< 272
+  std::string host_computer;                ///< 316
 };
 
 /// Texts that are carried over as they are: read, kept and written by this list alone.
 struct TextTag {
-  uint32_t number;
-  using Text = std::string SceneTags::*;
-  Text text;
+  uint32_t number;                        ///< of the tag
+  using Text = std::string SceneTags::*;  ///< one of its texts
+  Text text;                              ///< where it is kept
 };
+/// All of them.
 inline constexpr TextTag kTextTags[] = {
     {270, &SceneTags::description}, {305, &SceneTags::software},    {306, &SceneTags::date_time},
     {315, &SceneTags::artist},      {33432, &SceneTags::copyright}, {269, &SceneTags::document_name},
