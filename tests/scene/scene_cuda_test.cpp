@@ -10,6 +10,7 @@
 
 #include "scene/pipeline.h"
 #include "scene/tile/tile_on_cuda.h"
+#include "scene/windows.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/ops/pointwise.h"
@@ -108,6 +109,21 @@ TEST_F(SceneOnGpu, TilesGiveTheBitsOfTheWholeScene) {
       EXPECT_EQ(tiled.bicubic.samples, whole.bicubic.samples) << w << " x " << h;
     }
   }
+}
+
+TEST_F(SceneOnGpu, WindowsOfASourceGiveTheBitsOfTheWholeScene) {
+  const Scene scene = random_scene(53, 37, 1, SampleType::u16);
+  const Model model = small_model(2);
+  Raster result({0, 0, 106, 74}, 1, SampleType::u16);
+  WindowOptions options{.value_ranges = {scene.range}, .num_tiles_w = 2, .num_tiles_h = 2};
+  options.gpus = {0};
+  int windows = 0;
+  upscale_windows(model, {.width = 53, .height = 37, .type = SampleType::u16},
+                  {.read = [&](const Window& w) { return cut(scene.raster, w); },
+                   .write = [&](const Raster& part) { paste(result, part), ++windows; }},
+                  options);
+  EXPECT_EQ(windows, 4);
+  EXPECT_EQ(result.samples, run(model, scene, 53, 37, {0}).result.samples);
 }
 
 TEST_F(SceneOnGpu, FullPrecisionGivesTheProcessorsSamplesButForRounding) {
