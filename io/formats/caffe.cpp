@@ -2,6 +2,7 @@
 
 #include <io/formats/caffe.pb.h>
 
+#include "io/formats/named_array.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
 
@@ -12,20 +13,6 @@ constexpr size_t kMaxFileBytes = size_t{64} << 20;
 
 [[noreturn]] void throw_foreign(const std::string& path, const std::string& why) {
   throw Error(Error::Kind::format, path, ": ", why, "; a binary caffemodel was expected");
-}
-
-// Number of elements of the shape; -1 if it is no shape that a file could fill.
-int64_t count_of(const std::vector<int64_t>& shape) {
-  int64_t count = 1;
-  for (const int64_t dimension : shape)
-    if (dimension < 1 || __builtin_mul_overflow(count, dimension, &count)) return -1;
-  return count;
-}
-
-std::string text_of(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t dimension : shape) text += (text.empty() ? "" : ", ") + std::to_string(dimension);
-  return "[" + text + "]";
 }
 
 // The sizes that stood in four fields before 2015 hold a bias as 1 x 1 x 1 x n.
