@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "idn/weight_layout.h"
 #include "io/formats/caffe.h"
 #include "tensor/error.h"
 
@@ -21,19 +22,6 @@ std::vector<std::string> layer_names(const NetworkOptions& options) {
   return names;
 }
 
-// Caffe keeps weights as [o, c/groups, kh, kw], and [c, o, kh, kw] for a transposed convolution: in both
-// cases the second dimension becomes the last.
-Tensor channels_last(const std::vector<float>& values, const Shape& shape) {
-  Tensor tensor(shape);
-  float* to = tensor.data();
-  const int64_t taps = shape.h * shape.w;
-  for (int64_t n = 0; n < shape.n; ++n)
-    for (int64_t tap = 0; tap < taps; ++tap)
-      for (int64_t c = 0; c < shape.c; ++c)
-        *to++ = values[static_cast<size_t>((n * shape.c + c) * taps + tap)];
-  return tensor;
-}
-
 template <class... Parts>
 [[noreturn]] void throw_other_network(const Parts&... parts) {
   throw Error(Error::Kind::format, parts..., "; the authors' IDN network was expected");
@@ -45,8 +33,8 @@ void import_layer(const CaffeLayer& layer, Var& weight, Var& bias) {
   const std::vector<std::vector<int64_t>> expected = {{w.n, w.c, w.h, w.w}, {b.c}};
   if (layer.shapes != expected)
     throw_other_network("layer ", layer.name, " does not have weights for ", w, " and a bias of ", b.c);
-  weight.set_value(channels_last(layer.blobs[0], w));
-  bias.set_value(Tensor::from(b, layer.blobs[1]));
+  weight.set_value(channels_last({layer.name, layer.shapes[0], layer.blobs[0]}));
+  bias.set_value(channels_last({layer.name, layer.shapes[1], layer.blobs[1]}));
 }
 
 void check_names(const std::vector<CaffeLayer>& layers, const std::vector<std::string>& names) {
