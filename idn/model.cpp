@@ -148,10 +148,14 @@ Model Model::from_checkpoint(const Checkpoint& checkpoint, const std::string& na
 
 Model Model::load(const std::string& checkpoint_path, int factor) {
   Model model = load(checkpoint_path);
-  if (model.factor() != factor)
-    throw Error(Error::Kind::format, checkpoint_path, ": the weights are for factor ", model.factor(),
-                ", --upsampling_factor is ", factor);
+  model.check_factor(factor, checkpoint_path);
   return model;
+}
+
+void Model::check_factor(int factor, const std::string& path) const {
+  if (this->factor() != factor)
+    throw Error(Error::Kind::format, path, ": the weights are for factor ", this->factor(),
+                ", --upsampling_factor is ", factor);
 }
 
 Tensor Model::residual(Tensor image, bands::Origin place) const {

@@ -59,6 +59,8 @@ class Model {
   static Model load(const std::string& checkpoint_path);
   /// The same; the weights must be for `factor`. Errors: also format (they are for another).
   static Model load(const std::string& checkpoint_path, int factor);
+  /// Errors: format (the weights, which came from `path`, are for another factor).
+  void check_factor(int factor, const std::string& path) const;
   void save(const std::string& checkpoint_path) const;  ///< Errors: io
 
   /// The same to and from memory. Tensors and options of a training that the checkpoint carries beside the

@@ -1,4 +1,4 @@
-// Imports weights, makes small checkpoints of a training's, and shows what a checkpoint holds.
+// Imports and exports weights, makes small checkpoints of a training's, and shows what a checkpoint holds.
 #include <algorithm>
 #include <cinttypes>
 #include <filesystem>
@@ -6,8 +6,11 @@
 
 #include "idn/caffe_import.h"
 #include "idn/checkpoint_files.h"
+#include "idn/onnx_import.h"
+#include "idn/safetensors_weights.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
+#include "tools/export_options.h"
 #include "tools/layer_table.h"
 #include "tools/program.h"
 
@@ -20,26 +23,27 @@ constexpr const char* kName = "convert_checkpoint";
 
 struct Options {
   std::string from, to, info;
-  int factor = 2;
+  int factor = 0;
   bool layers = false;
+  ExportOptions exports;
   CommonOptions common;
 };
 
 void add_options(CLI::App& app, Options& o) {
   auto* from = app.add_option(
       "--from", o.from,
-      "the authors' weights (a caffemodel), or a checkpoint whose training's state is to be left out");
+      "a checkpoint (.sr; a training's state is left out), .safetensors, .onnx, or the authors' caffemodel");
   auto* to = app.add_option("--to", o.to, "folder that gets xFACTOR/ckpts and xFACTOR/mean_values.json");
-  app.add_option("--upsampling_factor", o.factor, "what the weights are for: 2, 3 or 4")
-      ->check(CLI::Range(2, 4))
-      ->capture_default_str();
+  app.add_option("--upsampling_factor", o.factor,
+                 "what the weights are for: 2, 3 or 4; without it what the file says (a caffemodel: 2)")
+      ->check(CLI::Range(2, 4));
   auto* info = app.add_option("--info", o.info, "checkpoint to describe");
   app.add_flag("--layers", o.layers,
                "with --info: weights, multiply-adds and reach of each layer instead of each tensor's values")
       ->needs(info);
-  from->needs(to);
   to->needs(from);
   info->excludes(from);
+  o.exports.add_to(app, from);
   o.common.add_to(app);
 }
 
@@ -52,19 +56,28 @@ void check_no_other_checkpoint(const fs::path& checkpoint) {
 }
 
 Model load(const Options& o) {
-  if (fs::path(o.from).extension() == ".sr") return Model::load(o.from, o.factor);
-  return import_caffemodel(o.from, o.factor);
+  const fs::path kind = fs::path(o.from).extension();
+  if (kind != ".sr" && kind != ".safetensors" && kind != ".onnx")
+    return import_caffemodel(o.from, o.factor > 0 ? o.factor : 2);
+  Model model = kind == ".sr"     ? Model::load(o.from)
+                : kind == ".onnx" ? model_of_onnx(o.from)
+                                  : model_of_safetensors(o.from);
+  if (o.factor > 0) model.check_factor(o.factor, o.from);
+  return model;
 }
 
 int convert(const Options& o) {
   const Model model = load(o);
-  const std::string checkpoint = checkpoint_name(o.to, o.factor, 0);
-  check_no_other_checkpoint(checkpoint);
-  const fs::path means = fs::path(checkpoint).parent_path().parent_path() / "mean_values.json";
-  model.save(checkpoint);  // first: means without a network would pass for something
-  save_mean_values(means.string(), model.means);
-  o.common.say("wrote " + checkpoint + " (" + std::to_string(model.params->count()) + " parameters) and " +
-               means.string());
+  if (!o.to.empty()) {
+    const std::string checkpoint = checkpoint_name(o.to, model.factor(), 0);
+    check_no_other_checkpoint(checkpoint);
+    const fs::path means = fs::path(checkpoint).parent_path().parent_path() / "mean_values.json";
+    model.save(checkpoint);  // first: means without a network would pass for something
+    save_mean_values(means.string(), model.means);
+    o.common.say("wrote " + checkpoint + " (" + std::to_string(model.params->count()) + " parameters) and " +
+                 means.string());
+  }
+  for (const std::string& file : o.exports.write(model)) o.common.say("wrote " + file);
   return 0;
 }
 
@@ -127,8 +140,9 @@ int info(const Options& o) {
 int run(Options& o) {
   o.common.apply();
   if (!o.info.empty()) return info(o);
-  if (!o.from.empty()) return convert(o);
-  throw Error(Error::Kind::usage, "nothing to do; give --from and --to, or --info");
+  if (!o.to.empty() || o.exports.any()) return convert(o);
+  throw Error(Error::Kind::usage,
+              "nothing to do; give --from and --to, --to_onnx or --to_safetensors, or give --info");
 }
 
 }  // namespace
@@ -136,8 +150,10 @@ int run(Options& o) {
 
 int main(int argc, char** argv) {
   sr::Options options;
-  CLI::App app("Imports weights, makes small checkpoints of a training's, and shows what a checkpoint holds.",
-               sr::kName);
+  CLI::App app(
+      "Imports and exports weights, makes small checkpoints of a training's, and shows what a checkpoint "
+      "holds.",
+      sr::kName);
   sr::add_options(app, options);
   return sr::run_program(app, argc, argv, [&] { return sr::run(options); });
 }

@@ -66,6 +66,10 @@ TEST_F(ConvertCheckpoint, WrongUsageIsStatus2) {
   expect_error("--info a --from b --to " + target_, 2, "--info");
   expect_error("--from a --to " + target_ + " --upsampling_factor 5", 2, "--upsampling_factor");
   expect_error("--from a --to " + target_ + " --frobnicate", 2, "frobnicate");
+  expect_error("--to_onnx " + target_, 2, "--from");
+  expect_error("--to_safetensors " + target_, 2, "--from");
+  expect_error("--from a --with_bicubic --to " + target_, 2, "--to_onnx");
+  expect_error("--from a --to_onnx " + target_ + " --with_bicubic --bands B8", 2, "--value_range");
   EXPECT_EQ(run("--help").status, 0);
   EXPECT_EQ(run("--version").status, 0);
 }
@@ -147,6 +151,35 @@ TEST_F(ConvertCheckpoint, ATrainingsCheckpointIsCopiedWithoutWhatOnlyTheTraining
   EXPECT_EQ(small.meta.find("training\""), std::string::npos) << small.meta;
   for (size_t i = 0; i < small.tensors.size(); ++i)
     EXPECT_EQ(small.tensors[i].second.to_vector(), trainer.model().params->list()[i].var.value().to_vector());
+}
+
+TEST_F(ConvertCheckpoint, WeightsLeaveAndEnterInOtherFormatsToTheBit) {
+  const auto in_folder = [&](const std::string& name) { return (folder_ / name).string(); };
+  const std::string sr = in_folder("n.sr"), onnx = in_folder("x.onnx"),
+                    safetensors = in_folder("x.safetensors");
+  NetworkOptions options;
+  options.factor = 3, options.nchan = 2, options.num_Dist_blocks = 1;
+  const Model model(options, 3);
+  model.save(sr);
+  ASSERT_EQ(run("--from " + sr + " --to_onnx " + onnx + " --to_safetensors " + safetensors +
+                " --with_bicubic --value_range 0,10000 --tile 64 --bands B2,B8")
+                .status,
+            0);
+  const std::string yaml = read_file(in_folder("x.yaml"), 1 << 20);
+  EXPECT_TRUE(yaml.starts_with("bands:\n- B2\n- B8\nfactor: 3.0\nmargin: ")) << yaml;
+  for (const std::string& from : {onnx, safetensors}) {
+    const Outcome outcome = run("--from " + from + " --to " + target_);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(read_file(find_checkpoint(target_, 3), 1 << 24), read_file(sr, 1 << 24)) << from;
+    fs::remove_all(target_);
+    expect_error("--from " + from + " --to " + target_ + " --upsampling_factor 2", 1,
+                 "--upsampling_factor is 2");
+    fs::resize_file(from, fs::file_size(from) - 1);
+    expect_error("--from " + from + " --to " + target_, 1, from);
+  }
+  expect_error("--from " + sr + " --to_onnx " + target_ + " --value_range 1,0", 2, "--value_range");
+  expect_error("--from " + sr + " --to_onnx " + target_ + " --value_range 0,1 --with_bicubic --bands B2", 2,
+               "1 names of bands");
 }
 
 TEST_F(ConvertCheckpoint, WrongFactorAndDamagedFileAreStatus1) {
