@@ -132,13 +132,24 @@ class Graph {
     for (size_t i = 0; i < 2; ++i) rows_[static_cast<size_t>(s.to[i].index)] = onnx_.nodes.back().outputs[i];
   }
 
+  // ncnn's converter wants the same padding on both sides: what is then missing at the end is added there,
+  // what is too much is cut off.
   void upsampling(const bands::Stage& s) {
-    const std::string name = weight(s.weight);
-    const int64_t kernel = s.weight.shape().h, end = kernel - s.stride - s.crop;
-    result_ = add("ConvTranspose", {at(s.from), name, weight(s.bias)}, name.substr(0, name.rfind('.')),
+    const std::string name = weight(s.weight), part = name.substr(0, name.rfind('.'));
+    const int64_t kernel = s.weight.shape().h, surplus = kernel - s.stride - 2 * s.crop;
+    if (surplus <= -s.stride)
+      throw Error(Error::Kind::unsupported, "an upsampler that crops ", s.crop, " of ", kernel,
+                  " taps at the beginning has no ONNX operator");
+    result_ = add("ConvTranspose", {at(s.from), name, weight(s.bias)}, surplus > 0 ? part + ".whole" : part,
                   {{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
-                   {"pads", std::vector<int64_t>{s.crop, s.crop, end, end}},
+                   {"output_padding", std::vector<int64_t>(2, std::max<int64_t>(-surplus, 0))},
+                   {"pads", std::vector<int64_t>(4, s.crop)},
                    {"strides", std::vector<int64_t>{s.stride, s.stride}}});
+    if (surplus > 0)
+      result_ = add("Slice",
+                    {result_, numbers(part + ".begin", {0, 0}), numbers(part + ".end", {-surplus, -surplus}),
+                     numbers(part + ".axes", {2, 3})},
+                    part);
   }
 
   std::string at(const bands::Rows& rows) const { return rows_[static_cast<size_t>(rows.index)]; }
@@ -160,7 +171,7 @@ class Graph {
   // bicubic_enlarge() as a transposed convolution of each channel by itself: input j adds its value times tap
   // k to output factor * j + k - crop.
   std::string enlarged() {
-    const int64_t f = model_.factor(), kernel = 4 * f, crop = 2 * f - f / 2;
+    const int64_t f = model_.factor(), kernel = 4 * f - f % 2, crop = 3 * f / 2;
     const Phases phases(1, f);
     std::vector<float> line(static_cast<size_t>(kernel), 0.0f);
     for (int64_t p = 0; p < f; ++p)
@@ -177,11 +188,10 @@ class Graph {
     const std::string padded = add("Pad", {kInput, numbers("repeated.pads", {0, 0, 1, 1, 0, 0, 1, 1})},
                                    "repeated", {{"mode", std::string("edge")}});
     // The image begins two pixels, and ends two, within what is mirrored.
-    const int64_t begin = crop + 2 * f, end = 5 * f - crop;
     return add("ConvTranspose", {mirrored(mirrored(padded, 2), 3), "enlarged.taps"}, "enlarged",
                {{"group", nchan()},
                 {"kernel_shape", std::vector<int64_t>{kernel, kernel}},
-                {"pads", std::vector<int64_t>{begin, begin, end, end}},
+                {"pads", std::vector<int64_t>(4, crop + 2 * f)},
                 {"strides", std::vector<int64_t>{f, f}}});
   }
 

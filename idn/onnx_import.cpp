@@ -193,16 +193,27 @@ class Matcher {
     return size(0);
   }
 
+  // The padding at the end is that of the beginning, more by what is added there, less by what is cut off.
   void upsampling(const bands::Stage& s) {
     const OnnxNode& up = graph_.only_reader(at(s.from), "ConvTranspose");
     const Numbers pads = attribute(up, "pads", Numbers{0, 0, 0, 0}),
                   more = attribute(up, "output_padding", Numbers{0, 0});
-    const int64_t end = s.weight.shape().h - s.stride - s.crop;
+    const int64_t surplus = cut_off(up.outputs[0]), end = s.weight.shape().h - s.stride - s.crop;
     if (pads.size() != 4 || more.size() != 2 || pads[0] != s.crop || pads[1] != s.crop ||
-        pads[2] - more[0] != end || pads[3] - more[1] != end || attribute<int64_t>(up, "group", 1) != 1 ||
-        !all_are(attribute(up, "dilations", Numbers{}), 1))
+        pads[2] - more[0] + surplus != end || pads[3] - more[1] + surplus != end ||
+        attribute<int64_t>(up, "group", 1) != 1 || !all_are(attribute(up, "dilations", Numbers{}), 1))
       throw_other_network("its result is not ", s.stride, " times the image's size");
     take(up, 1, s.weight, 0), take(up, 2, s.bias, 0);
+  }
+
+  // Rows and columns that a Slice takes off a value's end.
+  int64_t cut_off(const std::string& value) const {
+    const auto slices = graph_.readers(value, "Slice");
+    if (slices.size() != 1) return 0;
+    const Numbers begin = graph_.integers(*slices[0], 1, "starts"),
+                  end = graph_.integers(*slices[0], 2, "ends");
+    const bool sides = graph_.integers(*slices[0], 3, "axes") == Numbers{2, 3} && begin == Numbers{0, 0};
+    return sides && end.size() == 2 && end[0] == end[1] && end[0] < 0 ? -end[0] : 0;
   }
 
   Graph graph_;

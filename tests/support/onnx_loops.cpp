@@ -162,12 +162,15 @@ class Run {
   }
 
   Array slice(const OnnxNode& node) const {
-    const Array& x = in(node, 0);
-    const auto axis = static_cast<size_t>(ints_in(node, 3)[0]);
-    const int64_t side = x.shape[axis];
-    const auto place = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + side : i, 0, side); };
-    const int64_t begin = place(ints_in(node, 1)[0]), end = place(ints_in(node, 2)[0]);
-    return part(x, axis, begin, std::max<int64_t>(end - begin, 0));
+    Array x = in(node, 0);
+    for (size_t i = 0; i < ints_in(node, 3).size(); ++i) {
+      const auto axis = static_cast<size_t>(ints_in(node, 3)[i]);
+      const int64_t side = x.shape[axis];
+      const auto place = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + side : at, 0, side); };
+      const int64_t begin = place(ints_in(node, 1)[i]), end = place(ints_in(node, 2)[i]);
+      x = part(x, axis, begin, std::max<int64_t>(end - begin, 0));
+    }
+    return x;
   }
 
   void split(const OnnxNode& node) {
