@@ -52,9 +52,11 @@ class Graph {
     return name;
   }
 
-  // A parameter under its own name.
-  std::string weight(const Tensor& tensor) {
-    const std::string& name = parameter_of(*model_.params, tensor)->name;
+  // A parameter under its own name; what is made of several, or of none, is called by its place.
+  std::string weight(const Tensor& tensor, const std::string& kind) {
+    const Parameter* parameter = parameter_of(*model_.params, tensor);
+    const std::string name =
+        parameter ? parameter->name : "layer" + std::to_string(onnx_.nodes.size()) + kind;
     onnx_.weights.push_back(channels_first(name, tensor));
     return name;
   }
@@ -101,9 +103,9 @@ class Graph {
 
   // act(conv(x)); values are called as the weight is, without ".weight".
   std::string activated(const std::string& x, const Tensor& w, const Tensor& b, int64_t groups, float leak) {
-    const std::string name = weight(w), part = name.substr(0, name.rfind('.'));
+    const std::string name = weight(w, ".weight"), part = name.substr(0, name.rfind('.'));
     const int64_t kernel = w.shape().h;
-    const std::string y = add("Conv", {x, name, weight(b)}, leak == 1 ? part : part + ".sum",
+    const std::string y = add("Conv", {x, name, weight(b, ".bias")}, leak == 1 ? part : part + ".sum",
                               {{"group", groups},
                                {"kernel_shape", std::vector<int64_t>{kernel, kernel}},
                                {"pads", std::vector<int64_t>(4, kernel / 2)}});
@@ -135,12 +137,13 @@ class Graph {
   // ncnn's converter wants the same padding on both sides: what is then missing at the end is added there,
   // what is too much is cut off.
   void upsampling(const bands::Stage& s) {
-    const std::string name = weight(s.weight), part = name.substr(0, name.rfind('.'));
+    const std::string name = weight(s.weight, ".weight"), part = name.substr(0, name.rfind('.'));
     const int64_t kernel = s.weight.shape().h, surplus = kernel - s.stride - 2 * s.crop;
     if (surplus <= -s.stride)
       throw Error(Error::Kind::unsupported, "an upsampler that crops ", s.crop, " of ", kernel,
                   " taps at the beginning has no ONNX operator");
-    result_ = add("ConvTranspose", {at(s.from), name, weight(s.bias)}, surplus > 0 ? part + ".whole" : part,
+    result_ = add("ConvTranspose", {at(s.from), name, weight(s.bias, ".bias")},
+                  surplus > 0 ? part + ".whole" : part,
                   {{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
                    {"output_padding", std::vector<int64_t>(2, std::max<int64_t>(-surplus, 0))},
                    {"pads", std::vector<int64_t>(4, s.crop)},
