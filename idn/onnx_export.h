@@ -12,8 +12,8 @@ namespace sr {
 struct OnnxOptions {
   bool with_bicubic = false;  ///< the output is the enlarged image; else what the network adds to it
   ValueRanges range = {};     ///< the images hold samples, of which the network sees these as 0 and 1; none:
-                           ///< they hold what the network sees
-  int64_t tile = 0;  ///< width and height of the one image that is taken; 0: any number of any size
+                              ///< they hold what the network sees
+  int64_t tile = 0;           ///< width and height of the one image that is taken; 0: any number of any size
 };
 
 /// The graph: "input" [batch, nchan, height, width] to "output", factor times as high and wide, both float32,
@@ -26,9 +26,5 @@ OnnxModel onnx_model(const Model& model, const OnnxOptions& options);
 /// margin in fine pixels. Errors: usage (not as many bands as the network has channels; a name that is none).
 std::string evoland_yaml(const Model& model, const std::string& onnx_path,
                          const std::vector<std::string>& bands);
-
-/// The key of the metadata of ONNX and safetensors files that holds what a checkpoint says of its network
-/// (docs/formats.md).
-constexpr const char* kModelMetadata = "superres";
 
 }  // namespace sr

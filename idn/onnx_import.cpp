@@ -4,7 +4,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include "idn/onnx_export.h"
 #include "idn/weight_layout.h"
 #include "io/formats/onnx.h"
 #include "tensor/error.h"

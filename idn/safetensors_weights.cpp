@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <set>
 
-#include "idn/onnx_export.h"
 #include "idn/weight_layout.h"
 #include "io/formats/safetensors.h"
 #include "tensor/error.h"

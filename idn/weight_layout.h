@@ -1,10 +1,14 @@
-// Weights as other programs order them: channels before rows and columns.
+// How other programs' files hold a model: weights with channels before rows and columns, and our options.
 #pragma once
 
 #include "autograd/params.h"
 #include "io/formats/named_array.h"
 
 namespace sr {
+
+/// The key of the metadata of ONNX and safetensors files that holds what a checkpoint says of its network
+/// (docs/formats.md).
+constexpr const char* kModelMetadata = "superres";
 
 /// A weight [o, kh, kw, c] as [o, c, kh, kw] (of a transposed convolution [c, kh, kw, o] as [c, o, kh, kw]);
 /// what is called NAME.bias, [1, 1, 1, o], as [o].

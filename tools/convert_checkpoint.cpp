@@ -68,6 +68,7 @@ Model load(const Options& o) {
 
 int convert(const Options& o) {
   const Model model = load(o);
+  for (const std::string& file : o.exports.write(model)) o.common.say("wrote " + file);
   if (!o.to.empty()) {
     const std::string checkpoint = checkpoint_name(o.to, model.factor(), 0);
     check_no_other_checkpoint(checkpoint);
@@ -77,7 +78,6 @@ int convert(const Options& o) {
     o.common.say("wrote " + checkpoint + " (" + std::to_string(model.params->count()) + " parameters) and " +
                  means.string());
   }
-  for (const std::string& file : o.exports.write(model)) o.common.say("wrote " + file);
   return 0;
 }
 
