@@ -6,6 +6,8 @@
 #include "tensor/bands/kernels.h"
 #include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/on_cuda.h"
+#include "tensor/ops/activations.h"
+#include "tensor/ops/branches.h"
 #include "tensor/ops/loss.h"
 #include "tensor/ops/pointwise.h"
 #include "tensor/ops/reduce.h"
@@ -57,14 +59,29 @@ LeakyReluGrads activation_grads(const Tensor& dy, const Tensor& dz, const Tensor
   return {dz, bias ? sum_per_channel(dz) : Tensor()};
 }
 
+// f(), for which a GPU keeps the weight in the order that its kernels read only if that is a leaf: others are
+// other tensors with each call.
+template <class F>
+auto with_weight(bool leaf, const F& f) {
+  if constexpr (cuda::kBuilt) {
+    if (!leaf) {
+      const cuda::KeepNone none;
+      return f();
+    }
+  }
+  return f();
+}
+
 // The gradient of conv2d's input, which a GPU computes when its end is known.
-Var::Gradient grad_of_input(const Tensor& dz, const Tensor& weight, const Shape& x,
+Var::Gradient grad_of_input(const Tensor& dz, const Var& weight, const Shape& x,
                             const Conv2dOptions& options) {
   if constexpr (cuda::kBuilt) {
     if (on_gpu(dz))
-      return [=](const Conv2dEnd& end) { return cuda::conv2d_grad_input(dz, weight, {}, x, options, end); };
+      return [=, w = weight.value(), leaf = weight.is_leaf()](const Conv2dEnd& end) {
+        return with_weight(leaf, [&] { return cuda::conv2d_grad_input(dz, w, {}, x, options, end); });
+      };
   }
-  return conv2d_grad_input(dz, weight, x, options);
+  return conv2d_grad_input(dz, weight.value(), x, options);
 }
 
 // The same for conv_transpose2d's.
@@ -104,14 +121,17 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
   std::vector<Var> inputs{x, weight, bias};
   inputs.insert(inputs.end(), added.begin(), added.end());
   const Conv2dOptions options = for_recording(given, inputs);
-  if (!records(inputs)) return Var(conv2d(x.value(), weight.value(), b, options, values_of(added)));
-  const auto [y, own] = convolve(x.value(), weight.value(), b, options, values_of(added));
+  if (!records(inputs))
+    return Var(with_weight(weight.is_leaf(),
+                           [&] { return conv2d(x.value(), weight.value(), b, options, values_of(added)); }));
+  const auto [y, own] = with_weight(
+      weight.is_leaf(), [&] { return convolve(x.value(), weight.value(), b, options, values_of(added)); });
   Var::Activation activation;
   if (on_gpu(y) && options.leak != 1) activation = {own, options.leak, !added.empty()};
   return Var(y, inputs, activation, [=, own = own](const Tensor& dy, const Tensor& before) {
     const auto [dz, db] = activation_grads(dy, before, own, options.leak, bias.needs_grad());
     std::vector<Var::Gradient> grads(3 + added.size());
-    if (x.needs_grad()) grads[0] = grad_of_input(dz, weight.value(), x.shape(), options);
+    if (x.needs_grad()) grads[0] = grad_of_input(dz, weight, x.shape(), options);
     if (weight.needs_grad()) grads[1] = conv2d_grad_weight(dz, x.value(), weight.shape(), options);
     if (bias.needs_grad()) grads[2] = db;
     int64_t begin = 0;
@@ -163,6 +183,34 @@ Var add(const Var& a, const Var& b) {
   return Var(add(a.value(), b.value()), {a, b}, [](const Tensor& dy) -> std::vector<Tensor> {
     return {dy, dy};
   });
+}
+
+Var scale(const Var& x, float factor) {
+  return Var(scale(x.value(), factor), {x},
+             [factor](const Tensor& dy) -> std::vector<Tensor> { return {scale(dy, factor)}; });
+}
+
+Var silu(const Var& x) {
+  const Tensor value = x.value();
+  return Var(silu(value), {x},
+             [=](const Tensor& dy) -> std::vector<Tensor> { return {silu_grad(dy, value)}; });
+}
+
+Var gate(const Var& z, const Var& x) {
+  const Tensor sums = z.value(), input = x.value();
+  return Var(gate(sums, input), {z, x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    const GateGrads grads = gate_grads(dy, sums, input);
+    return {grads.dz, grads.dx};
+  });
+}
+
+Var merged_branches(const Var& expand, const Var& middle, const Var& reduce, const Var& beside) {
+  const Branches branches{expand.value(), middle.value(), reduce.value(), beside.value()};
+  return Var(merged_branches(branches), {expand, middle, reduce, beside},
+             [=](const Tensor& dy) -> std::vector<Tensor> {
+               const Branches grads = merged_branches_grads(dy, branches);
+               return {grads.expand, grads.middle, grads.reduce, grads.beside};
+             });
 }
 
 Var l1_loss(const Var& x, const Tensor& target) {

@@ -23,6 +23,15 @@ Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h
 Var channels(const Var& x, int64_t begin, int64_t end);
 /// Sum of two values of one shape.
 Var add(const Var& a, const Var& b);
+/// factor * x.
+Var scale(const Var& x, float factor);
+/// x * sigmoid(x).
+Var silu(const Var& x);
+/// (z + x) * (sigmoid(z) - 1/2).
+Var gate(const Var& z, const Var& x);
+/// The weight [o, 3, 3, i] of the convolutions `expand` [m, 1, 1, i], `middle` [n, 3, 3, m] and `reduce` [o,
+/// 1, 1, n] one after the other, without biases, and `beside` [o, 1, 1, i] beside them.
+Var merged_branches(const Var& expand, const Var& middle, const Var& reduce, const Var& beside);
 
 // Losses: one value, [1, 1, 1, 1], to start backward() from. Formulas in tensor/ops/loss.h and
 // tensor/ops/ssim.h; the functions there give the same value in double.

@@ -93,6 +93,7 @@ struct Var::Node {
   Tensor value, grad;
   bool needs_grad = false;
   bool walked = false;
+  bool leaf = true;
   std::vector<Var> inputs;
   int64_t view_begin = -1;  // channels of the input from here on, without a closure
   Activation activation;
@@ -198,6 +199,7 @@ Var::Var(Tensor value, std::vector<Var> inputs, const Backward& backward)
 
 Var::Var(Tensor value, std::vector<Var> inputs, Activation activation, ActivatedBackward backward)
     : Var(std::move(value)) {
+  node_->leaf = false;
   const bool wanted = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.needs_grad(); });
   if (!recording || !wanted) return;
   node_->needs_grad = true;
@@ -208,6 +210,7 @@ Var::Var(Tensor value, std::vector<Var> inputs, Activation activation, Activated
 
 Var Var::channels(int64_t begin, int64_t end) const {
   Var view(value().channels(begin, end));
+  view.node_->leaf = false;
   if (!recording || !needs_grad()) return view;
   view.node_->needs_grad = true;
   view.node_->inputs = {*this};
@@ -222,6 +225,10 @@ const Tensor& Var::value() const {
 
 bool Var::needs_grad() const {
   return node_ && node_->needs_grad;
+}
+
+bool Var::is_leaf() const {
+  return node_ && node_->leaf;
 }
 
 const Tensor& Var::grad() const {

@@ -48,6 +48,8 @@ class Var {
   const Tensor& value() const;                                 ///< what was computed, or given
   const Shape& shape() const { return value().shape(); }       ///< the value's
   bool needs_grad() const;                                     ///< whether backward() leaves a gradient
+  /// Whether it was made of a tensor, not by an operation or as a view.
+  bool is_leaf() const;
 
   /// The gradient that backward() left here; no tensor before the first one. Adds up over several graphs.
   const Tensor& grad() const;

@@ -9,6 +9,8 @@
 
 namespace sr::cuda {
 
+class PackedWeights;
+
 /// What the result of conv2d from x with `channels` outputs is stored as.
 DType conv2d_storage(const Tensor& x, int64_t channels);
 
@@ -30,6 +32,19 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
                          const Conv2dOptions& options, const Conv2dEnd& end);
 Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
                           const Conv2dOptions& options);
+
+/// While one lives, convolutions of the calling thread bring their weights into order at each call, whatever
+/// KeepPacked keeps: for weights that are other tensors each time.
+class KeepNone {
+ public:
+  KeepNone();
+  ~KeepNone();
+  KeepNone(const KeepNone&) = delete;
+  KeepNone& operator=(const KeepNone&) = delete;
+
+ private:
+  PackedWeights* before_;
+};
 
 /// x brought to its end, by a pass of its own. Errors: usage (what the end names is stored otherwise).
 Tensor finished(const Tensor& x, const Conv2dEnd& end);

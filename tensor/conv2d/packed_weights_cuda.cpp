@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/pool.h"
 #include "tensor/cuda/tensors.h"
@@ -51,6 +52,12 @@ bool are_packed(ConvOp op, const ConvDims& d, const ConvTypes& types, const Tens
 KeepPacked::KeepPacked(PackedWeights& packed) : before_(std::exchange(kept_weights(), &packed)) {}
 
 KeepPacked::~KeepPacked() {
+  kept_weights() = before_;
+}
+
+KeepNone::KeepNone() : before_(std::exchange(kept_weights(), nullptr)) {}
+
+KeepNone::~KeepNone() {
   kept_weights() = before_;
 }
 

@@ -65,5 +65,6 @@ void all_leaky_relu_grads(const LeakyReluRun& r, int64_t pixels, int64_t c, doub
 }  // namespace
 
 namespace sr::cpu::SR_SIMD {
-extern const PointwiseKernels kPointwiseKernels{all_leaky_relu_grads};
+extern const PointwiseKernels kPointwiseKernels{all_leaky_relu_grads, silu,   silu_grad, gate,
+                                                gate_grads,           product};
 }  // namespace sr::cpu::SR_SIMD
