@@ -25,12 +25,14 @@ struct Convolution {
   const int32_t* offset = nullptr;    ///< [tiles][steps]: elements from the output's pixel
   const uint16_t* weights = nullptr;  ///< [tiles][steps][16 pairs][16 outputs][2]
   const float* bias = nullptr;        ///< [tiles * 16]
+  Activation activation = Activation::leaky;
   float leak = 1;
 };
 
 /// A stage as its kernel takes it.
 struct Layer {
   Convolution convolution, pointwise;       ///< pointwise.tiles == 0: there is none
+  bool joins = false;                       ///< see Stage
   int64_t split = 0;                        ///< outputs that go to the first rows
   int64_t stride = 1, result_channels = 1;  ///< of an upsampling
 };

@@ -162,6 +162,8 @@ PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& fun
   p->view.convolution =
       pack(p->convolution, {w.h, stage.from.channels, w.n, w.h / 2, stage.weight.data(), stage.groups},
            stage.bias, stage.leak);
+  p->view.convolution.activation = stage.activation;
+  p->view.joins = stage.joins;
   p->view.split = stage.to[0].channels;
   PackedStage packed;
   packed.run = functions.layer;

@@ -18,7 +18,7 @@ struct Packed {
 
 PackedStage pack_first(const Stage& stage, void (*run)(const void* layer, const Job& job), int64_t columns) {
   if (stage.kind != Stage::Kind::convolution || stage.groups != 1 || stage.pointwise_weight ||
-      stage.to.size() != 1)
+      stage.activation != Activation::leaky || stage.to.size() != 1)
     throw Error(Error::Kind::unsupported, "bands: the first layer is not a plain convolution");
   const auto p = std::make_shared<Packed>();
   const auto [outputs, kernel, width, inputs] = stage.weight.shape();

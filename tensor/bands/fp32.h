@@ -30,8 +30,10 @@ struct Weights {
 
 /// A 3x3 convolution, and perhaps a 1x1 one of what it gives.
 struct Layer {
-  Weights convolution;                         ///< 36 places
-  Weights pointwise;                           ///< one place; blocks == 0: there is none
+  Weights convolution;  ///< 36 places
+  Weights pointwise;    ///< one place; blocks == 0: there is none
+  Activation activation = Activation::leaky;
+  bool joins = false;                          ///< see Stage
   int64_t split = 0;                           ///< outputs that go to the first rows
   int64_t input_place = 0, product_place = 0;  ///< floats from one of the places to the next
 };

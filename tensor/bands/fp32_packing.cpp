@@ -125,6 +125,7 @@ PackedStage pack_layer(const Stage& stage, const fp32::Functions& functions) {
   Layer& l = p->view;
   l.convolution =
       pack(p->convolution, stage.weight, stage.bias, stage.leak, stage.groups, functions.largest_vectors);
+  l.activation = stage.activation, l.joins = stage.joins;
   l.split = stage.to[0].channels;
   l.input_place = place_floats(stage.from.channels);
   l.product_place = place_floats(l.convolution.result_floats);

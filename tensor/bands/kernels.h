@@ -31,9 +31,9 @@ struct Job {
   /// begins; a row of zeros outside of the image. Of the image's first stage they are its own rows, without
   /// margins, or nullptr outside.
   const void* in[kMostRows];
-  int64_t in_pitch = 0;             ///< elements from pixel to pixel
-  const void* added[2][kMostRows];  ///< pixel 0 of row (row + k)
-  int64_t added_pitch[2] = {0, 0};
+  int64_t in_pitch = 0;                      ///< elements from pixel to pixel
+  const void* added[kMostAdded][kMostRows];  ///< pixel 0 of row (row + k)
+  int64_t added_pitch[kMostAdded] = {};
   void* out[2][kMostRows];  ///< the same, of the rows that are written
   int64_t out_pitch[2] = {0, 0};
   float* result = nullptr;   ///< of an upsampling: pixel 0 of the result's row 0

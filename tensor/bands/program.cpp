@@ -70,6 +70,37 @@ Rows Program::convolution_then_pointwise(const Rows& x, const Tensor& weight, co
   return stages_.back().to[0];
 }
 
+Rows Program::convolution_silu(const Rows& x, const Tensor& weight, const Tensor& bias) {
+  const Rows to = convolution(x, weight, bias, 1);
+  stages_.back().activation = Activation::silu;
+  return to;
+}
+
+Rows Program::convolution_gate(const Rows& x, const Tensor& weight, const Tensor& bias, const Rows& added) {
+  if (added.channels != weight.shape().n)
+    throw Error(Error::Kind::shape, "bands: a gate for ", added.channels, " channels of ", weight.shape());
+  const Rows to = convolution(x, weight, bias, 1);
+  stages_.back().activation = Activation::gate;
+  stages_.back().added = {added};
+  return to;
+}
+
+Rows Program::convolution_joined(const Rows& x, const Tensor& weight, const Tensor& bias,
+                                 std::vector<Rows> joined, const Tensor& pointwise_weight,
+                                 const Tensor& pointwise_bias) {
+  int64_t channels = weight.shape().n;
+  for (const Rows& rows : joined) channels += rows.channels;
+  if (joined.size() > kMostAdded || pointwise_weight.shape().c != channels)
+    throw Error(Error::Kind::shape, "bands: ", channels, " joined channels and a 1x1 convolution of ",
+                pointwise_weight.shape());
+  Stage stage = convolution_stage(x, weight, bias, 1, 1);
+  stage.added = std::move(joined), stage.joins = true;
+  stage.pointwise_weight = pointwise_weight, stage.pointwise_bias = pointwise_bias;
+  stage.to = {rows(pointwise_weight.shape().n)};
+  stages_.push_back(std::move(stage));
+  return stages_.back().to[0];
+}
+
 void Program::upsampling(const Rows& x, const Tensor& weight, const Tensor& bias, int64_t stride,
                          int64_t crop) {
   Stage stage;

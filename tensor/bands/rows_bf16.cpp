@@ -11,12 +11,14 @@
 
 #include "tensor/bands/bf16.h"
 #include "tensor/bands/first_layer_rows.h"
+#include "tensor/simd/activations.h"
 #include "tensor/simd/bf16.h"
 #include "tensor/simd/lanes.h"
 #include "tensor/simd/tiles.h"
 
 namespace {
 
+using sr::bands::Activation;
 using sr::bands::bf16::Convolution;
 using sr::bands::bf16::kOutputs;
 using sr::bands::bf16::Layer;
@@ -151,14 +153,27 @@ struct Rows {
   }
 };
 
+// activate(sums, pixel) of each pixel of a row.
+template <class Activate>
+[[gnu::always_inline]] inline void finish_by(const Convolution& c, int64_t tile, const float* sums, int64_t x,
+                                             int64_t pixels, const Way& way, const Activate& activate) {
+  const Lanes16 bias = Lanes16::load(c.bias + tile * kOutputs);
+  for (int64_t p = 0; p < pixels; ++p)
+    store(way.out + (x + p) * way.pitch, activate(Lanes16::load(sums + p * kOutputs) + bias, x + p));
+}
+
 void finish(const Convolution& c, int64_t tile, const float* sums, int64_t x, int64_t pixels,
             const Way& way) {
-  const Lanes16 bias = Lanes16::load(c.bias + tile * kOutputs);
-  for (int64_t p = 0; p < pixels; ++p) {
-    Lanes16 v = (Lanes16::load(sums + p * kOutputs) + bias).leaky(c.leak);
-    if (way.added) v = v + widened(way.added + (x + p) * way.added_pitch);
-    store(way.out + (x + p) * way.pitch, v);
-  }
+  const auto by = [&](const auto& activate) { finish_by(c, tile, sums, x, pixels, way, activate); };
+  const auto added = [&](int64_t pixel) { return widened(way.added + pixel * way.added_pitch); };
+  if (c.activation == Activation::silu)
+    by([](Lanes16 z, int64_t) { return silu_of(z); });
+  else if (c.activation == Activation::gate)
+    by([&](Lanes16 z, int64_t pixel) { return gate_of(z, added(pixel)); });
+  else if (way.added)
+    by([&](Lanes16 z, int64_t pixel) { return z.leaky(c.leak) + added(pixel); });
+  else
+    by([&](Lanes16 z, int64_t) { return z.leaky(c.leak); });
 }
 
 // N tiles of outputs go over all of a job's pixels before the next ones, so that their weights stay in the
@@ -183,6 +198,18 @@ void convolve(const Convolution& c, const Rows& rows, int64_t count, int64_t x, 
   if (c.shared)
     for (; tile + 1 < c.tiles; tile += 2) convolve_tiles<2>(c, tile, rows, count, x, columns, sums);
   for (; tile < c.tiles; ++tile) convolve_tiles<1>(c, tile, rows, count, x, columns, sums);
+}
+
+// A row of what is joined to a convolution's outputs, behind them.
+void join(const Layer& l, const Job& job, int64_t row, uint16_t* between) {
+  const int64_t all = l.pointwise.inputs;
+  int64_t first = l.convolution.outputs;
+  for (int i = 0; first < all; first += job.added_pitch[i++]) {
+    const int64_t channels = job.added_pitch[i];
+    const auto* from = static_cast<const uint16_t*>(job.added[i][row]);
+    for (int64_t x = job.x; x < job.x + job.columns; ++x)
+      std::memcpy(between + x * all + first, from + x * channels, static_cast<size_t>(channels) * 2);
+  }
 }
 
 void layer(const void* packed, const Job& job) {
@@ -212,7 +239,9 @@ void layer(const void* packed, const Job& job) {
     for (int64_t r = 0; r < job.rows; ++r) {
       rows.out[0][r] = between + (r * columns - job.x) * channels;
       last.in[r] = rows.out[0][r];
+      if (l.joins) join(l, job, r, rows.out[0][r]);
     }
+    if (l.joins) rows.added_pitch[0] = 0;
     rows.out_pitch[0] = rows.split = channels;
     last.added_pitch[0] = 0;
     convolve(l.convolution, rows, job.rows, job.x, columns, sums);

@@ -12,10 +12,12 @@
 #include "tensor/bands/job_tiles.h"
 #include "tensor/bands/multiply.h"
 #include "tensor/conv2d/cpu/winograd.h"
+#include "tensor/simd/activations.h"
 #include "tensor/simd/lanes.h"
 
 namespace {
 
+using sr::bands::Activation;
 using sr::bands::fp32::kPlaces;
 using sr::bands::fp32::kTiles;
 using sr::bands::fp32::Layer;
@@ -51,21 +53,20 @@ void transform_inputs(const Job& job, const JobTiles& tiles, int64_t first, int6
 
 // ---- results ----
 
-// What becomes of some outputs of a tile's pixels: those `lanes` from `output` on.
+// What is added to some outputs of a tile's pixels: those `lanes` from `output` on.
 class Added {
  public:
-  Added(const Job& job, int64_t output)
-      : which_(output < job.added_pitch[0] ? 0 : 1),
-        pitch_(job.added_pitch[which_]),
-        output_(output - which_ * job.added_pitch[0]),
-        job_(job) {}
+  Added(const Job& job, int64_t output) : output_(output), job_(job) {
+    while (output_ >= job.added_pitch[which_]) output_ -= job.added_pitch[which_++];
+    pitch_ = job.added_pitch[which_];
+  }
   Vector at(int64_t row, int64_t column) const {
     return Vector::load(floats(job_.added[which_][row]) + column * pitch_ + output_);
   }
 
  private:
-  int which_;
-  int64_t pitch_, output_;
+  int which_ = 0;
+  int64_t pitch_ = 0, output_;
   const Job& job_;
 };
 
@@ -88,19 +89,18 @@ struct Own {
   }
 };
 
-// kLanes outputs of a tile from their products, whose places are `place` apart.
+// kLanes outputs of a tile from their products, whose places are `place` apart: store(i, j, sums).
 template <class Store>
 [[gnu::always_inline]] inline void transform_back(const float* products, int64_t place, const float* bias,
-                                                  float leak, const Store& store) {
+                                                  const Store& store) {
   const Vector b = Vector::load(bias);
   transform_square<Vector, OutputTransform>(
       [&](int i, int j) { return Vector::load(products + (i * kWinogradInputs + j) * place); },
-      [&](int i, int j, Vector value) { store(i, j, (value + b).leaky(leak)); });
+      [&](int i, int j, Vector value) { store(i, j, value + b); });
 }
 
-// A tile's products -> its outputs in the rows that are written.
-void store_outputs(const Layer& l, const Job& job, const JobTile& tile, const float* products,
-                   int64_t place) {
+// A tile's products -> its outputs in the rows that are written, by a leaky ReLU.
+void store_leaky(const Layer& l, const Job& job, const JobTile& tile, const float* products, int64_t place) {
   const Weights& w = l.convolution;
   const Own own(job, tile);
   for (int64_t o = 0; o < w.outputs; o += kLanes) {
@@ -109,28 +109,84 @@ void store_outputs(const Layer& l, const Job& job, const JobTile& tile, const fl
     if (own.whole()) {
       float* rows[kTile];
       for (int64_t i = 0; i < kTile; ++i) rows[i] = static_cast<float*>(job.out[to][own.row + i]) + at;
-      transform_back(products + o, place, w.bias + o, w.leak,
-                     [&](int i, int j, Vector value) { value.store(rows[i] + j * pitch); });
+      transform_back(products + o, place, w.bias + o,
+                     [&](int i, int j, Vector value) { value.leaky(w.leak).store(rows[i] + j * pitch); });
     } else {
-      transform_back(products + o, place, w.bias + o, w.leak, [&](int i, int j, Vector value) {
-        if (own.has(i, j)) value.store(static_cast<float*>(job.out[to][own.row + i]) + at + j * pitch);
+      transform_back(products + o, place, w.bias + o, [&](int i, int j, Vector value) {
+        if (own.has(i, j))
+          value.leaky(w.leak).store(static_cast<float*>(job.out[to][own.row + i]) + at + j * pitch);
       });
     }
   }
 }
 
-// A tile's products, with what is added -> between, a Matrix of pixels. Pixels that are not the job's
-// own are left out.
+// The same by what activate(output) gives, a function of the sums, row and column of a pixel. It is long, so
+// it is not part of the transform, whose code would become sixteen times as long as it.
+template <class Activate>
+void store_activated(const Layer& l, const Job& job, const JobTile& tile, const float* products,
+                     int64_t place, const Activate& activate) {
+  const Weights& w = l.convolution;
+  const Own own(job, tile);
+  alignas(64) float sums[kTilePixels * kLanes];
+  for (int64_t o = 0; o < w.outputs; o += kLanes) {
+    transform_back(products + o, place, w.bias + o,
+                   [&](int i, int j, Vector value) { value.store(sums + (i * kTile + j) * kLanes); });
+    const auto of_pixel = activate(o);
+    const int to = o < l.split ? 0 : 1;
+    const int64_t pitch = job.out_pitch[to];
+    for (int64_t i = own.first_row; i < own.last_row; ++i) {
+      float* row = static_cast<float*>(job.out[to][own.row + i]) + own.column * pitch + o - to * l.split;
+      for (int64_t j = own.first_column; j < own.last_column; ++j)
+        of_pixel(Vector::load(sums + (i * kTile + j) * kLanes), own.row + i, own.column + j)
+            .store(row + j * pitch);
+    }
+  }
+}
+
+void store_outputs(const Layer& l, const Job& job, const JobTile& tile, const float* products,
+                   int64_t place) {
+  switch (l.activation) {
+    case Activation::leaky:
+      return store_leaky(l, job, tile, products, place);
+    case Activation::silu:
+      return store_activated(l, job, tile, products, place,
+                             [](int64_t) { return [](Vector z, int64_t, int64_t) { return silu_of(z); }; });
+    case Activation::gate:
+      return store_activated(l, job, tile, products, place, [&](int64_t output) {
+        return [added = Added(job, output)](Vector z, int64_t row, int64_t column) {
+          return gate_of(z, added.at(row, column));
+        };
+      });
+  }
+}
+
+// A tile's products, with what is added or joined -> between, a Matrix of pixels. Pixels that are not the
+// job's own are left out.
 void store_between(const Layer& l, const Job& job, const JobTile& tile, const float* products, int64_t place,
                    float* between) {
   const Weights& w = l.convolution;
   const Own own(job, tile);
   for (int64_t o = 0; o < w.outputs; o += kLanes) {
-    const Added added(job, o);
     float* to = between + o / kStep * kBetweenBlock + o % kStep;
-    transform_back(products + o, place, w.bias + o, w.leak, [&](int i, int j, Vector value) {
-      if (own.has(i, j)) (value + added.at(own.row + i, own.column + j)).store(to + (i * kTile + j) * kStep);
-    });
+    if (l.joins) {
+      transform_back(products + o, place, w.bias + o, [&](int i, int j, Vector value) {
+        value.leaky(w.leak).store(to + (i * kTile + j) * kStep);
+      });
+    } else {
+      const Added added(job, o);
+      transform_back(products + o, place, w.bias + o, [&](int i, int j, Vector value) {
+        if (own.has(i, j))
+          (value.leaky(w.leak) + added.at(own.row + i, own.column + j)).store(to + (i * kTile + j) * kStep);
+      });
+    }
+  }
+  // What is joined, behind the outputs.
+  for (int64_t k = w.outputs; k < l.pointwise.inputs; k += kLanes) {
+    const Added joined(job, k - w.outputs);
+    float* to = between + k / kStep * kBetweenBlock + k % kStep;
+    for (int64_t i = own.first_row; i < own.last_row; ++i)
+      for (int64_t j = own.first_column; j < own.last_column; ++j)
+        joined.at(own.row + i, own.column + j).store(to + (i * kTile + j) * kStep);
   }
 }
 
