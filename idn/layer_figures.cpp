@@ -48,6 +48,8 @@ std::string what_of(const bands::Stage& stage) {
   std::string text =
       size_of(stage.weight) + ", " + std::to_string(w.c * stage.groups) + " to " + std::to_string(w.n);
   if (stage.groups > 1) text += " in " + std::to_string(stage.groups) + " groups";
+  if (stage.activation == bands::Activation::silu) text += ", SiLU";
+  if (stage.activation == bands::Activation::gate) text += ", gate";
   if (stage.pointwise_weight) text += ", 1x1 to " + std::to_string(stage.outputs());
   return text;
 }

@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kLumaNames[] = {"bt601_full", "bt601_studio"};
+constexpr const char* kNetworkNames[] = {"idn", "span"};
 constexpr const char* kActivationNames[] = {"none", "leaky_relu"};
 constexpr size_t kLargestMeanFile = 1 << 20;
 
@@ -29,6 +30,10 @@ json to_json(const MeanValues& means) {
   return {{"gt", means.gt}, {"down", means.down}, {"bic_up", means.bic_up}};
 }
 
+json to_json(const SpanOptions& o) {
+  return {{"network", "span"}, {"channels", o.channels}, {"blocks", o.blocks}, {"branches", o.branches}};
+}
+
 MeanValues means_from_json(const json& j, int nchan) {
   MeanValues means;
   for (auto& [key, values] : {std::pair{"gt", &means.gt}, {"down", &means.down}, {"bic_up", &means.bic_up}}) {
@@ -42,31 +47,37 @@ MeanValues means_from_json(const json& j, int nchan) {
 
 json meta_of(const Model& model) {
   const NetworkOptions& o = model.options();
-  json j = {{"network", "idn"},
-            {"factor", o.factor},
+  json j = o.span ? to_json(*o.span)
+                  : json{{"network", "idn"},
+                         {"num_FB_layers", o.num_FB_layers},
+                         {"num_Dist_blocks", o.num_Dist_blocks},
+                         {"compression_activation", kActivationNames[o.compression_activation ? 1 : 0]},
+                         {"crop_begin", o.crop_begin}};
+  j.update({{"factor", o.factor},
             {"nchan", o.nchan},
-            {"num_FB_layers", o.num_FB_layers},
-            {"num_Dist_blocks", o.num_Dist_blocks},
-            {"compression_activation", kActivationNames[o.compression_activation ? 1 : 0]},
-            {"crop_begin", o.crop_begin},
             {"luma", kLumaNames[static_cast<int>(model.luma)]},
             {"mean_values", to_json(model.means)},
-            {"origin", model.origin}};
+            {"origin", model.origin}});
   if (!model.ranges.empty()) j["value_range"] = numbers_of(model.ranges);
   return j;
 }
 
-Model model_from_meta(const json& j) {
-  if (j.at("network").get<std::string>() != "idn")
-    throw Error(Error::Kind::unsupported, "network is '", j.at("network").get<std::string>(), "', want idn");
-  NetworkOptions o;
-  o.factor = j.at("factor").get<int>();
-  o.nchan = j.at("nchan").get<int>();
+void read_idn(const json& j, NetworkOptions& o) {
   o.num_FB_layers = j.at("num_FB_layers").get<int>();
   o.num_Dist_blocks = j.at("num_Dist_blocks").get<int>();
   o.crop_begin = j.at("crop_begin").get<int>();
   o.compression_activation = index_of(kActivationNames, "compression_activation",
                                       j.at("compression_activation").get<std::string>()) == 1;
+}
+
+Model model_from_meta(const json& j) {
+  NetworkOptions o;
+  o.factor = j.at("factor").get<int>();
+  o.nchan = j.at("nchan").get<int>();
+  if (index_of(kNetworkNames, "network", j.at("network").get<std::string>()) == 0)
+    read_idn(j, o);
+  else
+    o.span = {j.at("channels").get<int>(), j.at("blocks").get<int>(), j.at("branches").get<bool>()};
   Model model(o);
   model.luma = static_cast<LumaConvention>(index_of(kLumaNames, "luma", j.at("luma").get<std::string>()));
   model.means = means_from_json(j.at("mean_values"), o.nchan);
@@ -146,8 +157,29 @@ Model Model::from_checkpoint(const Checkpoint& checkpoint, const std::string& na
   }
 }
 
+Model Model::merged(Model model) {
+  if (!model.options().span || !model.options().span->branches) return model;
+  model.to(Device::cpu);
+  std::map<std::string, Tensor> values;
+  for (const Parameter& p : model.params->list()) values[p.name] = p.var.value();
+  NetworkOptions options = model.options();
+  options.span->branches = false;
+  Model plain(options);
+  for (Parameter& p : plain.params->list()) {
+    const auto branch = [&](const char* name) {
+      return values.at(p.name.substr(0, p.name.rfind('.') + 1) + name);
+    };
+    p.var.set_value(values.contains(p.name) ? values.at(p.name)
+                                            : merged_branches_exactly({branch("expand"), branch("middle"),
+                                                                       branch("reduce"), branch("beside")}));
+  }
+  plain.luma = model.luma, plain.means = model.means, plain.ranges = model.ranges;
+  plain.origin = model.origin;
+  return plain;
+}
+
 Model Model::load(const std::string& checkpoint_path, int factor) {
-  Model model = load(checkpoint_path);
+  Model model = merged(load(checkpoint_path));
   model.check_factor(factor, checkpoint_path);
   return model;
 }

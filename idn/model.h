@@ -57,7 +57,8 @@ class Model {
   /// Errors: io, format, limit (as load_checkpoint), format (not a model: every missing, extra or differing
   /// parameter is named), unsupported (an option from a newer version).
   static Model load(const std::string& checkpoint_path);
-  /// The same; the weights must be for `factor`. Errors: also format (they are for another).
+  /// The same for use: merged(), and the weights must be for `factor`. Errors: also format (they are for
+  /// another).
   static Model load(const std::string& checkpoint_path, int factor);
   /// Errors: format (the weights, which came from `path`, are for another factor).
   void check_factor(int factor, const std::string& path) const;
@@ -68,6 +69,10 @@ class Model {
   Checkpoint to_checkpoint() const;
   /// Back again. Errors: as load().
   static Model from_checkpoint(const Checkpoint& checkpoint, const std::string& name);
+
+  /// The model with branches made to the convolutions that they are (BranchedConv2d), computed in double; as
+  /// it is if it has none. It is on the processor.
+  static Model merged(Model model);
 
   /// Moves the weights to `device`; images are sent there and their results fetched. Errors: device, limit.
   void to(Device device) { params->to(device); }

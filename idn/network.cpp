@@ -1,26 +1,26 @@
 #include "idn/network.h"
 
-#include <algorithm>
-#include <string>
-#include <utility>
-
 #include "tensor/error.h"
 
 namespace sr {
 namespace {
-
-constexpr int64_t kFeatures = 64;
-constexpr int64_t kDistilled = 16;  // channels that leave the enhancement half-way
-constexpr int kUpsampleKernel = 17;
 
 void check_range(const char* name, int value, int low, int high) {
   if (value < low || value > high)
     throw Error(Error::Kind::usage, "network: ", name, " is ", value, "; want ", low, " to ", high);
 }
 
-const NetworkOptions& checked(const NetworkOptions& options) {
+void check(const SpanOptions& options) {
+  check_range("channels", options.channels, 16, 512);
+  check_range("blocks", options.blocks, 1, 64);
+  if (options.channels % 16 != 0)
+    throw Error(Error::Kind::usage, "network: channels is ", options.channels, "; want a multiple of 16");
+}
+
+std::variant<Idn, Span> made(const ParamScope& p, const NetworkOptions& options) {
   check(options);
-  return options;
+  if (options.span) return Span(p, options);
+  return Idn(p, options);
 }
 
 }  // namespace
@@ -28,113 +28,29 @@ const NetworkOptions& checked(const NetworkOptions& options) {
 void check(const NetworkOptions& options) {
   check_range("upsampling_factor", options.factor, 2, 4);
   check_range("nchan", options.nchan, 1, 1024);
+  if (options.span) return check(*options.span);
   check_range("num_FB_layers", options.num_FB_layers, 1, 64);
   check_range("num_Dist_blocks", options.num_Dist_blocks, 0, 64);
   check_range("crop", options.crop_begin, 0, kUpsampleKernel - options.factor);
 }
 
-FeatureBlock::FeatureBlock(const ParamScope& p, const NetworkOptions& options) {
-  for (int i = 0; i < options.num_FB_layers; ++i)
-    convs_.emplace_back(p.sub(std::to_string(i)), i == 0 ? options.nchan : kFeatures, kFeatures, 3, kLeak);
-}
-
-Var FeatureBlock::operator()(const Var& image) const {
-  Var x = image;
-  for (const Conv2d& conv : convs_) x = conv(x);
-  return x;
-}
-
-bands::Rows FeatureBlock::stages(bands::Program& program, const bands::Rows& image) const {
-  bands::Rows x = image;
-  for (const Conv2d& conv : convs_) x = conv.stage(program, x);
-  return x;
-}
-
-Reach FeatureBlock::reach() const {
-  Reach sum;
-  for (const Conv2d& conv : convs_) sum = sum + conv.reach();
-  return sum;
-}
-
-DistillationBlock::DistillationBlock(const ParamScope& p, const NetworkOptions& options)
-    : conv1_(p.sub("conv1"), kFeatures, 48, 3, kLeak),
-      conv2_(p.sub("conv2"), 48, 32, 3, kLeak, 4),
-      conv3_(p.sub("conv3"), 32, 64, 3, kLeak),
-      conv4_(p.sub("conv4"), 64 - kDistilled, 64, 3, kLeak),
-      conv5_(p.sub("conv5"), 64, 48, 3, kLeak, 4),
-      conv6_(p.sub("conv6"), 48, kFeatures + kDistilled, 3, kLeak),
-      compress_(p.sub("compress"), kFeatures + kDistilled, kFeatures, 1,
-                options.compression_activation ? kLeak : 1) {}
-
-Var DistillationBlock::operator()(const Var& x) const {
-  // One variable is reassigned so that each result is freed as soon as the next one stands.
-  Var y = conv1_(x);
-  y = conv2_(y);
-  y = conv3_(y);
-  const int64_t c = y.shape().c;
-  Var skipped = channels(y, 0, kDistilled);
-  y = channels(y, kDistilled, c);
-  y = conv4_(y);
-  y = conv5_(y);
-  std::vector<Var> joined{x, std::move(skipped)};
-  return conv6_.then(compress_, std::move(y), std::move(joined));  // compress(conv6 + concat(x, skipped))
-}
-
-bands::Rows DistillationBlock::stages(bands::Program& program, const bands::Rows& x) const {
-  const bands::Rows y = conv2_.stage(program, conv1_.stage(program, x));
-  const auto [skipped, rest] = conv3_.split_stage(program, y, kDistilled);
-  const bands::Rows z = conv5_.stage(program, conv4_.stage(program, rest));
-  return conv6_.stage_then(compress_, program, z, {x, skipped});
-}
-
-Reach DistillationBlock::reach() const {
-  const Reach skipping = conv1_.reach() + conv2_.reach() + conv3_.reach();
-  const Reach longest = skipping + conv4_.reach() + conv5_.reach() + conv6_.reach();
-  return (longest | skipping) + compress_.reach();
-}
-
-namespace {
-
-std::vector<DistillationBlock> make_blocks(const ParamScope& p, const NetworkOptions& options) {
-  std::vector<DistillationBlock> blocks;
-  for (int i = 0; i < options.num_Dist_blocks; ++i) blocks.emplace_back(p.sub(std::to_string(i)), options);
-  return blocks;
-}
-
-}  // namespace
-
 Network::Network(const ParamScope& p, const NetworkOptions& options)
-    : options_(checked(options)),
-      features_(p.sub("features"), options),
-      blocks_(make_blocks(p.sub("blocks"), options)),
-      upsample_(p.sub("upsample"), kFeatures, options.nchan, kUpsampleKernel, options.factor,
-                options.crop_begin) {}
+    : options_(options), network_(made(p, options)) {}
 
 Var Network::operator()(const Var& image) const {
-  Var x = features_(image);
-  for (const DistillationBlock& block : blocks_) x = block(x);
-  return upsample_(x);
+  return std::visit([&](const auto& network) { return network(image); }, network_);
 }
 
 bands::Program Network::program() const {
-  bands::Program program;
-  bands::Rows x = features_.stages(program, program.image(options_.nchan));
-  for (const DistillationBlock& block : blocks_) x = block.stages(program, x);
-  upsample_.stage(program, x);
-  return program;
+  return std::visit([](const auto& network) { return network.program(); }, network_);
 }
 
 Reach Network::reach() const {
-  Reach sum = features_.reach();
-  for (const DistillationBlock& block : blocks_) sum = sum + block.reach();
-  return sum + upsample_.reach();
+  return std::visit([](const auto& network) { return network.reach(); }, network_);
 }
 
 int64_t Network::recorded_channels() const {
-  if (blocks_.empty()) return (options_.num_FB_layers > 1 ? 2 : 1) * kFeatures;
-  // A block's input, and the results of its third and fourth convolution; the other three have sizes of their
-  // own.
-  return 3 * kFeatures + 48 + 32 + (kFeatures + kDistilled);
+  return std::visit([](const auto& network) { return network.recorded_channels(); }, network_);
 }
 
 }  // namespace sr

@@ -112,10 +112,29 @@ class Graph {
     return leak == 1 ? y : add("LeakyRelu", {y}, part, {{"alpha", leak}});
   }
 
+  // z * sigmoid(z), or (z + x) * (sigmoid(z) - 1/2).
+  std::string silu(const std::string& z) {
+    return add("Mul", {z, add("Sigmoid", {z}, z + ".sigmoid")}, z + ".silu");
+  }
+  std::string gate(const std::string& z, const std::string& x) {
+    if (std::ranges::count(onnx_.weights, "half", &NamedArray::name) == 0)
+      onnx_.weights.push_back({"half", {1, 1, 1, 1}, {0.5f}});
+    const std::string factor = add("Sub", {add("Sigmoid", {z}, z + ".sigmoid"), "half"}, z + ".attention");
+    return add("Mul", {add("Add", {z, x}, z + ".added"), factor}, z + ".gated");
+  }
+
   void convolution(const bands::Stage& s, const bands::Program& program) {
     std::string y = activated(at(s.from), s.weight, s.bias, s.groups, s.leak);
     const std::string part = y;
-    if (!s.added.empty()) {
+    if (s.activation == bands::Activation::silu) {
+      y = silu(y);
+    } else if (s.activation == bands::Activation::gate) {
+      y = gate(y, at(s.added[0]));
+    } else if (s.joins) {
+      std::vector<std::string> joined{y};
+      for (const bands::Rows& rows : s.added) joined.push_back(at(rows));
+      y = add("Concat", joined, part + ".joined", {{"axis", int64_t{1}}});
+    } else if (!s.added.empty()) {
       std::vector<std::string> joined;
       for (const bands::Rows& rows : s.added) joined.push_back(at(rows));
       const std::string sum =

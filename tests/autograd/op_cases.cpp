@@ -97,6 +97,42 @@ OpCase add_case(const Shape& shape) {
           {0, 1}};
 }
 
+OpCase scale_case() {
+  return {
+      "scale",
+      {{{2, 3, 5, 7}}},
+      [](const std::vector<Var>& v) { return scale(v[0], -0.75f); },
+      [](const std::vector<Array>& a) { return reference::map(a[0], [](double x) { return -0.75 * x; }); },
+      {0}};
+}
+
+OpCase silu_case(const Shape& shape) {
+  return {"silu",
+          {{shape, 3}},
+          [](const std::vector<Var>& v) { return silu(v[0]); },
+          [](const std::vector<Array>& a) { return reference::silu(a[0]); }};
+}
+
+OpCase gate_case(const Shape& shape) {
+  return {"gate",
+          {{shape, 2}, {shape}},
+          [](const std::vector<Var>& v) { return gate(v[0], v[1]); },
+          [](const std::vector<Array>& a) { return reference::gate(a[0], a[1]); },
+          {1}};
+}
+
+// Weights of `in` channels to `out` by way of `first` and `second`.
+OpCase merged_branches_case(int64_t in, int64_t first, int64_t second, int64_t out) {
+  return {"merged branches to " + std::to_string(out),
+          {weights({first, 1, 1, in}, static_cast<double>(in)),
+           weights({second, 3, 3, first}, static_cast<double>(first)),
+           weights({out, 1, 1, second}, static_cast<double>(second)),
+           {{out, 1, 1, in}}},
+          [](const std::vector<Var>& v) { return merged_branches(v[0], v[1], v[2], v[3]); },
+          [](const std::vector<Array>& a) { return reference::merged_branches(a[0], a[1], a[2], a[3]); },
+          {0, 1, 2, 3}};
+}
+
 // Loss and loops take an input and a target.
 template <class Loss, class Loops>
 OpCase loss_case(const char* name, const Shape& shape, Loss loss, Loops loops) {
@@ -237,6 +273,13 @@ std::vector<OpCase> op_cases() {
   cases.push_back(channels_case(2, 5));
   cases.push_back(add_case({2, 3, 5, 7}));
   cases.push_back(add_case({1, 31, 33, 19}));  // large enough for threads
+  cases.push_back(scale_case());
+  cases.push_back(silu_case({2, 3, 5, 7}));
+  cases.push_back(silu_case({1, 31, 33, 19}));
+  cases.push_back(gate_case({2, 3, 5, 7}));
+  cases.push_back(gate_case({1, 31, 33, 19}));
+  cases.push_back(merged_branches_case(1, 2, 6, 3));
+  cases.push_back(merged_branches_case(19, 38, 34, 17));
   cases.push_back(loss_case(
       "l1_loss", {2, 53, 47, 5}, [](const Var& x, const Tensor& t) { return l1_loss(x, t); },
       reference::l1_loss));

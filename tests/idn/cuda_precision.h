@@ -26,17 +26,23 @@ inline double unit_of(cuda::Precision precision) {
 
 /// Layers on the longest way through the network.
 inline double layers_of(const NetworkOptions& o) {
+  if (o.span) return 1 + 3 * o.span->blocks + 3;
   return o.num_FB_layers + 7 * o.num_Dist_blocks + 1;
+}
+
+/// By how much errors grow beyond that: each of SPAN's gates is a product of two sums that have them.
+inline double growth_of(const NetworkOptions& o) {
+  return o.span ? std::exp2(o.span->blocks) : 1;
 }
 
 /// Of the result: root mean square of the difference, relative to that of the result.
 inline double result_bound(cuda::Precision precision, const NetworkOptions& o) {
-  return std::sqrt(2 * layers_of(o) / 3) * unit_of(precision);
+  return growth_of(o) * std::sqrt(2 * layers_of(o) / 3) * unit_of(precision);
 }
 
 /// Of a parameter's gradient, likewise.
 inline double gradient_bound(cuda::Precision precision, const NetworkOptions& o) {
-  return std::sqrt(0.3 * layers_of(o) * std::sqrt(2 * layers_of(o) / 3) * unit_of(precision));
+  return growth_of(o) * std::sqrt(0.3 * layers_of(o) * std::sqrt(2 * layers_of(o) / 3) * unit_of(precision));
 }
 
 /// Root mean square of a - b relative to that of b.

@@ -77,6 +77,27 @@ TEST_F(ModelFiles, WhatIsSavedComesBackToTheLastBit) {
   EXPECT_EQ((*loaded.network)(image).value().to_vector(), (*model.network)(image).value().to_vector());
 }
 
+TEST_F(ModelFiles, SpanIsSavedAsWhatItIsAndMergedForUse) {
+  const NetworkOptions options{
+      .factor = 3, .nchan = 2, .span = SpanOptions{.channels = 16, .blocks = 1, .branches = true}};
+  Model model(options, 7);
+  model.means = {{0.1, 1.0 / 3}, {0.25, 0}, {-2.5, 0.7}};
+  model.ranges = {{-1.5, 4095}};
+  model.origin = "a test";
+  const std::string path = folder_ / "model.sr";
+  model.save(path);
+  const Model loaded = Model::load(path), used = Model::load(path, 3);
+  EXPECT_EQ(loaded.options(), options);
+  EXPECT_FALSE(used.options().span->branches);
+  EXPECT_EQ(used.means, model.means);
+  EXPECT_EQ(used.ranges, model.ranges);
+  EXPECT_EQ(used.origin, model.origin);
+  Random random{1};
+  const Tensor image = random_normal({1, 5, 6, 2}, 0.3, random);
+  EXPECT_EQ(used.residual(image).to_vector(), model.residual(image).to_vector());
+  EXPECT_EQ(loaded.residual(image).to_vector(), model.residual(image).to_vector());
+}
+
 TEST_F(ModelFiles, AModelWithoutARangeStaysWithoutOne) {
   const std::string path = folder_ / "model.sr";
   Model(small_options()).save(path);

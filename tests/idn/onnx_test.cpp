@@ -74,6 +74,21 @@ TEST(OnnxGraph, IsTheModelUpToTheBordersForEveryFactorAndAnyChannels) {
     }
 }
 
+TEST(OnnxGraph, OfSpanIsTheModelWithBranchesAndWithout) {
+  for (const bool branches : {false, true}) {
+    const Model model(
+        {.factor = 3, .nchan = 2, .span = SpanOptions{.channels = 16, .blocks = 2, .branches = branches}}, 5);
+    Tensor up = model.params->list()[model.params->list().size() - 2].var.value();
+    for (int64_t i = 0; i < up.shape().size(); ++i) up.data()[i] *= 0.05f;
+    const OnnxModel graph = onnx_model(model, {.with_bicubic = true});
+    for (const auto& [h, w] : {std::pair{3, 5}, {7, 6}, {1, 2}}) {
+      const Tensor image = random_image({1, h, w, 2}, 7);
+      expect_near(run_onnx(graph, image), super_resolve(model, image, bicubic_enlarge(image, 3)), 1e-5f,
+                  std::to_string(h) + " rows");
+    }
+  }
+}
+
 TEST(OnnxGraph, TakesAndGivesSamplesWhereARangeIsAskedFor) {
   const Model model = random_model(2, 2);
   const ValueRanges ranges = {{-100, 900}, {0, 4095}};

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 
+#include "layers/branched_conv2d.h"
 #include "layers/conv2d.h"
 #include "layers/conv_transpose2d.h"
 #include "layers/residual_block.h"
@@ -20,6 +21,18 @@ TEST(Layers, Conv2d) {
       {2, 7, 9, 12}, 10 * 9 * 6 + 10,
       [](const ParamScope& p) { return Conv2d(p.sub("conv"), 12, 10, 3, 0.05f, 2); },
       [](const ref::Array& x, const ref::Arrays& p) { return ref::layer(p, "conv", x, 2); });
+}
+
+TEST(Layers, BranchedConv2d) {
+  check_layer(
+      {2, 5, 6, 7}, 14 * 7 + 10 * 9 * 14 + 5 * 10 + 5 * 7 + 5,
+      [](const ParamScope& p) { return BranchedConv2d(p, 7, 5, true); },
+      [](const ref::Array& x, const ref::Arrays& p) {
+        // One after the other, on an image with its zeros around it.
+        ref::Array y = ref::conv2d(x, p.at("expand"), nullptr, {.pad_begin = 1, .pad_end = 1});
+        y = ref::conv2d(ref::conv2d(y, p.at("middle"), nullptr, {}), p.at("reduce"), &p.at("bias"), {});
+        return ref::add(y, ref::conv2d(x, p.at("beside"), nullptr, {}));
+      });
 }
 
 TEST(Layers, ConvTranspose2d) {

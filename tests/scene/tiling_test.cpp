@@ -52,6 +52,13 @@ Model lively_model(int factor, int blocks, int nchan = 1) {
   return Model(options, 7);
 }
 
+std::vector<Model> full_networks(int factor) {
+  std::vector<Model> models;
+  models.push_back(lively_model(factor, 4));
+  models.push_back(Model({.factor = factor, .span = SpanOptions{}}, 7));
+  return models;
+}
+
 std::vector<std::byte> run(const Model& model, const Scene& scene, int64_t tile_w, int64_t tile_h,
                            std::optional<Reach> margin = {}) {
   const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
@@ -97,20 +104,20 @@ TEST_F(Tiling, RandomTilesGiveTheBitsOfTheWholeScene) {
   }
 }
 
-TEST_F(Tiling, TheFullNetworkIsExactWithEveryInstructionSetAndFactor) {
+TEST_F(Tiling, TheFullNetworksAreExactWithEveryInstructionSetAndFactor) {
   for (const Simd simd : float_simd()) {
     if (simd > best_simd() || (kInstrumented && simd != best_simd())) continue;  // the release build has all
     set_simd(simd);
     for (const int factor : {2, 3, 4}) {
       if (kInstrumented && factor != 3) continue;
-      const Model model = lively_model(factor, 4);
       const Scene scene = random_scene(41, 35, 1, SampleType::f32, random_);
-      EXPECT_EQ(untiled(model, scene), run(model, scene, 17, 19)) << name_of(simd) << " x" << factor;
+      for (const Model& model : full_networks(factor))
+        EXPECT_EQ(untiled(model, scene), run(model, scene, 17, 19)) << name_of(simd) << " x" << factor;
     }
   }
 }
 
-TEST_F(Tiling, TheFullNetworkIsExactInBfloat16) {
+TEST_F(Tiling, TheFullNetworksAreExactInBfloat16) {
   for (const Simd simd : {Simd::avx512_bf16, Simd::amx}) {
     if (simd > best_simd())
       GTEST_SKIP() << "this processor lacks " << name_of(simd)
@@ -119,9 +126,9 @@ TEST_F(Tiling, TheFullNetworkIsExactInBfloat16) {
     bands::set_precision(bands::Precision::bf16);
     for (const int factor : {2, 3, 4}) {
       if (kInstrumented && factor != 3) continue;
-      const Model model = lively_model(factor, 4);
       const Scene scene = random_scene(41, 35, 1, SampleType::f32, random_);
-      EXPECT_EQ(untiled(model, scene), run(model, scene, 17, 19)) << name_of(simd) << " x" << factor;
+      for (const Model& model : full_networks(factor))
+        EXPECT_EQ(untiled(model, scene), run(model, scene, 17, 19)) << name_of(simd) << " x" << factor;
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "tests/support/onnx_loops.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace sr {
@@ -67,6 +68,8 @@ class Run {
       out = transposed(node);
     else if (node.type == "LeakyRelu")
       out = leaky(node);
+    else if (node.type == "Sigmoid")
+      out = sigmoid(node);
     else if (node.type == "Concat")
       out = concat(node);
     else if (node.type == "Slice")
@@ -133,6 +136,12 @@ class Run {
     Array y = in(node, 0);
     const double alpha = double{std::get<float>(node.attributes.at("alpha"))};
     for (double& v : y.values) v = v < 0 ? alpha * v : v;
+    return y;
+  }
+
+  Array sigmoid(const OnnxNode& node) const {
+    Array y = in(node, 0);
+    for (double& v : y.values) v = 1 / (1 + std::exp(-v));
     return y;
   }
 

@@ -116,7 +116,65 @@ Array channels(const Array& x, int64_t begin, int64_t end) {
   return y;
 }
 
+Array silu(const Array& x) {
+  return map(x, [](double v) { return v / (1 + std::exp(-v)); });
+}
+
+Array gate(const Array& z, const Array& x) {
+  Array y(z.shape);
+  for (size_t i = 0; i < y.values.size(); ++i)
+    y.values[i] = (z.values[i] + x.values[i]) * (1 / (1 + std::exp(-z.values[i])) - 0.5);
+  return y;
+}
+
+Array merged_branches(const Array& expand, const Array& middle, const Array& reduce, const Array& beside) {
+  const auto [outputs, h, w, inputs] = beside.shape;
+  Array y({outputs, 3, 3, inputs});
+  for (int64_t o = 0; o < outputs; ++o)
+    for (int64_t i = 0; i < inputs; ++i) {
+      y.at(o, 1, 1, i) = beside.at(o, 0, 0, i);
+      for (int64_t u = 0; u < 3; ++u)
+        for (int64_t v = 0; v < 3; ++v)
+          for (int64_t n = 0; n < middle.shape.n; ++n)
+            for (int64_t m = 0; m < middle.shape.c; ++m)
+              y.at(o, u, v, i) += reduce.at(o, 0, 0, n) * middle.at(n, u, v, m) * expand.at(m, 0, 0, i);
+    }
+  return y;
+}
+
+SpanResults span_block(const Arrays& p, const std::string& prefix, const Array& x) {
+  const auto conv = [&](const char* name, const Array& y) { return layer(p, prefix + name, y, 1, 1); };
+  const Array first = silu(conv("conv1", x));
+  return {gate(conv("conv3", silu(conv("conv2", first))), x), first};
+}
+
+namespace {
+
+// Without branches, in steps of 1/256.
+Array span(const Arrays& p, const NetworkOptions& o, const Array& image) {
+  const auto conv = [&](const std::string& name, const Array& x) { return layer(p, name, x, 1, 1); };
+  const Array features = conv("features", map(image, [](double v) { return 256 * v; }));
+  SpanResults block = span_block(p, "blocks.0.", features);
+  const Array first = block.out;
+  for (int i = 1; i < o.span->blocks; ++i)
+    block = span_block(p, "blocks." + std::to_string(i) + '.', block.out);
+  const int64_t c = o.span->channels;
+  Array all({image.shape.n, image.shape.h, image.shape.w, 4 * c});
+  const Array parts[] = {conv("last", block.out), features, first, block.first};
+  for (int64_t q = 0; q < all.shape.pixels(); ++q)
+    for (int64_t k = 0; k < 4 * c; ++k)
+      all.values[static_cast<size_t>(q * 4 * c + k)] =
+          parts[k / c].values[static_cast<size_t>(q * c + k % c)];
+  const Array y = conv_transpose2d(conv("join", all), p.at("upsample.weight"), &p.at("upsample.bias"),
+                                   o.factor * image.shape.h, o.factor * image.shape.w,
+                                   {.stride = o.factor, .pad_begin = o.factor});
+  return map(y, [](double v) { return v / 256; });
+}
+
+}  // namespace
+
 Array network(const Arrays& p, const NetworkOptions& o, const Array& image) {
+  if (o.span) return span(p, o, image);
   return conv_transpose2d(coarse_part(PlainLayers{p}, o, image), p.at("upsample.weight"),
                           &p.at("upsample.bias"), o.factor * image.shape.h, o.factor * image.shape.w,
                           {.stride = o.factor, .pad_begin = o.crop_begin});

@@ -48,6 +48,19 @@ Array conv_transpose2d(const Array& x, const Array& w, const Array* bias, int64_
 
 Array add(const Array& a, const Array& b);
 
+template <class F>
+Array map(Array x, const F& f) {
+  for (double& v : x.values) v = f(v);
+  return x;
+}
+
+Array silu(const Array& x);
+
+Array gate(const Array& z, const Array& x);
+
+/// The weight of convolutions 1x1, 3x3 and 1x1 one after the other, and of a 1x1 beside them.
+Array merged_branches(const Array& expand, const Array& middle, const Array& reduce, const Array& beside);
+
 using Arrays = std::map<std::string, Array>;
 
 Arrays arrays_of(const Params& params);
@@ -93,7 +106,13 @@ Value coarse_part(const Layers& layer, const NetworkOptions& o, const Value& ima
   return x;
 }
 
-/// The network as the paper describes it: [n, h, w, nchan] -> residual [n, factor*h, factor*w, nchan].
+/// A block of SPAN, without branches: its result, and that of its first SiLU.
+struct SpanResults {
+  Array out, first;
+};
+SpanResults span_block(const Arrays& p, const std::string& prefix, const Array& x);
+
+/// The network as its paper describes it: [n, h, w, nchan] -> residual [n, factor*h, factor*w, nchan].
 Array network(const Arrays& p, const NetworkOptions& o, const Array& image);
 
 double l1_loss(const Array& x, const Array& target);
