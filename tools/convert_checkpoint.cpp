@@ -59,7 +59,7 @@ Model load(const Options& o) {
   const fs::path kind = fs::path(o.from).extension();
   if (kind != ".sr" && kind != ".safetensors" && kind != ".onnx")
     return import_caffemodel(o.from, o.factor > 0 ? o.factor : 2);
-  Model model = kind == ".sr"     ? Model::load(o.from)
+  Model model = kind == ".sr"     ? Model::merged(Model::load(o.from))
                 : kind == ".onnx" ? model_of_onnx(o.from)
                                   : model_of_safetensors(o.from);
   if (o.factor > 0) model.check_factor(o.factor, o.from);
@@ -87,19 +87,31 @@ std::string list_of(const std::vector<double>& values) {
   return text.str();
 }
 
-void print_options(const Model& model) {
-  const NetworkOptions& o = model.options();
-  const auto& parameters = model.params->list();
-  const auto upsampler = std::ranges::find(parameters, "upsample.weight", &Parameter::name);
-  const int64_t crop_end = upsampler->var.shape().h - o.factor - o.crop_begin;
-  std::printf("origin                  %s\n", model.origin.c_str());
-  std::printf("upsampling_factor       %d\n", o.factor);
-  std::printf("nchan                   %d\n", o.nchan);
+void print_idn(const NetworkOptions& o) {
   std::printf("num_FB_layers           %d\n", o.num_FB_layers);
   std::printf("num_Dist_blocks         %d\n", o.num_Dist_blocks);
   std::printf("compression_activation  %s\n", o.compression_activation ? "leaky_relu" : "none");
-  std::printf("crop                    %d taps at the beginning, %" PRId64 " at the end\n", o.crop_begin,
-              crop_end);
+  std::printf("crop                    %d taps at the beginning, %d at the end\n", o.crop_begin,
+              kUpsampleKernel - o.factor - o.crop_begin);
+}
+
+void print_span(const SpanOptions& o) {
+  std::printf("channels                %d\n", o.channels);
+  std::printf("blocks                  %d\n", o.blocks);
+  std::printf("branches                %s\n", o.branches ? "yes, as it is trained" : "no");
+}
+
+void print_options(const Model& model) {
+  const NetworkOptions& o = model.options();
+  const auto& parameters = model.params->list();
+  std::printf("origin                  %s\n", model.origin.c_str());
+  std::printf("network                 %s\n", o.span ? "span" : "idn");
+  std::printf("upsampling_factor       %d\n", o.factor);
+  std::printf("nchan                   %d\n", o.nchan);
+  if (o.span)
+    print_span(*o.span);
+  else
+    print_idn(o);
   std::printf("luma                    BT.601, %s\n",
               model.luma == LumaConvention::full ? "full range" : "studio range");
   if (!model.ranges.empty())
@@ -129,7 +141,7 @@ int info(const Options& o) {
   print_options(model);
   if (o.layers) {
     std::printf("\n");
-    print_layers(model);
+    print_layers(Model::merged(Model::load(o.info)));  // as it is used
     return 0;
   }
   std::printf("\n%-24s %-18s %12s %12s %12s\n", "tensor", "shape", "min", "max", "mean");

@@ -50,13 +50,22 @@ void add_network_options(CLI::App& app, Options& o) {
   app.add_option("--start_from", t.start_path,
                  "start from the weights of another network, of any factor (folder or checkpoint)")
       ->excludes(restore);
-  app.add_option(
-         "--num_FB_layers", t.num_FB_layers,
-         "layers of the feature extraction (with --restore this and the next two are the checkpoint's)")
+  app.add_option("--network", t.network,
+                 "idn or span (with --restore this and the next six are the checkpoint's)")
+      ->check(CLI::IsMember({"idn", "span"}))
       ->capture_default_str();
-  app.add_option("--num_Dist_blocks", t.num_Dist_blocks, "distillation blocks")->capture_default_str();
+  app.add_option("--num_FB_layers", t.num_FB_layers, "idn: layers of the feature extraction")
+      ->capture_default_str();
+  app.add_option("--num_Dist_blocks", t.num_Dist_blocks, "idn: distillation blocks")->capture_default_str();
   app.add_option("--compression_activation", t.compression_activation,
-                 "1: leaky ReLU after each block's compression, as the paper; 0: none")
+                 "idn: 1: leaky ReLU after each block's compression, as the paper; 0: none")
+      ->capture_default_str();
+  app.add_option("--channels", t.span.channels, "span: of the features, a multiple of 16")
+      ->capture_default_str();
+  app.add_option("--blocks", t.span.blocks, "span: blocks")->capture_default_str();
+  app.add_option("--branches", t.span.branches,
+                 "span: 1: 3x3 convolutions are trained as several, which are one when they are used; 0: as "
+                 "one")
       ->capture_default_str();
   app.add_option("--upsampler_deviation", t.upsampler_deviation,
                  "standard deviation of the upsampler's first weights (0 = He's)")

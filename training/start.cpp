@@ -51,6 +51,7 @@ Model new_model(const TrainingOptions& o, const DatasetInfo& data, const Say& sa
   network.num_Dist_blocks = o.num_Dist_blocks;
   network.compression_activation = o.compression_activation;
   network.crop_begin = 9 - o.factor;
+  if (o.network == "span") network.span = o.span;
   Model model(network, o.seed);
   model.luma = data.luma;
   model.means = data.means;
@@ -79,10 +80,17 @@ void settle(TrainingOptions& o, const char* name, T& option, const T& restored, 
                 " ", option, "; leave the option away, or train anew from these weights with --start_from");
   option = restored;
   for (auto& [told_name, value] : o.told)
-    if (told_name == name) value = std::to_string(restored);
+    if (told_name == name) value = (std::ostringstream() << restored).str();
 }
 
 void settle_network(TrainingOptions& o, const NetworkOptions& restored, const std::string& path) {
+  settle(o, "--network", o.network, std::string(restored.span ? "span" : "idn"), path);
+  if (restored.span) {
+    settle(o, "--channels", o.span.channels, restored.span->channels, path);
+    settle(o, "--blocks", o.span.blocks, restored.span->blocks, path);
+    settle(o, "--branches", o.span.branches, restored.span->branches, path);
+    return;
+  }
   settle(o, "--num_FB_layers", o.num_FB_layers, restored.num_FB_layers, path);
   settle(o, "--num_Dist_blocks", o.num_Dist_blocks, restored.num_Dist_blocks, path);
   settle(o, "--compression_activation", o.compression_activation, restored.compression_activation, path);
@@ -92,6 +100,16 @@ void settle_network(TrainingOptions& o, const NetworkOptions& restored, const st
 void settle_sizes(TrainingOptions& o, const TrainingNotes& restored, const std::string& path) {
   if (restored.batch_size > 0) settle(o, "--batch_size", o.batch_size, restored.batch_size, path);
   if (restored.patch_size > 0) settle(o, "--patch_size", o.patch_size, restored.patch_size, path);
+}
+
+// An option of the other network would be passed over.
+void check_network(const TrainingOptions& o) {
+  const std::vector<std::string> of_idn{"--num_FB_layers", "--num_Dist_blocks", "--compression_activation"},
+      of_span{"--channels", "--blocks", "--branches"};
+  for (const std::string& name : o.network == "span" ? of_idn : of_span)
+    if (std::ranges::find(o.given, name) != o.given.end())
+      throw Error(Error::Kind::usage, "training: ", name, " is no option of --network ", o.network,
+                  "; leave it away, or choose the other network");
 }
 
 void check_options(const TrainingOptions& o) {
@@ -124,6 +142,7 @@ void check_tiles(const TrainingOptions& o, const DatasetInfo& data) {
 
 Trainer start_training(TrainingOptions& o, const DatasetInfo& data, double& best_psnr, const Say& say) {
   if (o.restore_path.empty()) {
+    check_network(o);
     if (has_checkpoint(o.out_path, o.factor))
       throw Error(Error::Kind::usage, factor_folder(o.out_path, o.factor),
                   ": holds a training already; --restore goes on with it, or choose another --out_path");
@@ -134,6 +153,7 @@ Trainer start_training(TrainingOptions& o, const DatasetInfo& data, double& best
   Trainer trainer = Trainer::restore(path, o.trainer, notes);
   check_against_data(trainer.model(), data, path);
   settle_network(o, trainer.model().options(), path);
+  check_network(o);
   const TrainingNotes restored = notes_in(notes);
   settle_sizes(o, restored, path);
   best_psnr = restored.best_psnr;

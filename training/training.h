@@ -17,10 +17,12 @@ struct TrainingOptions {
   int factor = 2;
   int64_t tile_size_w = 0, tile_size_h = 0;  ///< that the data set must have been made with; 0 = any
   std::string restore_path;                  ///< go on from the newest checkpoint in here; empty = train anew
-  std::string start_path;  ///< take the weights that fit from a network in here; empty = random ones
-  int num_FB_layers = 2, num_Dist_blocks = 4;  ///< of a new network; a restored one has its own
+  std::string start_path;       ///< take the weights that fit from a network in here; empty = random ones
+  std::string network = "idn";  ///< or "span"; of a new training, as are the options of both
+  int num_FB_layers = 2, num_Dist_blocks = 4;  ///< of IDN; a restored one has its own
   bool compression_activation = true;
-  double upsampler_deviation = 0;  ///< of the upsampler's first weights; 0 = He's
+  SpanOptions span = {.branches = true};  ///< likewise
+  double upsampler_deviation = 0;         ///< of the upsampler's first weights; 0 = He's
   TrainerOptions trainer;
   int64_t batch_size = 16, patch_size = 24;  ///< of a new training; a restored one has its own
   uint64_t seed = 1;

@@ -103,8 +103,9 @@ TEST_F(ConvertCheckpoint, InfoTellsWhatACheckpointHolds) {
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   for (const std::string& line :
        {std::string("origin                  a test\n"), std::string("upsampling_factor       4\n"),
-        std::string("nchan                   3\n"), std::string("num_FB_layers           1\n"),
-        std::string("num_Dist_blocks         1\n"), std::string("compression_activation  none\n"),
+        std::string("network                 idn\n"), std::string("nchan                   3\n"),
+        std::string("num_FB_layers           1\n"), std::string("num_Dist_blocks         1\n"),
+        std::string("compression_activation  none\n"),
         std::string("crop                    5 taps at the beginning, 8 at the end\n"),
         std::string("luma                    BT.601, full range\n"),
         std::string("value range             100..4095\n"),
@@ -180,6 +181,28 @@ TEST_F(ConvertCheckpoint, WeightsLeaveAndEnterInOtherFormatsToTheBit) {
   expect_error("--from " + sr + " --to_onnx " + target_ + " --value_range 1,0", 2, "--value_range");
   expect_error("--from " + sr + " --to_onnx " + target_ + " --value_range 0,1 --with_bicubic --bands B2", 2,
                "1 names of bands");
+}
+
+TEST_F(ConvertCheckpoint, ATrainingsBranchesBecomeConvolutions) {
+  const Trainer trainer(Model({.span = SpanOptions{.channels = 16, .blocks = 1, .branches = true}}, 3),
+                        {.ema_decay = 0.9});
+  const std::string path = (folder_ / "c.sr").string();
+  trainer.save(path, "{}");
+  const auto expect_lines = [&](const std::string& checkpoint, const std::vector<std::string>& lines) {
+    const Outcome outcome = run("--info " + checkpoint);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    for (const std::string& line : lines)
+      EXPECT_NE(outcome.out.find(line), std::string::npos) << line << "is missing in\n" << outcome.out;
+  };
+  expect_lines(
+      path, {"network                 span\n", "channels                16\n", "blocks                  1\n",
+             "branches                yes, as it is trained\n", "blocks.0.conv3.middle    [32, 3, 3, 32] "});
+  const Outcome layers = run("--info " + path + " --layers");
+  EXPECT_NE(layers.out.find("blocks.0.conv3                   3x3, 16 to 16, gate"), std::string::npos)
+      << layers.out;
+  ASSERT_EQ(run("--from " + path + " --to " + target_).status, 0);
+  expect_lines(find_checkpoint(target_, 2),
+               {"branches                no\n", "blocks.0.conv3.weight    [16, 3, 3, 16] "});
 }
 
 TEST_F(ConvertCheckpoint, WrongFactorAndDamagedFileAreStatus1) {

@@ -193,6 +193,41 @@ TEST(Trainer, ARestoredTrainingGoesOnBitByBit) {
   }
 }
 
+Model small_span() {
+  return Model({.span = SpanOptions{.channels = 16, .blocks = 1, .branches = true}}, 5);
+}
+
+TEST(Trainer, SpanIsTrainedToTheSameBitsWithAnyThreadsAndRestores) {
+  const int before = omp_get_max_threads();
+  std::string first;
+  for (const int threads : {1, 2, 4}) {
+    omp_set_num_threads(threads);
+    Trainer trainer(small_span(), with_average());
+    run(trainer, 2);
+    const TestFolder folder;
+    trainer.save(folder / "c.sr", "{}");
+    std::string notes;
+    Trainer restored = Trainer::restore(folder / "c.sr", with_average(), notes);
+    EXPECT_TRUE(restored.model().options().span->branches);
+    for (Trainer* t : {&trainer, &restored}) {
+      run(*t, 4);
+      if (first.empty()) first = bytes_of(*t);
+      EXPECT_EQ(bytes_of(*t), first) << threads;
+    }
+  }
+  omp_set_num_threads(before);
+}
+
+TEST(Trainer, SpanLearnsABatchSeenAgainAndAgain) {
+  TrainerOptions o;
+  o.schedule.rate = 1e-3;
+  Trainer trainer(small_span(), o);
+  const double first = trainer.step(batch_of(1), 0).loss;
+  double last = 0;
+  for (int i = 0; i < 60; ++i) last = trainer.step(batch_of(1), 0).loss;
+  EXPECT_LT(last, 0.9 * first);
+}
+
 TEST(Trainer, ACheckpointGivesTheAveragedWeightsToThoseWhoUseIt) {
   Trainer trainer(small_model(), with_average());
   run(trainer, 5);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <tuple>
 
 #include "tensor/conv2d/conv2d.h"
 #include "tensor/conv2d/gather_gradients_cuda.h"
@@ -25,6 +26,10 @@ Model small_model() {
   Model model(o, 5);
   model.means = {{0.4}, {0.41}, {0.39}};
   return model;
+}
+
+Model small_span() {
+  return Model({.span = SpanOptions{.channels = 16, .blocks = 1, .branches = true}}, 5);
 }
 
 // Pictures around the middle of the range; gt is base with something added, as in life.
@@ -61,7 +66,7 @@ std::string bytes_of(const Trainer& trainer) {
 
 // Root mean square of the difference of all weights, relative to that of their steps from where they began.
 double difference(const Model& a, const Model& b) {
-  const Model start = small_model();
+  const Model start = a.options().span ? small_span() : small_model();
   double off = 0, steps = 0;
   for (size_t i = 0; i < a.params->list().size(); ++i) {
     const auto values = [&](const Model& m) {
@@ -108,6 +113,20 @@ TEST_F(TrainingOnGpu, StepsAreTheProcessorsForEveryLossAndPrecision) {
       EXPECT_EQ(b.rate, a.rate);
     }
     EXPECT_LT(difference(there.model(), here.model()), c.weights_bound) << cuda::name_of(c.precision);
+  }
+}
+
+// Its weights are other tensors with each step, of which nothing may be kept.
+TEST_F(TrainingOnGpu, StepsOfSpanAreTheProcessors) {
+  for (const auto& [precision, loss_bound, weights_bound] :
+       {std::tuple{Precision::fp32, 1e-5, 0.02}, {Precision::fp16, 4e-3, 0.3}}) {
+    cuda::set_precision(precision);
+    Trainer here(small_span(), options(Device::cpu)), there(small_span(), options(Device::cuda));
+    for (int i = 0; i < 4; ++i) {
+      const StepResult a = step(here), b = step(there);
+      EXPECT_NEAR(b.loss, a.loss, loss_bound * a.loss) << cuda::name_of(precision) << i;
+    }
+    EXPECT_LT(difference(there.model(), here.model()), weights_bound) << cuda::name_of(precision);
   }
 }
 

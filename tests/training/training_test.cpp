@@ -205,6 +205,37 @@ TEST_F(TrainProgram, ARestoredNetworkIsTheCheckpointsAndAnotherIsRefused) {
             std::string::npos);
 }
 
+TEST_F(TrainProgram, SpanIsTrainedRestoredAndUsed) {
+  const auto train_span = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = options("run", std::move(more));
+    all.erase(all.begin() + 4, all.begin() + 6);  // --num_Dist_blocks
+    return run_program("train_superres_net", all);
+  };
+  expect_error(train_into("run", {"--network", "span"}), 2,
+               "--num_Dist_blocks is no option of --network span");
+  expect_error(train_span({"--blocks", "1"}), 2, "--blocks is no option of --network idn");
+  expect_error(train_span({"--network", "rcan"}), 2, "--network");
+  ASSERT_EQ(train_span({"--nepochs", "1", "--network", "span", "--channels", "16", "--blocks", "1"}).status,
+            0);
+  expect_error(train_span({"--nepochs", "2", "--restore", "--network", "idn"}), 2,
+               "trained with --network span, not with --network idn");
+  expect_error(train_span({"--nepochs", "2", "--restore", "--blocks", "3"}), 2,
+               "trained with --blocks 1, not with --blocks 3");
+  const ProgramRun run = train_span({"--nepochs", "2", "--restore"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(Model::load(newest("run")).options().span, (SpanOptions{16, 1, true}));
+  EXPECT_NE(text_of_file(folder_ / "run/x2/report.html").find("--network</th><td>span<"), std::string::npos);
+  fs::create_directory(folder_ / "small");
+  ASSERT_EQ(run_program("make_scene", {"--quiet", "--out", folder_ / "small/b.tif", "--width", "40",
+                                       "--height", "30", "--seed", "4"})
+                .status,
+            0);
+  const ProgramRun used =
+      run_program("eval_superres_net", {"--quiet", "--data_path", folder_ / "small", "--out_path",
+                                        folder_ / "large", "--pretrained_path", folder_ / "run"});
+  EXPECT_EQ(used.status, 0) << used.err;
+}
+
 TEST_F(TrainProgram, ARestoredTrainingHasItsSizesOfBatchesAndPatchesAndOthersAreRefused) {
   ASSERT_EQ(train_into("run", {"--nepochs", "1"}).status, 0);
   const auto refused = [&](const std::string& option, const char* value, const std::string& text) {
