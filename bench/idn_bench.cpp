@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "bench/measure.h"
 #include "idn/network.h"
@@ -35,16 +36,17 @@ Tensor image(int64_t size) {
 
 // The corner of the result by the double-precision loops, from as much of the image as it sees.
 const Array& expected_corner(const Built& built) {
-  static std::map<int, Array> known;
+  static std::map<std::pair<bool, int>, Array> known;
   const NetworkOptions& o = built.network.options();
-  const auto found = known.find(o.factor);
+  const std::pair network{o.span.has_value(), o.factor};
+  const auto found = known.find(network);
   if (found != known.end()) return found->second;
   const Array all = reference::network(reference::arrays_of(built.params), o,
                                        Array(image(kSide + built.network.reach().after)));
   Array corner(Shape{1, kSide * o.factor, kSide * o.factor, 1});
   for (int64_t i = 0; i < corner.shape.h; ++i)
     for (int64_t j = 0; j < corner.shape.w; ++j) corner.at(0, i, j, 0) = all.at(0, i, j, 0);
-  return known.emplace(o.factor, corner).first->second;
+  return known.emplace(network, corner).first->second;
 }
 
 // What is timed: a result of the network that was built.
@@ -64,8 +66,10 @@ Work work_of(const std::shared_ptr<Built>& built, int64_t size, const std::funct
   return work;
 }
 
-std::shared_ptr<Built> built(int factor) {
-  return std::make_shared<Built>(NetworkOptions{.factor = factor, .crop_begin = 9 - factor});
+std::shared_ptr<Built> built(int factor, bool span = false) {
+  NetworkOptions options{.factor = factor, .crop_begin = 9 - factor};
+  if (span) options.span = SpanOptions{};
+  return std::make_shared<Built>(options);
 }
 
 Work by_layers(int factor, int64_t size) {
@@ -76,11 +80,12 @@ Work by_layers(int factor, int64_t size) {
   });
 }
 
-Work by_bands(int factor, int64_t size, bands::Precision precision) {
-  const auto network = built(factor);
+Work by_bands(int factor, int64_t size, bands::Precision precision, bool span) {
+  const auto network = built(factor, span);
   const auto packed = std::make_shared<bands::Network>(network->network.program(), bands::kernels(precision));
   Work work = work_of(network, size, [packed, x = image(size)] { return packed->run(x); });
   if (precision == bands::Precision::bf16) work.allowed = 2e-2;  // eight bits of each factor
+  if (span) work.allowed *= 64;  // each of six gates may double what random weights leave of an error
   return work;
 }
 
@@ -117,9 +122,10 @@ void add_all() {
     const std::vector<Simd> sets = sets_with(precision);
     for (const int factor : {2, 3, 4})
       for (const int64_t size : {128, 512})
-        add_benchmark(
-            "bands/" + name + at(factor, size),
-            [factor, size, precision = precision] { return by_bands(factor, size, precision); }, sets);
+        for (const bool span : {false, true})
+          add_benchmark(
+              "bands/" + name + (span ? "/span" : "") + at(factor, size),
+              [=, precision = precision] { return by_bands(factor, size, precision, span); }, sets);
   }
 }
 
