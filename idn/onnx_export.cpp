@@ -52,13 +52,15 @@ class Graph {
     return name;
   }
 
-  // A parameter under its own name; what is made of several, or of none, is called by its place.
-  std::string weight(const Tensor& tensor, const std::string& kind) {
-    const Parameter* parameter = parameter_of(*model_.params, tensor);
-    const std::string name =
-        parameter ? parameter->name : "layer" + std::to_string(onnx_.nodes.size()) + kind;
-    onnx_.weights.push_back(channels_first(name, tensor));
-    return name;
+  // The constants of a weight and its bias, under the parameters' own names; what is made of several is
+  // called by its place. Returns the name that both begin with.
+  std::string weights(const Tensor& weight, const Tensor& bias) {
+    const Parameter* parameter = source_of(*model_.params, weight).parameter;
+    const std::string part = parameter ? parameter->name.substr(0, parameter->name.rfind('.'))
+                                       : "layer" + std::to_string(onnx_.nodes.size());
+    onnx_.weights.push_back(channels_first(part + ".weight", weight));
+    onnx_.weights.push_back(channels_first(part + ".bias", bias));
+    return part;
   }
 
   int64_t nchan() const { return model_.nchan(); }
@@ -101,47 +103,54 @@ class Graph {
     return result_;
   }
 
-  // act(conv(x)); values are called as the weight is, without ".weight".
-  std::string activated(const std::string& x, const Tensor& w, const Tensor& b, int64_t groups, float leak) {
-    const std::string name = weight(w, ".weight"), part = name.substr(0, name.rfind('.'));
-    const int64_t kernel = w.shape().h;
-    const std::string y = add("Conv", {x, name, weight(b, ".bias")}, leak == 1 ? part : part + ".sum",
-                              {{"group", groups},
-                               {"kernel_shape", std::vector<int64_t>{kernel, kernel}},
-                               {"pads", std::vector<int64_t>(4, kernel / 2)}});
-    return leak == 1 ? y : add("LeakyRelu", {y}, part, {{"alpha", leak}});
+  // conv(x), called as the weight is.
+  std::string convolved(const std::string& x, const std::string& part, int64_t kernel, int64_t groups,
+                        const std::string& output) {
+    return add("Conv", {x, part + ".weight", part + ".bias"}, output,
+               {{"group", groups},
+                {"kernel_shape", std::vector<int64_t>{kernel, kernel}},
+                {"pads", std::vector<int64_t>(4, kernel / 2)}});
   }
 
-  // z * sigmoid(z), or (z + x) * (sigmoid(z) - 1/2).
-  std::string silu(const std::string& z) {
-    return add("Mul", {z, add("Sigmoid", {z}, z + ".sigmoid")}, z + ".silu");
+  std::string leaky_relu(const std::string& x, const std::string& output, float leak) {
+    return leak == 1 ? x : add("LeakyRelu", {x}, output, {{"alpha", leak}});
   }
-  std::string gate(const std::string& z, const std::string& x) {
+
+  std::string joined(const std::vector<std::string>& values, const std::string& output) {
+    return values.size() == 1 ? values[0] : add("Concat", values, output, {{"axis", int64_t{1}}});
+  }
+
+  // What a stage makes of its sums z.
+  std::string activated(const std::string& z, const bands::Stage& s, const std::string& part) {
+    using enum bands::Activation;
+    if (s.activation == leaky) return leaky_relu(z, part, s.leak);
+    const std::string sigmoid = add("Sigmoid", {z}, part + ".sigmoid");
+    if (s.activation == silu) return add("Mul", {z, sigmoid}, part);
     if (std::ranges::count(onnx_.weights, "half", &NamedArray::name) == 0)
       onnx_.weights.push_back({"half", {1, 1, 1, 1}, {0.5f}});
-    const std::string factor = add("Sub", {add("Sigmoid", {z}, z + ".sigmoid"), "half"}, z + ".attention");
-    return add("Mul", {add("Add", {z, x}, z + ".added"), factor}, z + ".gated");
+    const std::string sum = add("Add", {z, at(s.added[0])}, part + ".added");
+    return add("Mul", {sum, add("Sub", {sigmoid, "half"}, part + ".gate")}, part);
   }
 
   void convolution(const bands::Stage& s, const bands::Program& program) {
-    std::string y = activated(at(s.from), s.weight, s.bias, s.groups, s.leak);
-    const std::string part = y;
-    if (s.activation == bands::Activation::silu) {
-      y = silu(y);
-    } else if (s.activation == bands::Activation::gate) {
-      y = gate(y, at(s.added[0]));
-    } else if (s.joins) {
-      std::vector<std::string> joined{y};
-      for (const bands::Rows& rows : s.added) joined.push_back(at(rows));
-      y = add("Concat", joined, part + ".joined", {{"axis", int64_t{1}}});
-    } else if (!s.added.empty()) {
-      std::vector<std::string> joined;
-      for (const bands::Rows& rows : s.added) joined.push_back(at(rows));
-      const std::string sum =
-          joined.size() == 1 ? joined[0] : add("Concat", joined, part + ".joined", {{"axis", int64_t{1}}});
-      y = add("Add", {y, sum}, part + ".added");
+    using enum bands::Activation;
+    const std::string part = weights(s.weight, s.bias);
+    const bool plain = s.activation == leaky && s.leak == 1;
+    std::string y = activated(
+        convolved(at(s.from), part, s.weight.shape().h, s.groups, plain ? part : part + ".sum"), s, part);
+    std::vector<std::string> others;
+    for (const bands::Rows& rows : s.added) others.push_back(at(rows));
+    if (s.joins) {
+      others.insert(others.begin(), y);
+      y = joined(others, part + ".joined");
+    } else if (!others.empty() && s.activation != gate) {
+      y = add("Add", {y, joined(others, part + ".joined")}, part + ".added");
     }
-    if (s.pointwise_weight) y = activated(y, s.pointwise_weight, s.pointwise_bias, 1, s.pointwise_leak);
+    if (s.pointwise_weight) {
+      const std::string last = weights(s.pointwise_weight, s.pointwise_bias);
+      y = leaky_relu(convolved(y, last, 1, 1, s.pointwise_leak == 1 ? last : last + ".sum"), last,
+                     s.pointwise_leak);
+    }
     if (s.to.size() == 1) {
       rows_[static_cast<size_t>(s.to[0].index)] = y;
       return;
@@ -156,12 +165,12 @@ class Graph {
   // ncnn's converter wants the same padding on both sides: what is then missing at the end is added there,
   // what is too much is cut off.
   void upsampling(const bands::Stage& s) {
-    const std::string name = weight(s.weight, ".weight"), part = name.substr(0, name.rfind('.'));
+    const std::string part = weights(s.weight, s.bias);
     const int64_t kernel = s.weight.shape().h, surplus = kernel - s.stride - 2 * s.crop;
     if (surplus <= -s.stride)
       throw Error(Error::Kind::unsupported, "an upsampler that crops ", s.crop, " of ", kernel,
                   " taps at the beginning has no ONNX operator");
-    result_ = add("ConvTranspose", {at(s.from), name, weight(s.bias, ".bias")},
+    result_ = add("ConvTranspose", {at(s.from), part + ".weight", part + ".bias"},
                   surplus > 0 ? part + ".whole" : part,
                   {{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
                    {"output_padding", std::vector<int64_t>(2, std::max<int64_t>(-surplus, 0))},

@@ -15,7 +15,7 @@ using Numbers = std::vector<int64_t>;
 
 template <class... Parts>
 [[noreturn]] void throw_other_network(const Parts&... parts) {
-  throw Error(Error::Kind::format, parts..., "; IDN, as this program computes it, was expected");
+  throw Error(Error::Kind::format, parts..., "; a network as this program computes it was expected");
 }
 
 // What a node was told, or `otherwise`.
@@ -106,21 +106,34 @@ class Matcher {
  private:
   std::string& at(const bands::Rows& rows) { return rows_[static_cast<size_t>(rows.index)]; }
 
-  // Takes a node's weight (input 1) or bias (input 2) for the parameter that `tensor` is the value of.
-  // `turned` outputs at the end come to the beginning.
-  void take(const OnnxNode& node, size_t input, const Tensor& tensor, int64_t turned) {
-    Parameter& parameter = *parameter_of(*model_.params, tensor);
+  // Takes a node's weight and bias for the parameters that those of a stage come from. `turned` outputs at
+  // the end come to the beginning.
+  void take(const OnnxNode& node, const Tensor& weight, const Tensor& bias, int64_t turned) {
+    const WeightSource source = source_of(*model_.params, weight);
+    if (!source.parameter) throw_other_network("a layer is made of several");
+    const std::string part = source.parameter->name.substr(0, source.parameter->name.rfind('.'));
+    Parameter* const own_bias = parameter_of(*model_.params, bias);
+    Parameter& its_bias =
+        own_bias ? *own_bias : *std::ranges::find(model_.params->list(), part + ".bias", &Parameter::name);
+    put(node, 1, *source.parameter, source.scale, turned);
+    put(node, 2, its_bias, own_bias ? 1 : source.scale, turned);
+  }
+
+  void put(const OnnxNode& node, size_t input, Parameter& parameter, float scale, int64_t turned) {
     NamedArray array = graph_.weight(node, input);
-    const Numbers wanted = channels_first(parameter.name, tensor).shape;
+    const Numbers wanted = channels_first(parameter.name, parameter.var.value()).shape;
     if (array.shape != wanted)
       throw_other_network("\"", array.name, "\" is ", text_of(array.shape), " where ", parameter.name, " is ",
                           text_of(wanted));
     const auto each = static_cast<int64_t>(array.values.size()) / wanted[0];
     std::ranges::rotate(array.values, array.values.end() - each * turned);
+    for (float& value : array.values) value /= scale;
+    array.name = parameter.name;
     parameter.var.set_value(channels_last(array));
   }
 
-  std::string activated(const OnnxNode& conv, const Tensor& w, int64_t groups, float leak) {
+  // The convolution's sums.
+  std::string sums(const OnnxNode& conv, const Tensor& w, int64_t groups) const {
     const int64_t pad = w.shape().h / 2;
     if (attribute<int64_t>(conv, "group", 1) != groups ||
         attribute(conv, "pads", Numbers{0, 0, 0, 0}) != Numbers(4, pad) ||
@@ -129,11 +142,43 @@ class Matcher {
         attribute<std::string>(conv, "auto_pad", "NOTSET") != "NOTSET")
       throw_other_network("the groups, padding or strides of the convolution to \"", conv.outputs[0],
                           "\" are others");
-    if (leak == 1) return conv.outputs[0];
-    const OnnxNode& relu = graph_.only_reader(conv.outputs[0], "LeakyRelu");
+    return conv.outputs[0];
+  }
+
+  std::string leaky_relu(const std::string& z, float leak) const {
+    if (leak == 1) return z;
+    const OnnxNode& relu = graph_.only_reader(z, "LeakyRelu");
     if (std::abs(attribute(relu, "alpha", 0.01f) - leak) > 1e-6f)
       throw_other_network("the slope of the LeakyRelu to \"", relu.outputs[0], "\" is not ", leak);
     return relu.outputs[0];
+  }
+
+  // What a stage makes of its sums.
+  std::string activated(const std::string& z, const bands::Stage& s) {
+    using enum bands::Activation;
+    if (s.activation == leaky) return leaky_relu(z, s.leak);
+    const std::string sigmoid = graph_.only_reader(z, "Sigmoid").outputs[0];
+    if (s.activation == silu) return product(z, sigmoid);
+    const OnnxNode& half = graph_.only_reader(sigmoid, "Sub");
+    if (half.inputs.at(0) != sigmoid || graph_.weight(half, 1).values != std::vector{0.5f})
+      throw_other_network("1/2 is not subtracted from \"", sigmoid, "\"");
+    return product(added(z, s), half.outputs[0]);
+  }
+
+  std::string product(const std::string& a, const std::string& b) const {
+    const OnnxNode& node = graph_.only_reader(b, "Mul");
+    if (std::ranges::count(node.inputs, a) != 1 || node.inputs.size() != 2)
+      throw_other_network("\"", b, "\" is not multiplied by \"", a, "\"");
+    return node.outputs[0];
+  }
+
+  std::string joined(const std::string& value, const bands::Stage& s) {
+    std::vector<std::string> wanted{value};
+    for (const bands::Rows& rows : s.added) wanted.push_back(at(rows));
+    const OnnxNode& join = graph_.only_reader(value, "Concat");
+    if (join.inputs != wanted || attribute<int64_t>(join, "axis", 0) != 1)
+      throw_other_network("\"", value, "\" is joined with something else");
+    return join.outputs[0];
   }
 
   std::string added(const std::string& value, const bands::Stage& s) {
@@ -151,20 +196,22 @@ class Matcher {
 
   void convolution(const bands::Stage& s, const bands::Program& program) {
     const OnnxNode& conv = graph_.only_reader(at(s.from), "Conv");
-    std::string value = activated(conv, s.weight, s.groups, s.leak);
-    if (!s.added.empty()) value = added(value, s);
-    const OnnxNode* last = &conv;
+    std::string value = activated(sums(conv, s.weight, s.groups), s);
+    if (s.joins)
+      value = joined(value, s);
+    else if (!s.added.empty() && s.activation != bands::Activation::gate)
+      value = added(value, s);
     if (s.pointwise_weight) {
-      last = &graph_.only_reader(value, "Conv");
-      value = activated(*last, s.pointwise_weight, 1, s.pointwise_leak);
-      take(*last, 1, s.pointwise_weight, 0), take(*last, 2, s.pointwise_bias, 0);
+      const OnnxNode& last = graph_.only_reader(value, "Conv");
+      value = leaky_relu(sums(last, s.pointwise_weight, 1), s.pointwise_leak);
+      take(last, s.pointwise_weight, s.pointwise_bias, 0);
     }
     int64_t turned = 0;
     if (s.to.size() == 1)
       at(s.to[0]) = value;
     else
       turned = split(value, s, program);
-    take(conv, 1, s.weight, turned), take(conv, 2, s.bias, turned);
+    take(conv, s.weight, s.bias, turned);
   }
 
   // The two parts of a value, in either order. Returns how many channels at its end are the first part's.
@@ -198,11 +245,12 @@ class Matcher {
     const Numbers pads = attribute(up, "pads", Numbers{0, 0, 0, 0}),
                   more = attribute(up, "output_padding", Numbers{0, 0});
     const int64_t surplus = cut_off(up.outputs[0]), end = s.weight.shape().h - s.stride - s.crop;
-    if (pads.size() != 4 || more.size() != 2 || pads[0] != s.crop || pads[1] != s.crop ||
-        pads[2] - more[0] + surplus != end || pads[3] - more[1] + surplus != end ||
-        attribute<int64_t>(up, "group", 1) != 1 || !all_are(attribute(up, "dilations", Numbers{}), 1))
+    if (attribute(up, "strides", Numbers{}) != Numbers(2, s.stride) || pads.size() != 4 || more.size() != 2 ||
+        pads[0] != s.crop || pads[1] != s.crop || pads[2] - more[0] + surplus != end ||
+        pads[3] - more[1] + surplus != end || attribute<int64_t>(up, "group", 1) != 1 ||
+        !all_are(attribute(up, "dilations", Numbers{}), 1))
       throw_other_network("its result is not ", s.stride, " times the image's size");
-    take(up, 1, s.weight, 0), take(up, 2, s.bias, 0);
+    take(up, s.weight, s.bias, 0);
   }
 
   // Rows and columns that a Slice takes off a value's end.
@@ -255,25 +303,33 @@ NetworkOptions options_of(const OnnxModel& onnx) {
   return options;
 }
 
+// The network that metadata of ours tell of, whose weights are called as in a checkpoint.
+NetworkOptions options_told(const OnnxModel& onnx, const std::string& meta) {
+  Checkpoint checkpoint{meta, {}};
+  for (const NamedArray& w : onnx.weights)
+    if (w.name.ends_with(".weight") || w.name.ends_with(".bias"))
+      checkpoint.tensors.emplace_back(w.name, channels_last(w));
+  return Model::from_checkpoint(checkpoint, "metadata").options();
+}
+
 Model model_from(const OnnxModel& onnx, const std::string& path) {
-  Model model(options_of(onnx));
+  const auto meta = onnx.metadata.find(kModelMetadata);
+  const bool told = meta != onnx.metadata.end();
+  Model model(told ? options_told(onnx, meta->second) : options_of(onnx));
   const auto first = std::ranges::find(onnx.nodes, "Conv", &OnnxNode::type);
-  if (first->inputs.empty()) throw_other_network("its first convolution has no input");
+  if (first == onnx.nodes.end() || first->inputs.empty())
+    throw_other_network("there is no convolution of an image");
   const std::string image = first->inputs[0];
   Matcher(onnx, model).match(image);
-  const auto meta = onnx.metadata.find(kModelMetadata);
-  if (meta == onnx.metadata.end()) {
-    if (onnx.inputs.empty() || image != onnx.inputs[0].name)
-      throw_other_network("something is done to the image before the first convolution");
-    model.origin = "imported from " + std::filesystem::path(path).filename().string();
-    return model;
+  if (told) {
+    Checkpoint checkpoint = model.to_checkpoint();
+    checkpoint.meta = meta->second;
+    return Model::from_checkpoint(checkpoint, "metadata");
   }
-  Checkpoint checkpoint = model.to_checkpoint();
-  checkpoint.meta = meta->second;
-  Model told = Model::from_checkpoint(checkpoint, "metadata");
-  if (told.options() != model.options())
-    throw_other_network("its metadata tell of another network than its graph");
-  return told;
+  if (onnx.inputs.empty() || image != onnx.inputs[0].name)
+    throw_other_network("something is done to the image before the first convolution");
+  model.origin = "imported from " + std::filesystem::path(path).filename().string();
+  return model;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "idn/weight_layout.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tensor/error.h"
 
@@ -40,6 +41,22 @@ Parameter* parameter_of(Params& params, const Tensor& tensor) {
   for (Parameter& p : params.list())
     if (p.var.value().data() == tensor.data()) return &p;
   return nullptr;
+}
+
+WeightSource source_of(Params& params, const Tensor& weight) {
+  if (Parameter* parameter = parameter_of(params, weight)) return {parameter, 1};
+  const std::vector<float> values = weight.to_vector();
+  for (Parameter& p : params.list()) {
+    if (!(p.var.shape() == weight.shape())) continue;
+    const std::vector<float> own = p.var.value().to_vector();
+    const auto first = std::ranges::find_if(own, [](float v) { return v != 0; });
+    if (first == own.end()) continue;
+    const float scale = values[static_cast<size_t>(first - own.begin())] / *first;
+    int exponent = 0;
+    if (!(scale > 0) || std::frexp(scale, &exponent) != 0.5f) continue;
+    if (std::ranges::equal(own, values, {}, [&](float v) { return v * scale; })) return {&p, scale};
+  }
+  return {};
 }
 
 }  // namespace sr

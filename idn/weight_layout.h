@@ -20,4 +20,12 @@ Tensor channels_last(const NamedArray& array);
 /// The parameter whose values `tensor` shares, or null.
 Parameter* parameter_of(Params& params, const Tensor& tensor);
 
+/// Where the weight of a stage of a network comes from: a parameter, or `scale` times one, where a network
+/// counts in other units within (a power of two, so nothing is rounded).
+struct WeightSource {
+  Parameter* parameter = nullptr;  ///< none: the weight is made of several
+  float scale = 1;
+};
+WeightSource source_of(Params& params, const Tensor& weight);
+
 }  // namespace sr

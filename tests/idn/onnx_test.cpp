@@ -39,6 +39,15 @@ Model random_model(int factor, int nchan, int blocks = 1, int crop = 0) {
   return model;
 }
 
+Model random_span(int factor, int nchan) {
+  NetworkOptions options;
+  options.factor = factor, options.nchan = nchan, options.span = SpanOptions{.channels = 16, .blocks = 2};
+  Model model(options, 11);
+  for (int k = 0; k < nchan; ++k) model.means.down[static_cast<size_t>(k)] = 0.4 + 0.1 * k;
+  model.origin = "a test";
+  return model;
+}
+
 Tensor random_image(const Shape& shape, uint64_t seed) {
   Random random{seed};
   Tensor image(shape);
@@ -51,6 +60,12 @@ void expect_near(const Tensor& a, const Tensor& b, float bound, const std::strin
   float worst = 0;
   for (int64_t i = 0; i < a.shape().size(); ++i) worst = std::max(worst, std::abs(a.data()[i] - b.data()[i]));
   EXPECT_LE(worst, bound) << what;
+}
+
+float largest(const Tensor& x) {
+  float most = 1;
+  for (int64_t i = 0; i < x.shape().size(); ++i) most = std::max(most, std::abs(x.data()[i]));
+  return most;
 }
 
 TEST(OnnxGraph, IsTheModelUpToTheBordersForEveryFactorAndAnyChannels) {
@@ -79,13 +94,24 @@ TEST(OnnxGraph, OfSpanIsTheModelWithBranchesAndWithout) {
     const Model model(
         {.factor = 3, .nchan = 2, .span = SpanOptions{.channels = 16, .blocks = 2, .branches = branches}}, 5);
     Tensor up = model.params->list()[model.params->list().size() - 2].var.value();
-    for (int64_t i = 0; i < up.shape().size(); ++i) up.data()[i] *= 0.05f;
+    for (int64_t i = 0; i < up.shape().size(); ++i)
+      up.data()[i] *= 0.05f;  // as small as trained weights' result
     const OnnxModel graph = onnx_model(model, {.with_bicubic = true});
     for (const auto& [h, w] : {std::pair{3, 5}, {7, 6}, {1, 2}}) {
       const Tensor image = random_image({1, h, w, 2}, 7);
       expect_near(run_onnx(graph, image), super_resolve(model, image, bicubic_enlarge(image, 3)), 1e-5f,
                   std::to_string(h) + " rows");
     }
+  }
+}
+
+TEST(OnnxGraph, IsTheOtherNetworkAsWell) {
+  for (const int factor : {2, 3, 4}) {
+    const Model model = random_span(factor, factor);
+    const OnnxModel graph = onnx_model(model, {.with_bicubic = true});
+    const Tensor image = random_image({1, 5, 4, factor}, 2);
+    const Tensor expected = super_resolve(model, image, bicubic_enlarge(image, factor));
+    expect_near(run_onnx(graph, image), expected, 1e-5f * largest(expected), "x" + std::to_string(factor));
   }
 }
 
@@ -169,6 +195,19 @@ TEST_F(OnnxImport, GivesBackTheModelThatWasExported) {
   }
 }
 
+TEST_F(OnnxImport, GivesBackTheOtherNetworkThatWasExported) {
+  const Model model = random_span(2, 1);
+  expect_same(load(onnx_model(model, {.with_bicubic = true})), model);
+  const OnnxModel good = onnx_model(model, {});
+  expect_other("1/2 is not subtracted", good, [](OnnxModel& g) {
+    std::ranges::find(g.weights, "half", &NamedArray::name)->values = {0.25f};
+  });
+  expect_other("nodes Sigmoid", good, [](OnnxModel& g) { first(g, "Sigmoid").type = "Tanh"; });
+  expect_other("joined with something else", good,
+               [](OnnxModel& g) { std::swap(first(g, "Concat").inputs[1], first(g, "Concat").inputs[2]); });
+  expect_other("not whole blocks", good, [](OnnxModel& g) { g.metadata.clear(); });
+}
+
 // As PyTorch's exporter writes a network whose blocks slice the last channels off: two Slices in the place of
 // a Split, a padded output, no metadata.
 OnnxModel as_pytorch_writes_it(OnnxModel graph) {
@@ -225,21 +264,34 @@ TEST_F(OnnxImport, AnotherNetworkIsAnErrorThatSaysWhatDiffers) {
     first(g, "ConvTranspose").attributes["output_padding"] = std::vector<int64_t>{1, 1};
   });
   other("times the image's size", [](OnnxModel& g) { g.integers.at("upsample.end") = {-2, -2}; });
+  other("times the image's size", [](OnnxModel& g) {
+    first(g, "ConvTranspose").attributes["strides"] = std::vector<int64_t>{3, 3};
+  });
+  other("0 nodes ConvTranspose", [](OnnxModel& g) { first(g, "ConvTranspose").type = "Conv"; });
+  other("no bias", [](OnnxModel& g) { first(g, "Conv").inputs.pop_back(); });
+  other("features.0.bias is missing", [](OnnxModel& g) { g.weights[2].name = "elsewhere"; });
+  other("2 nodes Conv", [](OnnxModel& g) { g.nodes.push_back(first(g, "Conv")); });
+  other("is done to the image", [](OnnxModel& g) { g.metadata.clear(); });
+  other("its options cannot be read", [](OnnxModel& g) { g.metadata["superres"] = "{}"; });
+  other("times the image's size", [](OnnxModel& g) {
+    NetworkOptions options = random_model(2, 1).options();
+    options.crop_begin = 3;
+    g.metadata["superres"] = Model(options).to_checkpoint().meta;
+  });
+}
+
+TEST_F(OnnxImport, WithoutMetadataTheShapesTellTheNetworkOrWhatIsWrong) {
+  OnnxModel good = onnx_model(random_model(2, 1), {});
+  good.metadata.clear();
+  const auto other = [&](const std::string& part, const std::function<void(OnnxModel&)>& change) {
+    expect_other(part, good, change);
+  };
   other("neither by 2", [](OnnxModel& g) {
     first(g, "ConvTranspose").attributes["strides"] = std::vector<int64_t>{5, 5};
   });
   other("0 transposed", [](OnnxModel& g) { first(g, "ConvTranspose").type = "Conv"; });
-  other("no bias", [](OnnxModel& g) { first(g, "Conv").inputs.pop_back(); });
   other("no weight", [](OnnxModel& g) { g.weights[1].name = "elsewhere"; });
   other("whole blocks", [](OnnxModel& g) { g.nodes.push_back(first(g, "Conv")); });
-  other("is done to the image", [](OnnxModel& g) { g.metadata.clear(); });
-  other("its options cannot be read", [](OnnxModel& g) { g.metadata["superres"] = "{}"; });
-  other("another network than its graph", [](OnnxModel& g) {
-    Model model = random_model(2, 1);
-    NetworkOptions options = model.options();
-    options.crop_begin = 3;
-    g.metadata["superres"] = Model(options).to_checkpoint().meta;
-  });
 }
 
 TEST_F(OnnxImport, AThousandDamagedFilesAreErrorsOrTheNetwork) {
