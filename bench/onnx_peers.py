@@ -4,8 +4,8 @@
   cmake --build --preset release --target convert_checkpoint eval_superres_net
   python3 bench/onnx_peers.py [--rounds 5] [--ncnn] [--work build/onnx_peers] [--out bench/results]
 
-For x2, x3 and x4, one channel (the shipped weights) and four (random ones, brought in as safetensors), with and without the
-enlargement: onnx.checker with full checks, shape inference, and five images of odd sizes, each pixel held against
+For IDN and SPAN, x2, x3 and x4, one channel (of IDN the shipped weights) and four (random ones, brought in as safetensors), with
+and without the enlargement: onnx.checker with full checks, shape inference, and five images of odd sizes, each pixel held against
 eval_superres_net's result of the same samples as a float TIFF (without the enlargement: its result less its bicubic image).
 Then times of 512x512 pixels, in turns: a peer's is its run alone, ours is the whole program from start to file. --ncnn also
 converts each by pnnx and runs it (installs some GB more, PyTorch among them). The peers are installed into --work/venv. Writes
@@ -53,15 +53,27 @@ def write_scene(path, image):
     tifffile.imwrite(path, image if bands else image[:, :, 0], photometric="minisblack", **bands)
 
 
+def span_shapes(factor, channels, c=48, blocks=6):
+    """{name: (deviation, shape)}, for results about as large as the image; inside SPAN counts in 1/256."""
+    shapes = {"features.weight": (0.15, (c, channels, 3, 3)), "last.weight": (0.05, (c, c, 3, 3)),
+              "join.weight": (0.1, (c, 4 * c, 1, 1)), "upsample.weight": (0.02, (c, channels, 3 * factor, 3 * factor)),
+              "upsample.bias": (1, (channels,)), "features.bias": (1, (c,)), "last.bias": (1, (c,)), "join.bias": (1, (c,))}
+    for block in range(blocks):
+        for conv in (1, 2, 3):
+            shapes[f"blocks.{block}.conv{conv}.weight"] = 0.05, (c, c, 3, 3)
+            shapes[f"blocks.{block}.conv{conv}.bias"] = 1, (c,)
+    return shapes
+
+
 class Case:
     """A network, as our checkpoint and as ONNX files."""
 
-    def __init__(self, args, factor, channels):
-        self.args, self.factor, self.channels = args, factor, channels
-        self.folder = f"{args.work}/x{factor}_{channels}"
+    def __init__(self, args, network, factor, channels):
+        self.args, self.network, self.factor, self.channels = args, network, factor, channels
+        self.folder = f"{args.work}/{network}_x{factor}_{channels}"
         self.weights = f"{HERE}/../pretrained"
         os.makedirs(self.folder, exist_ok=True)
-        if channels > 1:
+        if network == "span" or channels > 1:
             self.make_random_weights()
         self.checkpoint = f"{self.weights}/x{factor}/ckpts/ckpt-00000000.sr"
         for onnx, more in ((self.onnx(False), []), (self.onnx(True), ["--with_bicubic"])):
@@ -80,10 +92,16 @@ class Case:
             "--to_safetensors", one)
         with safe_open(one, "np") as f:
             meta = json.loads(f.metadata()["superres"])
-        random, arrays = np.random.default_rng(self.factor), load_file(one)
-        for name, deviation, sides in (("features.0.weight", 0.3, (64, self.channels, 3, 3)),
-                                       ("upsample.bias", 0.1, (self.channels,)),
-                                       ("upsample.weight", 0.02, (64, self.channels, 17, 17))):
+        random = np.random.default_rng(self.factor)
+        if self.network == "idn":
+            arrays, new = load_file(one), {"features.0.weight": (0.3, (64, self.channels, 3, 3)),
+                                           "upsample.bias": (0.1, (self.channels,)),
+                                           "upsample.weight": (0.02, (64, self.channels, 17, 17))}
+        else:
+            arrays, new = {}, span_shapes(self.factor, self.channels)
+            meta = {k: v for k, v in meta.items() if k in ("factor", "luma", "mean_values", "origin")}
+            meta.update(network="span", channels=48, blocks=6, branches=False)
+        for name, (deviation, sides) in new.items():
             arrays[name] = (deviation * random.standard_normal(sides)).astype(np.float32)
         meta["nchan"] = self.channels
         meta["mean_values"] = {k: list(random.random(self.channels)) for k in ("gt", "down", "bic_up")}
@@ -227,9 +245,9 @@ def page(args, worst, shipped, seconds, date, load):
              f"eval_superres_net over {len(SIZES)} images of {', '.join(f'{h}x{w}' for h, w in SIZES)} pixels, borders included, and the largest",
              "value:", "",
              "| | output | " + " | ".join(peers) + " | largest value |", "|---|---|" + "---|" * (len(peers) + 1)]
-    for (factor, channels), w in worst.items():
+    for (network, factor, channels), w in worst.items():
         for with_bicubic in (False, True):
-            lines.append(f"| x{factor}, {channels} channel{'s' * (channels > 1)} | {'enlarged' if with_bicubic else 'residual'} | "
+            lines.append(f"| {network.upper()} x{factor}, {channels} channel{'s' * (channels > 1)} | {'enlarged' if with_bicubic else 'residual'} | "
                          + " | ".join(f"{w[with_bicubic, p][0]:.1e}" for p in peers)
                          + f" | {max(w[with_bicubic, p][1] for p in peers):.2f} |")
     lines += ["", f"safetensors: {arrays} arrays of {values} values, loaded and saved by its library, "
@@ -237,9 +255,9 @@ def page(args, worst, shipped, seconds, date, load):
               f"Seconds for 512x512 pixels, one channel, {THREADS} threads, with the enlargement, best of {args.rounds} turns: a peer's run",
               "alone, and our program from start to file.", "",
               "| | superres | onnxruntime | OpenVINO, f32 |", "|---|---|---|---|"]
-    for factor, s in seconds.items():
+    for (network, factor), s in seconds.items():
         own = s["superres"]
-        lines.append(f"| x{factor} | {own:.2f} | {s['onnxruntime']:.2f} ({s['onnxruntime'] / own:.1f}) | "
+        lines.append(f"| {network.upper()} x{factor} | {own:.2f} | {s['onnxruntime']:.2f} ({s['onnxruntime'] / own:.1f}) | "
                      f"{s['OpenVINO']:.2f} ({s['OpenVINO'] / own:.1f}) |")
     return "\n".join(lines) + "\n"
 
@@ -257,10 +275,10 @@ def main():
     if os.environ.get("ONNX_PEERS") != "inside":
         inside_venv(args)
     before = os.getloadavg()[0]
-    cases = {(f, c): Case(args, f, c) for f in (2, 3, 4) for c in (1, 4)}
+    cases = {(n, f, c): Case(args, n, f, c) for n in ("idn", "span") for f in (2, 3, 4) for c in (1, 4)}
     worst = {key: differences(case, args.ncnn) for key, case in cases.items()}
     shipped = safetensors_there_and_back(args)
-    seconds = {f: times(cases[f, 1], args.rounds) for f in (2, 3, 4)}
+    seconds = {(n, f): times(cases[n, f, 1], args.rounds) for n in ("idn", "span") for f in (2, 3, 4)}
     date = datetime.date.today().isoformat()
     text = page(args, worst, shipped, seconds, date, (before, os.getloadavg()[0]))
     with open(f"{args.out}/onnx_peers_{date}.md", "w") as f:
