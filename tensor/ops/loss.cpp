@@ -24,7 +24,7 @@ Tensor single(double value) {
 
 // How two spectra lie to each other.
 struct Angle {
-  double length_x = 0, length_t = 0, sine = 0, cosine = 1, value = 0;
+  double per_length_x = 0, per_length_t = 0, sine = 0, cosine = 1, value = 0;
 };
 
 // Kahan's formula: exact for directions that almost agree, where the arc cosine has lost half its digits.
@@ -32,15 +32,16 @@ Angle angle_of(const float* x, const float* target, int64_t c) {
   double xx = 0, tt = 0, minus = 0, plus = 0;
   for (int64_t k = 0; k < c; ++k)
     xx += double{x[k]} * double{x[k]}, tt += double{target[k]} * double{target[k]};
-  Angle a{std::sqrt(xx), std::sqrt(tt)};
-  if (a.length_x < kNoAngle || a.length_t < kNoAngle) return a;
+  Angle a;
+  if (xx < kNoAngle * kNoAngle || tt < kNoAngle * kNoAngle) return a;
+  a.per_length_x = 1 / std::sqrt(xx), a.per_length_t = 1 / std::sqrt(tt);
   for (int64_t k = 0; k < c; ++k) {
-    const double u = double{x[k]} / a.length_x, v = double{target[k]} / a.length_t;
+    const double u = double{x[k]} * a.per_length_x, v = double{target[k]} * a.per_length_t;
     minus += (u - v) * (u - v), plus += (u + v) * (u + v);
   }
   a.sine = std::sqrt(minus * plus) / 2;
   a.cosine = (plus - minus) / 4;
-  a.value = 2 * std::atan2(std::sqrt(minus), std::sqrt(plus));
+  a.value = 2 * std::atan(std::sqrt(minus / plus));
   return a;
 }
 
@@ -113,10 +114,10 @@ Tensor spectral_angle_grad(const Tensor& x, const Tensor& target) {
     const float *px = x.data() + p * x.pitch(), *pt = target.data() + p * target.pitch();
     const Angle a = angle_of(px, pt, c);
     if (a.sine < kSmallestSine) continue;
-    const double each = 1 / static_cast<double>(pixels) / (a.length_x * a.sine);
+    const double each = 1 / static_cast<double>(pixels) * a.per_length_x / a.sine;
     for (int64_t k = 0; k < c; ++k)
-      dx.data()[p * c + k] =
-          static_cast<float>(each * (a.cosine * (double{px[k]} / a.length_x) - double{pt[k]} / a.length_t));
+      dx.data()[p * c + k] = static_cast<float>(
+          each * (a.cosine * (double{px[k]} * a.per_length_x) - double{pt[k]} * a.per_length_t));
   }
   return dx;
 }

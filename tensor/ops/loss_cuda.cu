@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kRunThreads)
 
 // How two spectra lie to each other; as in loss.cpp, to the bit but for the angle itself.
 struct Angle {
-  double length_x = 0, length_t = 0, minus = 0, plus = 0, sine = 0;
+  double per_length_x = 0, per_length_t = 0, minus = 0, plus = 4, sine = 0;
 };
 
 template <class T>
@@ -93,10 +93,12 @@ GPU_FN Angle angle_of(const T* x, const T* target, int c) {
     const double u = element(x, k), v = element(target, k);
     xx += u * u, tt += v * v;
   }
-  Angle a{sqrt(xx), sqrt(tt)};
-  if (a.length_x < kNoAngle || a.length_t < kNoAngle) return a;
+  Angle a;
+  if (xx < kNoAngle * kNoAngle || tt < kNoAngle * kNoAngle) return a;
+  a.per_length_x = 1 / sqrt(xx), a.per_length_t = 1 / sqrt(tt);
+  a.plus = 0;
   for (int k = 0; k < c; ++k) {
-    const double u = element(x, k) / a.length_x, v = element(target, k) / a.length_t;
+    const double u = element(x, k) * a.per_length_x, v = element(target, k) * a.per_length_t;
     a.minus += (u - v) * (u - v), a.plus += (u + v) * (u + v);
   }
   a.sine = sqrt(a.minus * a.plus) / 2;
@@ -110,7 +112,7 @@ __global__ void __launch_bounds__(kSumThreads)
                           int64_t target_pitch, double* sums) {
   sum_channels<1>(pixels, 1, sums, [&](int64_t p, int, int, double(&sum)[1]) {
     const Angle a = angle_of(x + p * x_pitch, target + p * target_pitch, c);
-    sum[0] = 2 * atan2(sqrt(a.minus), sqrt(a.plus));
+    sum[0] = 2 * atan(sqrt(a.minus / a.plus));
   });
 }
 
@@ -122,9 +124,9 @@ __global__ void __launch_bounds__(kRunThreads)
   for_each_vector<1>(pixels, [&](int64_t p, int, int) {
     const T *px = x + p * x_pitch, *pt = target + p * target_pitch;
     const Angle a = angle_of(px, pt, c);
-    const double each = share / (a.length_x * a.sine), cosine = (a.plus - a.minus) / 4;
+    const double each = share * a.per_length_x / a.sine, cosine = (a.plus - a.minus) / 4;
     for (int k = 0; k < c; ++k) {
-      const double d = each * (cosine * (element(px, k) / a.length_x) - element(pt, k) / a.length_t);
+      const double d = each * (cosine * (element(px, k) * a.per_length_x) - element(pt, k) * a.per_length_t);
       dx[p * dx_pitch + k] = gpu::from_float<T>(a.sine < kSmallestSine ? 0.0f : static_cast<float>(d));
     }
   });
