@@ -116,6 +116,28 @@ TEST_F(TrainingOnGpu, StepsAreTheProcessorsForEveryLossAndPrecision) {
   }
 }
 
+TEST_F(TrainingOnGpu, StepsOnTheSpectralAngleAreTheProcessors) {
+  NetworkOptions two_bands;
+  two_bands.nchan = 2, two_bands.num_FB_layers = 1, two_bands.num_Dist_blocks = 0;
+  Random random{4};
+  TrainingBatch batch({2, 8, 8, 2}, 2);
+  for (int64_t i = 0; i < batch.all.shape().size(); ++i)
+    batch.all.data()[i] = static_cast<float>(0.5 + 0.1 * random.normal());
+  for (const auto& [precision, bound] : {std::pair{Precision::fp32, 1e-5}, {Precision::bf16, 2e-2}}) {
+    cuda::set_precision(precision);
+    TrainerOptions o = options(Device::cpu);
+    o.spectral_angle = 3;
+    Trainer here(Model(two_bands, 5), o);
+    o.device = Device::cuda;
+    Trainer there(Model(two_bands, 5), o);
+    for (int i = 0; i < 3; ++i) {
+      const StepResult a = here.step(batch, 0), b = there.step(batch, 0);
+      EXPECT_NEAR(b.loss, a.loss, bound * a.loss) << cuda::name_of(precision) << i;
+      EXPECT_NEAR(b.gradient_norm, a.gradient_norm, 10 * bound * a.gradient_norm) << i;
+    }
+  }
+}
+
 // Its weights are other tensors with each step, of which nothing may be kept.
 TEST_F(TrainingOnGpu, StepsOfSpanAreTheProcessors) {
   for (const auto& [precision, loss_bound, weights_bound] :
