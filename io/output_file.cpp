@@ -104,10 +104,21 @@ void sync_folder_of(const std::string& path) {
   if (::fsync(descriptor.get()) != 0 && errno == EIO) throw cannot_write(path, EIO);
 }
 
+// What is renamed over a device or a pipe takes its place: as root /dev/null would become a file.
+void check_is_no_device(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+    throw Error(
+        Error::Kind::io, "cannot write ", path,
+        ": it is a device or a pipe, and results are files that appear when they are complete; name a "
+        "file");
+}
+
 // Opens `temporary`, in which `path` is written, for this run alone. A lock is of a file, not of a name: one
 // that got another name meanwhile (the run before has just completed) is let go. File systems without locks
 // take part unlocked.
 int locked_file(const std::string& path, const std::string& temporary) {
+  check_is_no_device(path);
   while (true) {
     const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) throw cannot_write(path, errno);
