@@ -1,5 +1,7 @@
 #include "idn/caffe_import.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "idn/weight_layout.h"
@@ -33,6 +35,10 @@ void import_layer(const CaffeLayer& layer, Var& weight, Var& bias) {
   const std::vector<std::vector<int64_t>> expected = {{w.n, w.c, w.h, w.w}, {b.c}};
   if (layer.shapes != expected)
     throw_other_network("layer ", layer.name, " does not have weights for ", w, " and a bias of ", b.c);
+  for (const std::vector<float>& blob : layer.blobs)
+    if (!std::ranges::all_of(blob, [](float x) { return std::isfinite(x); }))
+      throw Error(Error::Kind::format, "layer ", layer.name,
+                  " holds NaN or infinity; such weights make no image");
   weight.set_value(channels_last({layer.name, layer.shapes[0], layer.blobs[0]}));
   bias.set_value(channels_last({layer.name, layer.shapes[1], layer.blobs[1]}));
 }

@@ -1,5 +1,7 @@
 #include "idn/model.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -108,6 +110,15 @@ void set_parameters(Params& params, const Checkpoint& checkpoint) {
       if (p.name == name) p.var.set_value(tensor.clone());  // an optimizer may change it in place
 }
 
+void check_finite(const Params& params) {
+  for (const Parameter& p : params.list()) {
+    const Tensor& value = p.var.value();
+    const float* begin = value.data();
+    if (!std::all_of(begin, begin + value.shape().size(), [](float x) { return std::isfinite(x); }))
+      throw Error(Error::Kind::format, p.name, " holds NaN or infinity; such weights make no image");
+  }
+}
+
 }  // namespace
 
 LumaCoefficients coefficients(LumaConvention convention) {
@@ -148,6 +159,7 @@ Model Model::from_checkpoint(const Checkpoint& checkpoint, const std::string& na
   try {
     Model model = model_from_meta(json::parse(checkpoint.meta));
     set_parameters(*model.params, checkpoint);
+    check_finite(*model.params);
     return model;
   } catch (const json::exception& e) {
     throw Error(Error::Kind::format, name, ": its options cannot be read (", e.what(),

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "io/formats/checkpoint.h"
@@ -117,6 +118,16 @@ TEST_F(ModelFiles, AllParametersThatDoNotFitAreNamedAtOnce) {
                            "upsample.weight is [64, 17, 17, 3], want [64, 17, 17, 2]",
                            "blocks.0.conv2.bias is missing", "surplus is unknown"})
     expect_error(format, part, [&] { Model::load(path); });
+}
+
+TEST_F(ModelFiles, WeightsThatAreNoNumbersAreRefused) {
+  for (const float none : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const Model model(NetworkOptions{.num_FB_layers = 1, .num_Dist_blocks = 0});
+    Tensor bias = model.params->list()[1].var.value();
+    bias.data()[3] = none;
+    model.save(folder_ / "model.sr");
+    expect_error(format, "features.0.bias holds NaN or infinity", [&] { Model::load(folder_ / "model.sr"); });
+  }
 }
 
 TEST_F(ModelFiles, OptionsThatCannotBeAreErrorsThatNameTheFile) {
