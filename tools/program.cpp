@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -189,6 +190,19 @@ void wait_briefly(char** argv) {
 }
 
 // What the build asks for to make documents of; not an option, so that none of them has it.
+// A number that is none, and a value that is empty as an unset variable of a shell is, would be taken for
+// something.
+void check_values(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 0) continue;  // a flag
+    for (const std::string& value : option->results()) {
+      if (value.empty()) throw Error(Error::Kind::usage, option->get_name(), " is given without a value");
+      if (option->get_type_name().starts_with("FLOAT") && !std::isfinite(std::strtod(value.c_str(), nullptr)))
+        throw Error(Error::Kind::usage, option->get_name(), " ", value, ": want a number");
+    }
+  }
+}
+
 bool print_document(const CLI::App& app, int argc, char** argv) {
   const std::string_view asked = argc == 2 ? argv[1] : "";
   if (asked == "--print_man_page")
@@ -211,6 +225,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   try {
     if (print_document(app, argc, argv)) return 0;
     app.parse(argc, argv);
+    check_values(app);
     return body();
   } catch (const CLI::Success& e) {
     return app.exit(e);
