@@ -67,6 +67,7 @@ Model load(const Options& o) {
 }
 
 int convert(const Options& o) {
+  o.exports.check_names(o.from);
   const Model model = load(o);
   for (const std::string& file : o.exports.write(model)) o.common.say("wrote " + file);
   if (!o.to.empty()) {

@@ -179,6 +179,8 @@ int run_dry(Options& o, const std::vector<fs::path>& images, const std::string& 
   dry.passes([&] { existing_folder(folder, place_option(o)); });
   std::optional<Model> model;
   const bool loaded = dry.passes([&] { model = load_model(o); });
+  for (const fs::path& image : images) check_replaces_not(o.json, "--json", image);
+  if (model) check_replaces_not(o.json, "--json", find_checkpoint(o.pretrained_path, o.factor));
   for (const fs::path& image : images) {
     const Outputs outputs = outputs_of(image, folder, o);
     if (loaded)

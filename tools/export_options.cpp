@@ -4,7 +4,7 @@
 
 #include "idn/onnx_export.h"
 #include "idn/safetensors_weights.h"
-#include "io/output_file.h"
+#include "tools/file_identity.h"
 #include "tools/value_range_option.h"
 
 namespace sr {
@@ -40,6 +40,20 @@ void ExportOptions::add_to(CLI::App& app, CLI::Option* from) {
   range->needs(to_onnx);
 }
 
+void ExportOptions::check_names(const std::string& from) const {
+  check_replaces_not(onnx, "--to_onnx", from);
+  check_replaces_not(safetensors, "--to_safetensors", from);
+  if (!bands.empty()) check_replaces_not(yaml_name(), "--to_onnx", from);
+  namespace fs = std::filesystem;
+  const auto place = [](const std::string& path) { return fs::absolute(path).lexically_normal(); };
+  if (!onnx.empty() && !safetensors.empty() && place(onnx) == place(safetensors))
+    throw Error(Error::Kind::usage, "--to_onnx and --to_safetensors both name ", onnx);
+}
+
+std::string ExportOptions::yaml_name() const {
+  return std::filesystem::path(onnx).replace_extension(".yaml").string();
+}
+
 std::vector<std::string> ExportOptions::write(const Model& model) const {
   std::vector<std::string> files;
   if (!onnx.empty()) {
@@ -50,7 +64,7 @@ std::vector<std::string> ExportOptions::write(const Model& model) const {
     save_onnx(onnx, graph);
     files.push_back(onnx);
     if (!yaml.empty()) {
-      files.push_back(std::filesystem::path(onnx).replace_extension(".yaml").string());
+      files.push_back(yaml_name());
       write_file(files.back(), yaml);
     }
   }

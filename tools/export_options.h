@@ -22,6 +22,11 @@ struct ExportOptions {
   bool any() const { return !onnx.empty() || !safetensors.empty(); }
   /// Writes what was asked for; returns the files. Errors: usage, io.
   std::vector<std::string> write(const Model& model) const;
+  /// Errors: usage (a file would replace `from`, or be written twice).
+  void check_names(const std::string& from) const;
+
+ private:
+  std::string yaml_name() const;
 };
 
 }  // namespace sr

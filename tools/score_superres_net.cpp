@@ -7,6 +7,7 @@
 #include "idn/checkpoint_files.h"
 #include "idn/score.h"
 #include "io/output_file.h"
+#include "tools/file_identity.h"
 #include "tools/images.h"
 #include "tools/program.h"
 #include "tools/weights_path.h"
@@ -106,12 +107,16 @@ Model load_luma_model(const Options& o) {
 
 int run(Options& o) {
   o.common.apply();
-  if (!o.json.empty()) check_can_be_written(o.json);
   const std::vector<fs::path> images = find_images(o.data_path, extensions(o));
+  if (!o.json.empty()) {
+    for (const fs::path& image : images) check_replaces_not(o.json, "--json", image);
+    check_replaces_not(o.json, "--json", find_checkpoint(weights_path(o.pretrained_path), o.factor));
+    check_can_be_written(o.json);
+  }
   Model model = load_luma_model(o);
   model.to(o.common.target());
   o.common.say(o.common.description());
-  o.common.say("image                     bicubic PSNR / SSIM     IDN PSNR / SSIM");
+  o.common.say("image                     bicubic PSNR / SSIM     network PSNR / SSIM");
   std::vector<NamedScore> scores;
   std::vector<std::string> failures;
   for (const fs::path& image : images) {

@@ -123,6 +123,18 @@ TEST_F(ConvertCheckpoint, InfoTellsWhatACheckpointHolds) {
   expect_error("--info " + path, 1, "truncated");
 }
 
+TEST_F(ConvertCheckpoint, WeightsAreNotReplacedByWhatIsMadeOfThem) {
+  Model model(NetworkOptions{.num_FB_layers = 1, .num_Dist_blocks = 0});
+  const std::string path = (folder_ / "net.sr").string(), one = (folder_ / "one").string();
+  model.save(path);
+  const std::string before = checksum_of_file(path);
+  expect_error("--from " + path + " --to_onnx " + path, 2, "would replace");
+  expect_error("--from " + path + " --to_safetensors " + path, 2, "would replace");
+  expect_error("--from " + path + " --to_onnx " + one + " --to_safetensors " + one, 2, "both name");
+  EXPECT_EQ(checksum_of_file(path), before);
+  EXPECT_FALSE(fs::exists(one));
+}
+
 TEST_F(ConvertCheckpoint, ImportIsFoundAndLoaded) {
   const std::string weights = caffemodel(3);
   const Outcome outcome = run("--from " + weights + " --to " + target_ + " --upsampling_factor 3");
