@@ -1,5 +1,4 @@
 // Super-resolves every image of a folder.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include "tensor/stop.h"
 #include "tools/dry_run.h"
 #include "tools/eval_options.h"
+#include "tools/file_identity.h"
 #include "tools/images.h"
 #include "tools/layer_table.h"
 #include "tools/quality_record.h"
@@ -83,13 +83,29 @@ Outputs outputs_of(const fs::path& image, const fs::path& folder, const Options&
   return outputs;
 }
 
-// Tells a file from all others, whatever its path; nothing if there is none.
-using Identity = std::optional<std::pair<dev_t, ino_t>>;
+// Whether writing a result of that name would replace one of the inputs, be it by what lies beside it until
+// it is complete.
+bool replaces(const std::string& output, const std::set<Identity>& inputs) {
+  const auto is_input = [&](const std::string& path) {
+    const Identity there = identity_of(path);
+    return there && inputs.contains(there);
+  };
+  return is_input(output) ||
+         std::ranges::any_of(working_ends(), [&](const char* end) { return is_input(output + end); });
+}
 
-Identity identity_of(const std::string& path) {
-  struct stat file {};
-  if (::stat(path.c_str(), &file) != 0) return std::nullopt;
-  return std::pair(file.st_dev, file.st_ino);
+// GDAL takes what such files say, whichever result they were made for.
+void warn_of_older_side_files(const std::string& result) {
+  const std::string stem = fs::path(result).replace_extension().string();
+  for (const std::string& beside : {result + ".aux.xml", result + ".msk", result + ".ovr", stem + ".tfw",
+                                    stem + ".tifw", stem + ".wld", stem + ".tab"}) {
+    std::error_code none;
+    if (fs::is_regular_file(beside, none))
+      std::fprintf(
+          stderr,
+          "%s: warning: %s is older than the result beside it, and may overrule what that says; remove it\n",
+          kName, beside.c_str());
+  }
 }
 
 // No output may replace an image or another image's output. Known before hours are spent on them.
@@ -100,7 +116,7 @@ void check_outputs(const std::vector<fs::path>& images, const fs::path& folder, 
   for (const fs::path& image : images) {
     for (const std::string& output : outputs_of(image, folder, o).files()) {
       if (std::error_code none; fs::is_directory(output, none)) throw cannot_write(output, EISDIR);
-      if (const Identity there = identity_of(output); there && inputs.contains(there))
+      if (replaces(output, inputs))
         throw Error(Error::Kind::usage, image.string(), ": ", output,
                     ", its result, would replace the input; choose another ", place_option(o));
       const auto [first, is_new] = made_of.emplace(output, image);
@@ -146,6 +162,8 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
                 static_cast<double>(pixels) * 1e-6 / progress.seconds());
   o.common.say("  wrote " + main_result + seconds);
+  for (const std::string& file : {outputs.upscaled, outputs.bicubic, outputs.spread})
+    if (!file.empty()) warn_of_older_side_files(file);
   if (model && !outputs.bicubic.empty()) o.common.say("  wrote " + outputs.bicubic);
   if (!outputs.spread.empty()) o.common.say("  wrote " + outputs.spread);
   if (!outputs.quality.empty()) {
@@ -174,6 +192,8 @@ std::optional<Model> load_model(Options& o) {
 
 // Nothing is written but what --json asks for.
 int run_dry(Options& o, const std::vector<fs::path>& images, const std::string& folder) {
+  for (const fs::path& image : images) check_replaces_not(o.json, "--json", image);
+  if (!o.bicubic_only) check_replaces_not(o.json, "--json", find_checkpoint(o.pretrained_path, o.factor));
   DryRun dry(o.common, o.json);
   dry.passes([&] { check_outputs(images, folder, o); });
   dry.passes([&] { existing_folder(folder, place_option(o)); });

@@ -1,6 +1,7 @@
 // The programs on input that cannot be processed: one clear line, the right status, nothing half-written.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -85,7 +86,7 @@ class BadInput : public testing::Test {
 };
 
 TEST_F(BadInput, AMissingFolderIsNamed) {
-  expect_refusal(eval({"--data_path", folder_ / "nowhere"}), 1, {"nowhere", "no such folder"});
+  expect_refusal(eval({"--data_path", folder_ / "nowhere"}), 1, {"nowhere", "no such file or folder"});
 }
 
 TEST_F(BadInput, AFolderWithoutMatchingImagesSaysWhatItHolds) {
@@ -224,6 +225,39 @@ TEST_F(BadInput, ANameForTheResultIsForOneImageAndATiff) {
   EXPECT_FALSE(fs::exists(result));
 }
 
+TEST_F(BadInput, WhatAResultIsMadeOfIsNotReplacedByWhatLiesBesideIt) {
+  add_scene("a.tif");
+  fs::rename(folder_ / "in/a.tif", folder_ / "b.tif.part");
+  const std::string before = text_of_file(folder_ / "b.tif.part");
+  expect_refusal(eval({"--data_path", folder_ / "b.tif.part", "--out_file", folder_ / "b.tif"}), 2,
+                 {"replace the input"});
+  fs::rename(folder_ / "b.tif.part", folder_ / "in/a.tif");
+  const std::string image = folder_ / "in/a.tif", weights = folder_ / "weights/x2/ckpts/ckpt-00000000.sr";
+  const std::string of_weights = text_of_file(weights);
+  for (const std::string& file : {image, weights})
+    expect_refusal(eval({"--dry_run", "--json", file}), 2, {"--json", "would replace"});
+  EXPECT_EQ(text_of_file(image), before);
+  EXPECT_EQ(text_of_file(weights), of_weights);
+}
+
+TEST_F(BadInput, ADeviceOrAPipeIsNoPlaceForAResult) {
+  add_scene("a.tif");
+  const std::string pipe = folder_ / "pipe.tif";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0666), 0);
+  expect_refusal(eval({"--data_path", folder_ / "in/a.tif", "--out_file", pipe}), 1,
+                 {"pipe.tif", "a device or a pipe"});
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_FALSE(fs::exists(pipe + ".part"));
+}
+
+TEST_F(BadInput, NumbersThatAreNoneAndEmptyValuesAreWrongUsage) {
+  add_scene("a.tif");
+  expect_refusal(eval({"--compress", "lerc", "--max_z_error", "nan"}), 2,
+                 {"--max_z_error nan", "want a number"});
+  expect_refusal(eval({"--data_path", folder_ / "in/a.tif", "--out_file", ""}), 2,
+                 {"--out_file is given without a value"});
+}
+
 TEST_F(BadInput, TwoImagesWithOneOutputAreRefusedBeforeEitherIsComputed) {
   for (const char* name : {"a.tif", "a.TIF", "a_bic_up.tif", "b.tif"}) add_scene(name);
   expect_refusal(eval({"--bicubic"}), 2,
@@ -248,7 +282,7 @@ TEST_F(BadInput, VerifyAndPreviewWithoutANetworkAreWrongUsage) {
 
 TEST_F(BadInput, AMemoryLimitThatIsNoSizeOrNotEvenTheProgramsIsWrongUsage) {
   add_scene("a.tif");
-  for (const char* none : {"lots", "", "MB", "512XB", "1,5GB", "-1GB", "nan", "1e99", "512MBMB", "512ii"})
+  for (const char* none : {"lots", "MB", "512XB", "1,5GB", "-1GB", "nan", "1e99", "512MBMB", "512ii"})
     expect_refusal(eval({"--max_memory", none}), 2,
                    {"--max_memory", none, "want a size like 512MB or 1.5GB"});
   for (const char* little : {"0", "512", "31MB", "31.99MB"})

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "io/formats/picture.h"
+#include "io/output_file.h"
 #include "io/tiff/input/reader.h"
 #include "io/tiff/output/writer.h"
 #include "tests/support/instrumented.h"
@@ -104,6 +105,15 @@ TEST_F(Eval, OneImageHasAResultOfTheNameThatIsAskedFor) {
       "eval_superres_net", {"--data_path", folder_ / "in/one.tif", "--bicubic_only", "--out_file", bicubic});
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(pixels_of(bicubic), pixels_of(folder_ / "made/of.one_bic_up.TIFF"));
+}
+
+TEST_F(Eval, FilesOfAnOlderResultThatWouldOverruleTheNewOneAreNamed) {
+  add_scene("one.tif", 40, 30);
+  const std::string older = folder_ / "in_x2/one.tif.aux.xml";
+  EXPECT_EQ(eval(2).err, "");
+  write_file(older, std::string("<PAMDataset/>"));
+  EXPECT_EQ(eval(2).err, "") << "the result is there, and older than that file";
+  EXPECT_NE(eval(2, {"--overwrite"}).err.find(older + " is older than the result"), std::string::npos);
 }
 
 TEST_F(Eval, ProfileTimesTheLayersAndWritesNothing) {
