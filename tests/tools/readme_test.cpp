@@ -69,7 +69,7 @@ class Recipes : public testing::Test {
 };
 
 TEST_F(Recipes, ATreeOfFoldersIsEnlargedIntoOneOfTheSamePaths) {
-  const std::string command = "sh $recipes/tree.sh scenes big --pretrained_path $weights --quiet";
+  const std::string command = "$recipes/tree.sh scenes/ big --pretrained_path $weights --quiet";
   const ProgramRun run = shell(command);
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(TiffReader(folder_ / "big/a.tif").info().width, 60);
@@ -77,13 +77,17 @@ TEST_F(Recipes, ATreeOfFoldersIsEnlargedIntoOneOfTheSamePaths) {
   write_file(folder_ / "scenes/sub/no.tif", std::string("x"));
   const ProgramRun failed = shell(command);
   EXPECT_EQ(failed.status, 1);
-  EXPECT_NE(failed.err.find("not enlarged:\nscenes/sub/no.tif\n"), std::string::npos) << failed.err;
+  EXPECT_EQ(shell("$recipes/tree.sh scenes scenes/x2").status, 2) << "its own results would be scenes";
+  EXPECT_EQ(shell("$recipes/tree.sh nothing big").status, 2);
+  EXPECT_NE(failed.err.find("not enlarged:\n" + (folder_ / "scenes/sub/no.tif") + "\n"), std::string::npos)
+      << failed.err;
 }
 
 TEST_F(Recipes, MakeEnlargesWhatHasChanged) {
   if (run_program("make", {"--version"}).status != 0) GTEST_SKIP() << "make is not installed";
   const std::string command = "make -f $recipes/Makefile OPTIONS=\"--pretrained_path $weights --quiet\"";
   const auto has_work = [&] { return shell(command).out.find("eval_superres_net") != std::string::npos; };
+  EXPECT_NE(shell("make -f $recipes/Makefile SCENES=nothing").status, 0);
   EXPECT_TRUE(has_work());
   EXPECT_EQ(TiffReader(folder_ / "scenes_x2/a.tif").info().width, 60);
   EXPECT_FALSE(has_work());
