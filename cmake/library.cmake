@@ -27,6 +27,8 @@ foreach(header ${public_headers})
   install(FILES ${header} DESTINATION ${headers}/${folder} COMPONENT dev)
 endforeach()
 
+install(DIRECTORY pretrained DESTINATION ${CMAKE_INSTALL_DATADIR}/superres COMPONENT dev)  # superres_PRETRAINED
+
 set(superres_with_cuda OFF)
 if(CMAKE_CUDA_COMPILER)
   set(superres_with_cuda ON)

@@ -195,7 +195,8 @@ class Writers {
     writer.emplace(result, info, writing);
     if (writer->blocks_found() > 0)
       events_.say("goes on with " + writer->kept_in() + ", where " +
-                  counted(writer->blocks_found(), "block") + " are complete");
+                  counted(writer->blocks_found(), "block") +
+                  (writer->blocks_found() == 1 ? " is complete" : " are complete"));
   }
 
   const PreparedScene& scene_;

@@ -178,7 +178,7 @@ void add_options(CLI::App& app, EvalOptions& o) {
       ->capture_default_str();
   add_file_options(app, o);
   app.add_flag("--bicubic", o.bicubic, "also write NAME_bic_up, enlarged without the network");
-  app.add_flag("--bicubic_only", o.bicubic_only, "write NAME_bic_up alone; needs no weights");
+  app.add_flag("--bicubic_only", o.bicubic_only, "write NAME_bic_up (or --out_file) alone; needs no weights");
   app.add_flag("--preview", o.preview, "also write NAME_preview.png: the input enlarged beside the result");
   app.add_option("--verify", o.scene.verify_windows,
                  "compute N random windows again without tiles and compare them with the file bit for bit")

@@ -29,7 +29,8 @@ inline std::vector<std::filesystem::path> find_images(const std::string& data_pa
   std::error_code error;
   if (fs::is_regular_file(data_path, error)) return {data_path};
   if (!fs::is_directory(data_path, error))
-    throw Error(Error::Kind::io, data_path, ": no such folder; --data_path wants a folder with images");
+    throw Error(Error::Kind::io, data_path,
+                ": no such file or folder; --data_path wants a folder with images, or one image");
   std::vector<fs::path> images;
   size_t others = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(data_path, error)) {

@@ -39,7 +39,7 @@ import sys
 
 def run():
     """Becomes the program that the script is named after."""
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", os.path.basename(sys.argv[0]))
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", os.path.basename(os.path.realpath(sys.argv[0])))
     os.execv(program, [program] + sys.argv[1:])
 '''
 
