@@ -1,6 +1,7 @@
 #include "autograd/functions.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "tensor/bands/kernels.h"
@@ -78,7 +79,9 @@ Var::Gradient grad_of_input(const Tensor& dz, const Var& weight, const Shape& x,
   if constexpr (cuda::kBuilt) {
     if (on_gpu(dz))
       return [=, w = weight.value(), leaf = weight.is_leaf()](const Conv2dEnd& end) {
-        return with_weight(leaf, [&] { return cuda::conv2d_grad_input(dz, w, {}, x, options, end); });
+        std::optional<cuda::KeepNone> none;  // as with_weight(), which GCC compiles without CUDA too
+        if (!leaf) none.emplace();
+        return cuda::conv2d_grad_input(dz, w, {}, x, options, end);
       };
   }
   return conv2d_grad_input(dz, weight.value(), x, options);
