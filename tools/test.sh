@@ -62,9 +62,12 @@ for preset in release sanitize; do
   echo "$preset: $ran tests, $(grep -c . <<<"$skipped") skipped, of them $(grep -c . <<<"$on_gpu") for want of a GPU"
   { grep -vxF "$on_gpu" <<<"$skipped" || true; } | sed 's/^/  skipped: /'
 done
-# ptxas's words are judged in the release build only, and the tests of CUDA kernels differ: on a GPU and searching for races
-# there, under the sanitizers here.
-in_both() { grep -E '^ *[0-9]+/[0-9]+ Test +#' "$1" | grep -cvE 'Test +#[0-9]+: (ptxas_test\.|([a-z0-9_]+_)?cuda_)'; }
+# ptxas's words are judged and the library is installed in the release build only, and the tests of CUDA kernels differ: on a
+# GPU and searching for races there, under the sanitizers here.
+in_both() {
+  grep -E '^ *[0-9]+/[0-9]+ Test +#' "$1" |
+    grep -cvE 'Test +#[0-9]+: (ptxas_test\.|tools_library_test\.|([a-z0-9_]+_)?cuda_)'
+}
 [ "$(in_both "$logs/release-tests.log")" = "$(in_both "$logs/sanitize-tests.log")" ] || {
   echo "test.sh: error: the two builds did not run the same number of tests" >&2
   failed=1
