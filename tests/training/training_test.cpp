@@ -29,10 +29,14 @@ class TrainProgram : public testing::Test {
                                          "--height", "240", "--seed", "3"})
                   .status,
               0);
-    const ProgramRun made =
-        run_program("create_training_dataset",
-                    {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "data",
-                     "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48"});
+    make_data("data", "2");
+  }
+
+  void make_data(const std::string& name, const std::string& factor,
+                 std::vector<std::string> more = {}) const {
+    more.insert(more.end(), {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / name,
+                             "--upsampling_factor", factor, "--tile_size_w", "48", "--tile_size_h", "48"});
+    const ProgramRun made = run_program("create_training_dataset", more);
     ASSERT_EQ(made.status, 0) << made.err;
   }
 
@@ -302,11 +306,7 @@ TEST_F(TrainProgram, OptionsThatContradictEachOtherAreRefused) {
 }
 
 TEST_F(TrainProgram, JointNetworksTellTheSpectralAngleAndOnlyTheyTrainOnIt) {
-  const ProgramRun bands = run_program(
-      "create_training_dataset",
-      {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "joint", "--colour_mode",
-       "joint", "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48"});
-  ASSERT_EQ(bands.status, 0) << bands.err;
+  make_data("joint", "2", {"--colour_mode", "joint"});
   std::vector<std::string> joint = options("run", {"--nepochs", "1", "--spectral_angle", "0.1"});
   joint[1] = folder_ / "joint";
   const ProgramRun run = run_program("train_superres_net", joint);
@@ -321,11 +321,7 @@ TEST_F(TrainProgram, JointNetworksTellTheSpectralAngleAndOnlyTheyTrainOnIt) {
 }
 
 TEST_F(TrainProgram, ANetworkOfOtherDataIsNotRestored) {
-  const ProgramRun bands = run_program(
-      "create_training_dataset",
-      {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "joint", "--colour_mode",
-       "joint", "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48"});
-  ASSERT_EQ(bands.status, 0) << bands.err;
+  make_data("joint", "2", {"--colour_mode", "joint"});
   ASSERT_EQ(train_into("run", {"--nepochs", "1"}).status, 0);
   std::vector<std::string> other = options("run", {"--restore"});
   other[1] = folder_ / "joint";
@@ -334,11 +330,7 @@ TEST_F(TrainProgram, ANetworkOfOtherDataIsNotRestored) {
 
 TEST_F(TrainProgram, ANewTrainingStartsFromAnotherFactorsWeights) {
   ASSERT_EQ(train_into("two", {"--nepochs", "1"}).status, 0);
-  const ProgramRun made =
-      run_program("create_training_dataset",
-                  {"--quiet", "--data_path", folder_ / "scenes", "--out_path", folder_ / "data",
-                   "--upsampling_factor", "3", "--tile_size_w", "48", "--tile_size_h", "48"});
-  ASSERT_EQ(made.status, 0) << made.err;
+  make_data("data", "3");
   const ProgramRun run =
       train_into("three", {"--upsampling_factor", "3", "--nepochs", "1", "--start_from", folder_ / "two"});
   ASSERT_EQ(run.status, 0) << run.err;
