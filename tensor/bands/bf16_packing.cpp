@@ -76,15 +76,20 @@ int64_t steps_of(const std::vector<Run>& runs) {
 }
 
 // The channels that a tile's outputs read, in one run for each column, or in one for all if that takes fewer
-// steps.
+// steps. Each pixel of a group must have its terms in the same steps, for which of them a pixel is depends on
+// where its window begins.
 std::vector<Run> runs_of(const Taps& t, int64_t tile, int64_t group) {
   const int64_t columns = t.kernel + group - 1;
   const Run whole{0, columns * t.inputs};
-  if (t.groups == 1) return {whole};
+  if (t.groups == 1 && (group == 1 || t.inputs % kDepth == 0)) return {whole};
+  std::vector<Run> runs;
+  if (t.groups == 1) {
+    for (int64_t v = 0; v < columns; ++v) runs.push_back({v * t.inputs, (v + 1) * t.inputs});
+    return runs;
+  }
   const int64_t cg = t.inputs / t.groups, og = t.outputs / t.groups;
   const int64_t first = tile * kOutputs / og, last = std::min((tile + 1) * kOutputs - 1, t.outputs - 1) / og;
   const int64_t begin = first * cg, end = (last + 1) * cg;
-  std::vector<Run> runs;
   for (int64_t v = 0; v < columns; ++v) runs.push_back({v * t.inputs + begin, v * t.inputs + end});
   return steps_of(runs) < steps_of({whole}) ? runs : std::vector<Run>{whole};
 }

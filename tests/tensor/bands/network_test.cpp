@@ -99,13 +99,18 @@ TEST(BandsNetwork, AgreesWithDoublePrecisionLoopsForSizesThatFillNoTile) {
     }
 }
 
-class BandsOf : public testing::TestWithParam<bool> {
+class BandsOf : public testing::TestWithParam<const char*> {
  protected:
-  static NetworkOptions options() { return GetParam() ? small_span(2) : small(2); }
+  static NetworkOptions options() {
+    const std::string name = GetParam();
+    NetworkOptions o = name == "Idn" ? small(2) : small_span(2);
+    if (name == "SpanOfChannelsThatFillNoStep") o.span->channels = 48;
+    return o;
+  }
 };
 
-INSTANTIATE_TEST_SUITE_P(Networks, BandsOf, testing::Values(false, true),
-                         [](const auto& c) { return std::string(c.param ? "Span" : "Idn"); });
+INSTANTIATE_TEST_SUITE_P(Networks, BandsOf, testing::Values("Idn", "Span", "SpanOfChannelsThatFillNoStep"),
+                         [](const auto& c) { return std::string(c.param); });
 
 TEST_P(BandsOf, NumberOfThreadsDoesNotChangeABit) {
   const Built built(options());
