@@ -58,6 +58,15 @@ std::vector<int> gpus_named(const std::string& device) {
   return {};
 }
 
+CLI::Validator number_check(const char* type, const std::string& wanted, bool (*holds)(double)) {
+  const auto problem = [=](const std::string& text) {
+    char* end = nullptr;
+    const double number = std::strtod(text.c_str(), &end);
+    return !text.empty() && *end == 0 && holds(number) ? std::string() : text + " is no number of " + wanted;
+  };
+  return {problem, type};
+}
+
 }  // namespace
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -170,6 +179,14 @@ void ProgressLine::operator()(int64_t done, int64_t all) {
               static_cast<double>(all - done) / rate,
               terminal_ ? (done == all ? "\r\033[K" : "\033[K") : "\n");
   std::fflush(stdout);
+}
+
+CLI::Validator not_negative() {
+  return number_check("NONNEGATIVE", "at least 0", [](double number) { return number >= 0; });
+}
+
+CLI::Validator positive() {
+  return number_check("POSITIVE", "more than 0", [](double number) { return number > 0; });
 }
 
 void print_error(const char* program, const char* text) {

@@ -76,6 +76,11 @@ class ProgressLine {
   double last_ = 0;
 };
 
+/// Checks that an option's number is at least 0, or more than 0. (CLI11's own name the largest double in
+/// their message, which has 309 digits.)
+CLI::Validator not_negative();
+CLI::Validator positive();
+
 /// Prints "NAME: error: TEXT" on the error stream.
 void print_error(const char* program, const char* text);
 

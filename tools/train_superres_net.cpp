@@ -28,8 +28,8 @@ void add_data_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_option("--tile_size_w", t.tile_size_w,
                  "width of the tiles that the data set must have been made with")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--tile_size_h", t.tile_size_h, "their height")->check(CLI::PositiveNumber);
+      ->check(positive());
+  app.add_option("--tile_size_h", t.tile_size_h, "their height")->check(positive());
   app.add_option("--patch_size", t.patch_size, "side of the patches cut from tiles, in low-resolution pixels")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
@@ -69,7 +69,7 @@ void add_network_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_option("--upsampler_deviation", t.upsampler_deviation,
                  "standard deviation of the upsampler's first weights (0 = He's)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
 }
 
@@ -80,32 +80,30 @@ void add_step_options(CLI::App& app, Options& o) {
                    ->capture_default_str();
   app.add_option("--spectral_angle", t.spectral_angle,
                  "times the mean angle between spectra (radians), added to the loss of a joint network")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_flag("--ssim_loss", o.ssim_loss, "the same as --loss ssim")->excludes(loss);
-  app.add_option("--learning_rate", t.schedule.rate, "of Adam")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  app.add_option("--learning_rate", t.schedule.rate, "of Adam")->check(not_negative())->capture_default_str();
   app.add_option("--lr_schedule", o.schedule, "constant, step or cosine")
       ->check(CLI::IsMember({"constant", "step", "cosine"}))
       ->capture_default_str();
   app.add_option("--lr_step_length", t.schedule.step_length, "steps after which `step` multiplies the rate")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   app.add_option("--lr_step_factor", t.schedule.step_factor, "by which it does")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   app.add_option("--warmup_steps", t.schedule.warmup_steps, "steps in which the rate rises from zero")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_flag("--lr_multipliers", t.rate_multipliers,
                "biases and upsampler at a tenth of the rate, as the authors' solver");
   app.add_option("--weight_decay", t.adam.weight_decay, "times 0.5 |weights|^2, added to the loss")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_flag("--decoupled_weight_decay", t.adam.decoupled, "weight decay beside the gradient (AdamW)");
   app.add_option("--clip_norm", t.clip_norm, "longest gradient (Euclidean norm; 0 = any)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_option("--ema_decay", t.ema_decay, "average of the weights, which is then what is used (0 = none)")
       ->check(CLI::Range(0.0, 0.999999))
@@ -115,22 +113,22 @@ void add_step_options(CLI::App& app, Options& o) {
 void add_run_options(CLI::App& app, Options& o) {
   TrainingOptions& t = o.training;
   app.add_option("--nepochs", t.nepochs, "epochs in all, those before --restore included")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   app.add_option("--max_seconds", t.max_seconds,
                  "stop after so many seconds of training in all (0 = no limit); the cosine schedule then "
                  "goes by time")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_option("--validation_steps", t.validation_steps,
                  "steps from one validation and checkpoint to the next (0 = an epoch)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_option("--num_validation_tiles", t.num_validation_tiles, "validation tiles to look at")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   app.add_option("--num_img_viz", t.num_img_viz, "of those, how many are shown in logs and report")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   app.add_flag("--debug", o.debug, "print loss, gradient norm and rate of every step");
 }

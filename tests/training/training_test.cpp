@@ -297,6 +297,9 @@ TEST_F(TrainProgram, PrecisionsThatTheProcessorDoesNotHaveAreRefused) {
 }
 
 TEST_F(TrainProgram, OptionsThatContradictEachOtherAreRefused) {
+  const ProgramRun negative = train_into("run", {"--spectral_angle", "-1"});
+  EXPECT_NE(negative.err.find("--spectral_angle: -1 is no number of at least 0;"), std::string::npos);
+  expect_error(train_into("run", {"--nepochs", "0"}), 2, "--nepochs: 0 is no number of more than 0");
   const ProgramRun run = train_into("run", {"--pretrained_path", folder_ / "other"});
   expect_error(run, 2, "--restore");
   expect_error(run, 2, "--start_from");
