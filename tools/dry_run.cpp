@@ -40,6 +40,28 @@ std::string time_text(double seconds) {
   return text;
 }
 
+// Errors: io (the names of a result, or of what lies beside it until it is complete, are longer than its file
+// system takes).
+void check_length(const std::string& file, const std::string& longest_end) {
+  const fs::path name = fs::path(file).filename();
+  fs::path folder = fs::absolute(file).parent_path();
+  std::error_code unknown;
+  while (!fs::exists(folder, unknown) && folder.has_relative_path()) folder = folder.parent_path();
+  const long most = ::pathconf(folder.c_str(), _PC_NAME_MAX);
+  const auto length = static_cast<long>(name.string().size() + longest_end.size());
+  if (most > 0 && length > most)
+    throw Error(Error::Kind::io, file, ": its name, with ", longest_end,
+                " behind it until it is complete, has ", length, " bytes, of which the file system takes ",
+                most, "; rename the input, or choose a shorter name with --out_file");
+}
+
+void check_lengths(const SceneResults& results, const std::vector<std::string>& files, bool cog) {
+  for (const std::string& file : files) {
+    const bool is_tiff = file == results.upscaled || file == results.bicubic || file == results.spread;
+    check_length(file, !is_tiff ? ".part" : cog ? ".blocks.part.journal" : ".part.journal");
+  }
+}
+
 ordered_json window_json(const Window& w) {
   return {w.x, w.y, w.w, w.h};
 }
@@ -116,6 +138,7 @@ void DryRun::add(const std::string& image, const SceneResults& results, const st
   ordered_json entry{{"path", image}, {"files", files}, {"refused", nullptr}};
   say(fs::path(image).filename().string() + ":");
   try {
+    check_lengths(results, files, options.writing.cog);
     PreparedScene scene = prepare_scene(image, results, model, factor, options);
     const Forecast found = forecast(scene, options, !results.bicubic.empty());
     entry.update(to_json(scene, found, options));

@@ -45,6 +45,20 @@ class DryRuns : public testing::Test {
   TestFolder folder_;
 };
 
+// What lies beside a result until it is complete has a longer name.
+TEST_F(DryRuns, NamesThatTheFileSystemDoesNotTakeAreRefusedAsTheRunWould) {
+  add_scene("a.tif");
+  const std::string fits = std::string(255 - 4 - 13, 'n') + ".tif";
+  fs::rename(folder_ / "in/a.tif", folder_ / "in/" + fits);
+  EXPECT_EQ(told({}).at("scenes")[0].at("refused"), nullptr);
+  fs::rename(folder_ / "in/" + fits, folder_ / "in/n" + fits);
+  const nlohmann::json dry = told({}, 1);
+  const std::string refused = dry.at("scenes")[0].at("refused");
+  EXPECT_NE(refused.find("has 256 bytes, of which the file system takes 255"), std::string::npos) << refused;
+  EXPECT_EQ(eval({}).status, 1);
+  fs::remove_all(folder_ / "in_x2");
+}
+
 TEST_F(DryRuns, TellWhatARunThenDoes) {
   add_scene("a.tif");
   add_scene("b.tif", {"--type", "u16", "--bands", "4"});
