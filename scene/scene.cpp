@@ -148,6 +148,15 @@ class Writers {
 
   bool with_bicubic() const { return bicubic_.has_value(); }
 
+  /// The results that are open.
+  std::vector<std::string> made() const {
+    std::vector<std::string> list;
+    if (upscaled_) list.push_back(results_.upscaled);
+    if (bicubic_) list.push_back(results_.bicubic);
+    if (spread_) list.push_back(results_.spread);
+    return list;
+  }
+
   /// Whether a pixel of the tile is still to come in any of them.
   bool want(const Tile& tile) const {
     const int64_t f = scene_.settings.factor;
@@ -244,7 +253,7 @@ SceneDone upscale_scene(const std::string& path, const SceneResults& results, co
   if (const std::string note = scene.reader.decoding_note(); !note.empty()) events.say(note);
   reset_pool_peak();  // what the tiles needed is not for what comes after them
   if (scene.upscaled && options.verify_windows > 0) verify_or_remove(scene, results, options, events);
-  return {scene.settings, scene.region, range_source, scene.plan.cache_bytes};
+  return {scene.settings, scene.region, range_source, scene.plan.cache_bytes, writers.made()};
 }
 
 }  // namespace sr

@@ -56,7 +56,8 @@ struct SceneDone {
   std::string range_source =
       {};                   ///< where the value range comes from, for people; empty: the sample type's own
   int64_t cache_bytes = 0;  ///< that readers of the results may keep
-  bool was_there = false;   ///< all results were complete before: nothing else is set
+  std::vector<std::string> made = {};  ///< the results that were not complete before
+  bool was_there = false;              ///< all results were complete before: nothing else is set
 };
 
 /// Where the results go; an empty name = not wanted.

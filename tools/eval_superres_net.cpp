@@ -161,11 +161,10 @@ void process(const fs::path& image, const Outputs& outputs, const Model* model, 
   char seconds[64];
   std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
                 static_cast<double>(pixels) * 1e-6 / progress.seconds());
-  o.common.say("  wrote " + main_result + seconds);
-  for (const std::string& file : {outputs.upscaled, outputs.bicubic, outputs.spread})
-    if (!file.empty()) warn_of_older_side_files(file);
-  if (model && !outputs.bicubic.empty()) o.common.say("  wrote " + outputs.bicubic);
-  if (!outputs.spread.empty()) o.common.say("  wrote " + outputs.spread);
+  for (const std::string& file : made.made) {
+    o.common.say("  wrote " + file + (file == made.made[0] ? seconds : ""));
+    warn_of_older_side_files(file);
+  }
   if (!outputs.quality.empty()) {
     const ResultOrigin origin{
         image.string(),         main_result,       find_checkpoint(o.pretrained_path, o.factor), o.arguments,

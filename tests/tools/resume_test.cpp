@@ -64,6 +64,10 @@ TEST_F(Resume, ARunThatEndedBetweenTwoResultsMakesOnlyTheSecondAndLeavesNothingE
     const ProgramRun next = run("out");
     EXPECT_NE(next.out.find("a.tif is there, made of the same input"), std::string::npos) << next.out;
     EXPECT_EQ(fs::last_write_time(folder_ / "out/a.tif"), first);
+    if (i == 0) {
+      EXPECT_EQ(next.out.find("wrote " + (folder_ / "out/a.tif")), std::string::npos) << next.out;
+      EXPECT_NE(next.out.find("wrote " + (folder_ / "out/a_bic_up.tif in ")), std::string::npos) << next.out;
+    }
     expect_same("out");
   }
 }
