@@ -292,6 +292,8 @@ std::string evoland_yaml(const Model& model, const std::string& onnx_path,
   for (const std::string& band : bands) {
     if (band.empty() || !std::ranges::all_of(band, [](unsigned char c) { return std::isalnum(c) != 0; }))
       throw Error(Error::Kind::usage, "\"", band, "\" is no name of a band; want letters and digits, as B8A");
+    if (std::ranges::count(bands, band) > 1)
+      throw Error(Error::Kind::usage, "the band ", band, " is named twice; name each channel's own");
     yaml << "- " << band << "\n";
   }
   yaml << "factor: " << model.factor() << ".0\nmargin: " << margin_of(model) * model.factor() << "\nmodel: '";

@@ -29,11 +29,12 @@ BandList copied_bands(const TiffInfo& info, const std::vector<int>& numbers) {
     if (number - 1 == info.alpha_band())
       throw Error(Error::Kind::usage, "--copy_bands ", number,
                   ": it is the alpha band, which hides pixels and is enlarged without the network anyway");
+    if (std::ranges::count(bands, number - 1) > 0)
+      throw Error(Error::Kind::usage, "--copy_bands names band ", number, " twice; name each once");
     bands.push_back(number - 1);
   }
   if (info.photometric == kPalette) bands = {0};
   std::sort(bands.begin(), bands.end());
-  bands.erase(std::unique(bands.begin(), bands.end()), bands.end());
   return bands;
 }
 

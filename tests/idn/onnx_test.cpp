@@ -157,6 +157,9 @@ TEST(OnnxGraph, SaysWhatItIs) {
             "bands:\n- B2\n- B3\n- B4\n- B8A\nfactor: 3.0\nmargin: " + std::to_string(3 * std::stoi(margin)) +
                 "\nmodel: 'it''s.onnx'\n");
   expect_error(Error::Kind::usage, "1 names of bands", [&] { evoland_yaml(model, "a", {"B2"}); });
+  expect_error(Error::Kind::usage, "the band B3 is named twice", [&] {
+    evoland_yaml(model, "a", {"B2", "B3", "B4", "B3"});
+  });
   expect_error(Error::Kind::usage, "no name", [&] { evoland_yaml(model, "a", {"B2", "B3", "", "B: 8"}); });
 }
 
