@@ -1,5 +1,7 @@
 #include "idn/model.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -9,6 +11,7 @@
 #include "io/formats/checkpoint.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
+#include "tensor/ops/resize.h"
 
 namespace sr {
 namespace {
@@ -18,6 +21,7 @@ using nlohmann::json;
 constexpr const char* kLumaNames[] = {"bt601_full", "bt601_studio"};
 constexpr const char* kNetworkNames[] = {"idn", "span"};
 constexpr const char* kActivationNames[] = {"none", "leaky_relu"};
+constexpr const char* kBaseNames[] = {"bicubic", "none"};
 constexpr size_t kLargestMeanFile = 1 << 20;
 
 template <size_t N>
@@ -33,7 +37,9 @@ json to_json(const MeanValues& means) {
 }
 
 json to_json(const SpanOptions& o) {
-  return {{"network", "span"}, {"channels", o.channels}, {"blocks", o.blocks}, {"branches", o.branches}};
+  json j{{"network", "span"}, {"channels", o.channels}, {"blocks", o.blocks}, {"branches", o.branches}};
+  if (o.joined > 0) j["joined"] = o.joined;
+  return j;
 }
 
 MeanValues means_from_json(const json& j, int nchan) {
@@ -61,6 +67,7 @@ json meta_of(const Model& model) {
             {"mean_values", to_json(model.means)},
             {"origin", model.origin}});
   if (!model.ranges.empty()) j["value_range"] = numbers_of(model.ranges);
+  if (!model.has_base()) j["base"] = name_of(o.base);
   return j;
 }
 
@@ -79,7 +86,9 @@ Model model_from_meta(const json& j) {
   if (index_of(kNetworkNames, "network", j.at("network").get<std::string>()) == 0)
     read_idn(j, o);
   else
-    o.span = {j.at("channels").get<int>(), j.at("blocks").get<int>(), j.at("branches").get<bool>()};
+    o.span = {j.at("channels").get<int>(), j.at("blocks").get<int>(), j.at("branches").get<bool>(),
+              j.value("joined", 0)};
+  o.base = static_cast<Base>(index_of(kBaseNames, "base", j.value("base", std::string("bicubic"))));
   Model model(o);
   model.luma = static_cast<LumaConvention>(index_of(kLumaNames, "luma", j.at("luma").get<std::string>()));
   model.means = means_from_json(j.at("mean_values"), o.nchan);
@@ -108,6 +117,27 @@ void set_parameters(Params& params, const Checkpoint& checkpoint) {
   for (const auto& [name, tensor] : checkpoint.tensors)
     for (Parameter& p : params.list())
       if (p.name == name) p.var.set_value(tensor.clone());  // an optimizer may change it in place
+}
+
+constexpr Reach kEnlargingReach{2, 2};
+
+// What a network without a base adds to the image's enlargement, in the memory of its result y; y of another.
+Tensor less_enlarged(Tensor y, const Tensor& image, const NetworkOptions& options) {
+  if (options.base == Base::bicubic) return y;
+  const Tensor enlarged = bicubic_enlarge(image, options.factor);
+  const float* from = enlarged.data();
+  float* to = y.data();
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < y.shape().size(); ++i) to[i] -= from[i];
+  return y;
+}
+
+// Memory that this takes for an image of that size.
+int64_t enlarging_bytes(int64_t factor, int64_t channels, int64_t width, int64_t height) {
+  constexpr int64_t kFloat = 4;
+  const int64_t padded = width + kEnlargingReach.before + kEnlargingReach.after;
+  return kFloat * channels *
+         (width * height * factor * factor + omp_get_max_threads() * (4 * factor + 2) * padded);
 }
 
 void check_finite(const Params& params) {
@@ -203,20 +233,26 @@ void Model::check_factor(int factor, const std::string& path) const {
 }
 
 Tensor Model::residual(Tensor image, bands::Origin place) const {
-  if (device() == Device::cpu) return packed()->run(image, place);
+  if (device() == Device::cpu) return less_enlarged(packed()->run(image, place), image, options());
   const NoGrad no_grad;
   Var x(image.to(device()));
-  image = {};  // the network frees what it has read
-  return (*network)(x).value().to(Device::cpu);
+  if (has_base()) image = {};  // the network frees what it has read
+  return less_enlarged((*network)(x).value().to(Device::cpu), image, options());
+}
+
+float Model::shift(size_t channel) const {
+  return static_cast<float>(means.gt[channel] - (has_base() ? means.bic_up : means.down)[channel]);
 }
 
 Reach Model::reach() const {
   const bands::Span span = packed()->span();
-  return {span.before, span.after};
+  const Reach reach{span.before, span.after};
+  return has_base() ? reach : reach | kEnlargingReach;
 }
 
 int64_t Model::working_bytes(int64_t width, int64_t height) const {
-  return packed()->working_bytes(width, height);
+  const int64_t bytes = packed()->working_bytes(width, height);
+  return has_base() ? bytes : std::max(bytes, enlarging_bytes(factor(), nchan(), width, height));
 }
 
 Checkpoint Model::to_checkpoint() const {

@@ -32,7 +32,7 @@ struct LumaCoefficients {
 LumaCoefficients coefficients(LumaConvention convention);
 
 /// Means over the training data, on the 0..1 scale, one per channel of the net: the net gets down -
-/// mean_down, the result is net + (bic_up - mean_bic_up) + mean_gt.
+/// mean_down, the result is net + (bic_up - mean_bic_up) + mean_gt, or without a base net + mean_gt.
 struct MeanValues {
   std::vector<double> gt;                              ///< of the truth
   std::vector<double> down;                            ///< of it shrunk
@@ -78,10 +78,15 @@ class Model {
   void to(Device device) { params->to(device); }
   /// Where the weights lie.
   Device device() const { return params->list().front().var.value().device(); }
-  /// The network's result, without means, for an image on the processor; in its memory again. Records
-  /// nothing. The processor computes in bands::precision(); where the image is a part of a scene, `place` is
-  /// where. Errors: also stopped.
+  /// What the network adds to the bicubic enlargement, without shift(), for an image on the processor; in its
+  /// memory again: its result, less the image's own enlargement where it has no base. Records nothing. The
+  /// processor computes in bands::precision(); where the image is a part of a scene, `place` is where.
+  /// Errors: also stopped.
   Tensor residual(Tensor image, bands::Origin place = {}) const;
+  /// What the means add to that in a channel: mean_gt less what the enlargement is less, mean_bic_up, or
+  /// without a base mean_down of the image that it was made of.
+  float shift(size_t channel) const;
+  bool has_base() const { return options().base == Base::bicubic; }  ///< or it makes the image itself
   /// How far a fine pixel of residual() looks on the processor, in coarse pixels: the margin that makes parts
   /// exact.
   Reach reach() const;

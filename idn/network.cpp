@@ -1,5 +1,7 @@
 #include "idn/network.h"
 
+#include <utility>
+
 #include "tensor/error.h"
 
 namespace sr {
@@ -13,8 +15,10 @@ void check_range(const char* name, int value, int low, int high) {
 void check(const SpanOptions& options) {
   check_range("channels", options.channels, 16, 512);
   check_range("blocks", options.blocks, 1, 64);
-  if (options.channels % 16 != 0)
-    throw Error(Error::Kind::usage, "network: channels is ", options.channels, "; want a multiple of 16");
+  check_range("joined", options.joined, 0, 1024);
+  for (const auto& [name, count] : {std::pair("channels", options.channels), {"joined", options.joined}})
+    if (count % 16 != 0)
+      throw Error(Error::Kind::usage, "network: ", name, " is ", count, "; want a multiple of 16");
 }
 
 std::variant<Idn, Span> made(const ParamScope& p, const NetworkOptions& options) {
@@ -24,6 +28,10 @@ std::variant<Idn, Span> made(const ParamScope& p, const NetworkOptions& options)
 }
 
 }  // namespace
+
+const char* name_of(Base base) {
+  return base == Base::bicubic ? "bicubic" : "none";
+}
 
 void check(const NetworkOptions& options) {
   check_range("upsampling_factor", options.factor, 2, 4);

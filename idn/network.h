@@ -8,13 +8,16 @@
 
 namespace sr {
 
-/// A network without the bicubic part: [n, h, w, nchan] -> residual [n, factor*h, factor*w, nchan].
+/// "bicubic" or "none".
+const char* name_of(Base base);
+
+/// A network without its base: [n, h, w, nchan] -> residual (or image) [n, factor*h, factor*w, nchan].
 class Network {
  public:
   /// Creates the parameters in `p`. Errors: usage.
   Network(const ParamScope& p, const NetworkOptions& options);
 
-  Var operator()(const Var& image) const;  ///< the residual
+  Var operator()(const Var& image) const;  ///< what is added to the base
   /// The same for images on the processor, without gradients: what runs band by band. It shares the weights,
   /// or has copies of those that are made of several parameters.
   bands::Program program() const;

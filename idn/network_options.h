@@ -10,11 +10,18 @@ struct SpanOptions {
   int channels = 48;      ///< of the features, a multiple of 16
   int blocks = 6;         ///< of three convolutions each
   bool branches = false;  ///< the form in which it is trained: 3x3 convolutions are made of branches
+  int joined = 0;         ///< channels that the upsampler sees, a multiple of 16; 0: as many as channels
 
   bool operator==(const SpanOptions&) const = default;  ///< of all
 };
 
-/// What decides a network's shape.
+/// What a network's result is added to.
+enum class Base {
+  bicubic,  ///< the bicubic enlargement of the image
+  none      ///< nothing: the network makes the image itself
+};
+
+/// What decides a network's shape, and what it is trained to give.
 struct NetworkOptions {
   int factor = 2;                      ///< 2, 3 or 4
   int nchan = 1;                       ///< channels in and out
@@ -24,6 +31,7 @@ struct NetworkOptions {
   int crop_begin =
       9 - 2;  ///< taps of the 17 that are cropped above and left; the paper's phase is 9 - factor
   std::optional<SpanOptions> span = {};  ///< the network is SPAN, and IDN's four options say nothing
+  Base base = Base::bicubic;             ///< what its result is added to
 
   bool operator==(const NetworkOptions&) const = default;  ///< of all
 };

@@ -28,7 +28,7 @@ class Graph {
 
   OnnxModel build() {
     const std::string residual = scaled_back(network(scaled(kInput)));
-    if (options_.with_bicubic) add("Add", {enlarged(), residual}, "sum");
+    if (model_.has_base() && options_.with_bicubic) add("Add", {enlarged(), residual}, "sum");
     onnx_.nodes.back().outputs = {kOutput};
     set_frame();
     return std::move(onnx_);
@@ -68,12 +68,15 @@ class Graph {
     return options_.range.empty() ? 1 : range_of(options_.range, static_cast<int64_t>(channel)).width();
   }
 
+  double low(size_t channel) const {
+    return options_.range.empty() ? 0 : range_of(options_.range, static_cast<int64_t>(channel)).low;
+  }
+
   // (x - low) / width - mean_down
   std::string scaled(std::string x) {
     std::vector<double> shift, scale;
     for (size_t k = 0; k < model_.means.down.size(); ++k) {
-      const double low = options_.range.empty() ? 0 : range_of(options_.range, static_cast<int64_t>(k)).low;
-      shift.push_back(low + model_.means.down[k] * width(k));
+      shift.push_back(low(k) + model_.means.down[k] * width(k));
       scale.push_back(1 / width(k));
     }
     if (std::ranges::count(shift, 0.0) < nchan()) x = add("Sub", {x, per_channel("shift", shift)}, "shifted");
@@ -81,12 +84,16 @@ class Graph {
     return x;
   }
 
-  // width * (x + mean_gt - mean_bic_up)
+  // Whether the graph's result is the image, or what is added to it.
+  bool gives_image() const { return options_.with_bicubic || !model_.has_base(); }
+
+  // width * (x + mean_gt - mean_bic_up), or without a base low + width * (x + mean_gt)
   std::string scaled_back(std::string x) {
     std::vector<double> scale, shift;
     for (size_t k = 0; k < model_.means.gt.size(); ++k) {
       scale.push_back(width(k));
-      shift.push_back((model_.means.gt[k] - model_.means.bic_up[k]) * width(k));
+      shift.push_back(model_.has_base() ? (model_.means.gt[k] - model_.means.bic_up[k]) * width(k)
+                                        : low(k) + model_.means.gt[k] * width(k));
     }
     if (!options_.range.empty()) x = add("Mul", {x, per_channel("scale_back", scale)}, "scaled_back");
     if (std::ranges::count(shift, 0.0) < nchan())
@@ -245,9 +252,9 @@ class Graph {
     to[kModelMetadata] = model_.to_checkpoint().meta;
     to["factor"] = std::to_string(model_.factor());
     to["margin"] = std::to_string(margin_of(model_));
-    to["output"] = options_.with_bicubic ? "enlarged image" : "what is added to the enlarged image";
+    to["output"] = gives_image() ? "enlarged image" : "what is added to the enlarged image";
     to["values"] = options_.range.empty() ? "0..1" : text_of(options_.range);
-    if (options_.with_bicubic) set_deepness(to);
+    if (gives_image()) set_deepness(to);
   }
 
   // What the QGIS plugin Deepness reads. It divides samples by 255, then subtracts a mean and divides by a

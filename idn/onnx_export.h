@@ -10,7 +10,8 @@
 namespace sr {
 
 struct OnnxOptions {
-  bool with_bicubic = false;  ///< the output is the enlarged image; else what the network adds to it
+  bool with_bicubic = false;  ///< the output is the enlarged image, as it always is of a network without a
+                              ///< base; else what the network adds to it
   ValueRanges range = {};     ///< the images hold samples, of which the network sees these as 0 and 1; none:
                               ///< they hold what the network sees
   int64_t tile = 0;           ///< width and height of the one image that is taken; 0: any number of any size

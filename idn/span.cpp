@@ -41,11 +41,12 @@ Reach SpanBlock::reach() const {
 Span::Span(const ParamScope& p, const NetworkOptions& o)
     : nchan_(o.nchan),
       channels_(o.span->channels),
+      joined_(o.span->joined > 0 ? o.span->joined : channels_),
       features_(p.sub("features"), nchan_, channels_, o.span->branches),
       blocks_(make_blocks(p.sub("blocks"), *o.span)),
       last_(p.sub("last"), channels_, channels_, o.span->branches),
-      join_(p.sub("join"), 4 * channels_, channels_, 1, 1),
-      upsample_(p.sub("upsample"), channels_, nchan_, 3 * o.factor, o.factor, o.factor) {}
+      join_(p.sub("join"), 4 * channels_, joined_, 1, 1),
+      upsample_(p.sub("upsample"), joined_, nchan_, 3 * o.factor, o.factor, o.factor) {}
 
 Var Span::operator()(const Var& image) const {
   const Var features = features_(scale(image, kUnits));
@@ -88,7 +89,7 @@ Reach Span::reach() const {
 
 int64_t Span::recorded_channels() const {
   // The four that are joined, and two that are one made of the other.
-  return 6 * channels_;
+  return 4 * channels_ + 2 * joined_;
 }
 
 }  // namespace sr

@@ -2,9 +2,9 @@
 // "Swift Parameter-free Attention Network for Efficient Super-Resolution", CVPR Workshops 2024,
 // arXiv 2311.12770.
 //
-// It computes a residual over the bicubic enlargement as IDN does, where the paper's computes the image.
-// Inside it counts in steps of 1/256, where the paper's takes 255 times the image's distance from the data
-// set's mean: of sums near zero the gate would leave next to nothing.
+// It computes a residual over the bicubic enlargement as IDN does, where the paper's computes the image (so
+// does this one with Base::none). Inside it counts in steps of 1/256, where the paper's takes 255 times the
+// image's distance from the data set's mean: of sums near zero the gate would leave next to nothing.
 #pragma once
 
 #include <vector>
@@ -50,7 +50,7 @@ class Span {
   int64_t recorded_channels() const;       ///< of what is recorded
 
  private:
-  int64_t nchan_, channels_;
+  int64_t nchan_, channels_, joined_;
   BranchedConv2d features_;
   std::vector<SpanBlock> blocks_;
   BranchedConv2d last_;

@@ -5,12 +5,14 @@
 #include "idn/tiling.h"
 #include "tensor/error.h"
 #include "tensor/ops/pointwise.h"
+#include "tensor/ops/resize.h"
 
 namespace sr {
 namespace {
 
 constexpr int64_t kTile = 256;    // of a GPU
 constexpr int64_t kWidth = 2048;  // of the processor
+constexpr Reach kBicubicReach{2, 2};
 
 Window scaled(const Window& w, int factor) {
   return {w.x * factor, w.y * factor, w.w * factor, w.h * factor};
@@ -54,12 +56,11 @@ Tensor network_residual(const Model& model, const Tensor& image) {
                 " channels; want one image with as many channels, or a network of one");
   const int f = model.factor();
   std::vector<float> offset;
-  for (size_t k = 0; k < model.means.gt.size(); ++k)
-    offset.push_back(static_cast<float>(model.means.gt[k] - model.means.bic_up[k]));
+  for (size_t k = 0; k < model.means.gt.size(); ++k) offset.push_back(model.shift(k));
   // On the processor memory does not grow with the height: only what is as wide as a scene is cut.
   const bool on_gpu = model.device() != Device::cpu;
   const TileGrid grid{s.w, s.h, on_gpu ? kTile : kWidth, on_gpu ? kTile : s.h,
-                      on_gpu ? model.network->reach() : model.reach()};
+                      kBicubicReach | (on_gpu ? model.network->reach() : model.reach())};
   Tensor result({1, s.h * f, s.w * f, s.c});
   for (int64_t i = 0; i < grid.size(); ++i) {
     const Tile tile = grid[i];
@@ -74,7 +75,9 @@ Tensor network_residual(const Model& model, const Tensor& image) {
 }
 
 Tensor super_resolve(const Model& model, const Tensor& image, const Tensor& bicubic) {
-  return add(bicubic, network_residual(model, image));
+  // What is added makes up for the image's own enlargement where the network has no base.
+  return add(model.has_base() ? bicubic : bicubic_enlarge(image, model.factor()),
+             network_residual(model, image));
 }
 
 }  // namespace sr

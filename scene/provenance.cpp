@@ -27,6 +27,7 @@ std::vector<std::pair<std::string, std::string>> provenance(const Origin& origin
   if (s.bands > 0 && model) {
     add("WEIGHTS", origin.weights);
     add("MEAN_VALUES", origin.mean_values);
+    if (!model->has_base()) add("BASE", name_of(model->options().base));
     add("COLOUR_MODE", kModes[static_cast<int>(s.mode)]);
     std::vector<int> bands = s.colour_bands();
     for (int& band : bands) band = file_band(band, s.copied_bands);

@@ -99,6 +99,7 @@ void print_idn(const NetworkOptions& o) {
 void print_span(const SpanOptions& o) {
   std::printf("channels                %d\n", o.channels);
   std::printf("blocks                  %d\n", o.blocks);
+  if (o.joined > 0) std::printf("joined                  %d channels for the upsampler\n", o.joined);
   std::printf("branches                %s\n", o.branches ? "yes, as it is trained" : "no");
 }
 
@@ -113,6 +114,9 @@ void print_options(const Model& model) {
     print_span(*o.span);
   else
     print_idn(o);
+  std::printf("base                    %s\n",
+              model.has_base() ? "bicubic: what the network gives is added to that enlargement"
+                               : "none: the network makes the image itself");
   std::printf("luma                    BT.601, %s\n",
               model.luma == LumaConvention::full ? "full range" : "studio range");
   if (!model.ranges.empty())

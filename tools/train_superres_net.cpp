@@ -51,7 +51,7 @@ void add_network_options(CLI::App& app, Options& o) {
                  "start from the weights of another network, of any factor (folder or checkpoint)")
       ->excludes(restore);
   app.add_option("--network", t.network,
-                 "idn or span (with --restore this and the next six are the checkpoint's)")
+                 "idn or span (with --restore this and the next seven are the checkpoint's)")
       ->check(CLI::IsMember({"idn", "span"}))
       ->capture_default_str();
   app.add_option("--num_FB_layers", t.num_FB_layers, "idn: layers of the feature extraction")
@@ -66,6 +66,12 @@ void add_network_options(CLI::App& app, Options& o) {
   app.add_option("--branches", t.span.branches,
                  "span: 1: 3x3 convolutions are trained as several, which are one when they are used; 0: as "
                  "one")
+      ->capture_default_str();
+  app.add_option(
+         "--base", t.base,
+         "what the network's result is added to: the bicubic enlargement, or none: it makes the image "
+         "itself")
+      ->check(CLI::IsMember({"bicubic", "none"}))
       ->capture_default_str();
   app.add_option("--upsampler_deviation", t.upsampler_deviation,
                  "standard deviation of the upsampler's first weights (0 = He's)")

@@ -16,7 +16,8 @@ struct TrainingBatch {
 
   Tensor all;   ///< of which these are parts:
   Tensor gt;    ///< [n, factor * h, factor * w, c]: what should come out
-  Tensor base;  ///< as gt, what the network's result is added to: bic_up - mean_bic_up + mean_gt
+  Tensor base;  ///< as gt, what the network's result is added to: bic_up - mean_bic_up + mean_gt, or, where
+                ///< it makes the image itself, mean_gt
   Tensor down;  ///< what it sees: less mean_down
 
  private:

@@ -97,6 +97,11 @@ std::vector<float> difference(const std::vector<double>& a, const std::vector<do
   return d;
 }
 
+// The same pixel all over.
+void fill(Tensor& x, const std::vector<float>& pixel) {
+  for (int64_t p = 0; p < x.shape().pixels(); ++p) std::ranges::copy(pixel, x.data() + p * x.shape().c);
+}
+
 }  // namespace
 
 PatchPlan::PatchPlan(const Dataset& dataset, const PatchOptions& options)
@@ -182,9 +187,12 @@ TrainingBatch PatchPlan::batch(int64_t number) {
     std::vector<float> offset;
     Tensor& to;
   };
-  const Part parts[] = {{&TileRecord::gt, f, difference({}, {}, channels), batch.gt},
-                        {&TileRecord::bic_up, f, difference(means.gt, means.bic_up, channels), batch.base},
-                        {&TileRecord::down, 1, difference({}, means.down, channels), batch.down}};
+  std::vector<Part> parts = {{&TileRecord::gt, f, difference({}, {}, channels), batch.gt},
+                             {&TileRecord::down, 1, difference({}, means.down, channels), batch.down}};
+  if (options_.base == Base::bicubic)
+    parts.push_back({&TileRecord::bic_up, f, difference(means.gt, means.bic_up, channels), batch.base});
+  else
+    fill(batch.base, difference(means.gt, {}, channels));
   const auto window = [&](const Patch& patch, const Part& part) {
     return Window{part.times * patch.x, part.times * patch.y, part.times * p, part.times * p};
   };

@@ -15,9 +15,10 @@ struct PatchOptions {
   int64_t patch_size = 24;  ///< coarse pixels
   int64_t batch_size = 16;
   uint64_t seed = 1;
-  bool shuffle = true;    ///< another order of the tiles in each epoch
-  bool augment = true;    ///< each patch under one of the eight flips and rotations
-  MeanValues means = {};  ///< that a batch's parts are shifted by; none: zeros
+  bool shuffle = true;        ///< another order of the tiles in each epoch
+  bool augment = true;        ///< each patch under one of the eight flips and rotations
+  MeanValues means = {};      ///< that a batch's parts are shifted by; none: zeros
+  Base base = Base::bicubic;  ///< none: a batch's base is mean_gt all over
   /// Patches are mixed among tiles that take so much memory together; then come the next tiles. So each tile
   /// is read once an epoch however large the data set is. At most half of what Dataset keeps.
   int64_t mixed_bytes = int64_t{256} << 20;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
@@ -31,6 +32,14 @@ void check_against_data(const Model& model, const DatasetInfo& data, const std::
     differ("value range", text_of(ranges), text_of(data.ranges));
 }
 
+// Weights that make an image add nothing of use to one, and the other way round.
+void check_base(const Model& start, const Model& model, const std::string& path) {
+  const Base base = start.options().base;
+  if (base != model.options().base)
+    throw Error(Error::Kind::usage, path, ": the base of its network is ", name_of(base),
+                "; start from it with --base ", name_of(base));
+}
+
 void scale_upsampler(Model& model, double deviation) {
   for (Parameter& p : model.params->list()) {
     if (p.name != "upsample.weight") continue;
@@ -43,7 +52,37 @@ void scale_upsampler(Model& model, double deviation) {
   }
 }
 
+// The checkpoint to start from; empty: none is.
+std::string start_checkpoint(const TrainingOptions& o) {
+  if (o.start_path.empty()) return "";
+  std::string path;
+  for (int factor = 4; factor >= 2; --factor)
+    if (has_checkpoint(o.start_path, factor)) path = find_checkpoint(o.start_path, factor);
+  if (path.empty() || has_checkpoint(o.start_path, o.factor)) path = find_checkpoint(o.start_path, o.factor);
+  return path;
+}
+
+const char* network_of(const Model& model) {
+  return model.options().span ? "span" : "idn";
+}
+
+void start_from(Model& model, const Model& start, const std::string& path, const Say& say) {
+  check_base(start, model, path);
+  const int64_t taken = take_weights(model, start);
+  const std::string mine = network_of(model), its = network_of(start);
+  if (taken == 0)
+    throw Error(Error::Kind::usage, path, ": none of its parameters fits the network; train anew");
+  // Without a base a network's result is as bright as its own means make it.
+  if (mine == its && !start.has_base() && start.nchan() == model.nchan()) model.means = start.means;
+  say("starting from " + std::to_string(taken) + " of " + std::to_string(model.params->list().size()) +
+      " parameters of " + path + " (x" + std::to_string(start.factor()) +
+      (mine == its ? ")" : ", " + its + "; this network is " + mine + ")"));
+}
+
 Model new_model(const TrainingOptions& o, const DatasetInfo& data, const Say& say) {
+  const std::string path = start_checkpoint(o);
+  std::optional<Model> start;
+  if (!path.empty()) start = Model::load(path);
   NetworkOptions network;
   network.factor = o.factor;
   network.nchan = data.nchan;
@@ -51,24 +90,16 @@ Model new_model(const TrainingOptions& o, const DatasetInfo& data, const Say& sa
   network.num_Dist_blocks = o.num_Dist_blocks;
   network.compression_activation = o.compression_activation;
   network.crop_begin = 9 - o.factor;
+  network.base = o.base == "none" ? Base::none : Base::bicubic;
   if (o.network == "span") network.span = o.span;
+  if (network.span && start && start->options().span) network.span->joined = start->options().span->joined;
   Model model(network, o.seed);
   model.luma = data.luma;
   model.means = data.means;
   if (data.type != SampleType::u8) model.ranges = data.ranges;
   model.origin = "trained by train_superres_net";
   if (o.upsampler_deviation > 0) scale_upsampler(model, o.upsampler_deviation);
-  if (o.start_path.empty()) return model;
-  std::string path;
-  for (int factor = 4; factor >= 2; --factor)
-    if (has_checkpoint(o.start_path, factor)) path = find_checkpoint(o.start_path, factor);
-  if (path.empty() || has_checkpoint(o.start_path, o.factor)) path = find_checkpoint(o.start_path, o.factor);
-  const Model start = Model::load(path);
-  const int64_t taken = take_weights(model, start);
-  if (taken == 0)
-    throw Error(Error::Kind::usage, path, ": none of its parameters fits the network; train anew");
-  say("starting from " + std::to_string(taken) + " of " + std::to_string(model.params->list().size()) +
-      " parameters of " + path + " (x" + std::to_string(start.factor()) + ")");
+  if (start) start_from(model, *start, path, say);
   return model;
 }
 
@@ -85,6 +116,7 @@ void settle(TrainingOptions& o, const char* name, T& option, const T& restored, 
 
 void settle_network(TrainingOptions& o, const NetworkOptions& restored, const std::string& path) {
   settle(o, "--network", o.network, std::string(restored.span ? "span" : "idn"), path);
+  settle(o, "--base", o.base, std::string(name_of(restored.base)), path);
   if (restored.span) {
     settle(o, "--channels", o.span.channels, restored.span->channels, path);
     settle(o, "--blocks", o.span.blocks, restored.span->blocks, path);

@@ -56,7 +56,8 @@ class Training {
                                  .batch_size = o_.batch_size,
                                  .seed = o_.seed,
                                  .shuffle = o_.shuffle,
-                                 .means = trainer_.model().means},
+                                 .means = trainer_.model().means,
+                                 .base = trainer_.model().options().base},
                     trainer_.steps(), o_.trainer.device, on_gpu() ? threads_beside_gpu() : 1);
     all_steps_ = o_.nepochs * stream_->batches_per_epoch();
     log_.emplace(in_folder(o_, "Log"), trainer_.steps() + 1);

@@ -22,6 +22,7 @@ struct TrainingOptions {
   int num_FB_layers = 2, num_Dist_blocks = 4;  ///< of IDN; a restored one has its own
   bool compression_activation = true;
   SpanOptions span = {.branches = true};  ///< likewise
+  std::string base = "bicubic";           ///< or "none"; likewise
   double upsampler_deviation = 0;         ///< of the upsampler's first weights; 0 = He's
   TrainerOptions trainer;
   int64_t batch_size = 16, patch_size = 24;  ///< of a new training; a restored one has its own

@@ -63,12 +63,11 @@ Tensor bicubic_core(const Tensor& values, const Tile& tile, int factor) {
 Tensor residual_core(const Model& model, Tensor input, const Tile& tile, const SceneSettings& s,
                      Raster* spread, int spread_band, double gain) {
   const int64_t c = input.shape().c;
-  const MeanValues& means = model.means;
   float* values = input.data();
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < input.shape().size(); ++i)
     values[i] = std::clamp(values[i], kLowestInput, kHighestInput) -
-                static_cast<float>(means.down[static_cast<size_t>(i % c)]);
+                static_cast<float>(model.means.down[static_cast<size_t>(i % c)]);
   const bands::Origin origin{tile.read.y, tile.read.x};
   const Shape part = input.shape();
   const auto residual = [&](Tensor image, int symmetry) {
@@ -83,10 +82,7 @@ Tensor residual_core(const Model& model, Tensor input, const Tile& tile, const S
   Tensor y = cropped(answer.mean, scaled(relative(tile.core, tile.read), model.factor()));
   values = y.data();
 #pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < y.shape().size(); ++i) {
-    const auto k = static_cast<size_t>(i % c);
-    values[i] += static_cast<float>(means.gt[k] - means.bic_up[k]);
-  }
+  for (int64_t i = 0; i < y.shape().size(); ++i) values[i] += model.shift(static_cast<size_t>(i % c));
   return y;
 }
 

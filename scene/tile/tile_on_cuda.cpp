@@ -9,6 +9,8 @@
 #include "scene/tile/tile_kernels.h"
 #include "tensor/cuda/convert.h"
 #include "tensor/cuda/telling.h"
+#include "tensor/cuda/tensors.h"
+#include "tensor/ops/pointwise.h"
 #include "tensor/ops/resize_cuda.h"
 
 namespace sr::cuda {
@@ -65,7 +67,7 @@ TileOnCuda::TileOnCuda(const Model& model, const SceneSettings& settings, SpareS
   const size_t colours = settings_.colour_bands().size();
   for (size_t k = 0; k < colours; ++k) {
     const size_t i = settings_.mode == ColourMode::joint ? k : 0;
-    offsets.push_back(static_cast<float>(m.gt[i] - m.bic_up[i]));
+    offsets.push_back(model_.shift(i));
   }
   offsets_ = on_device(offsets);
   const std::vector<BandForm> forms = band_forms(settings_);
@@ -138,8 +140,17 @@ Tensor TileOnCuda::input(const Tensor& values, const Window& read, int band) con
   return x;
 }
 
+// As Model::residual().
 EnsembleResidual TileOnCuda::answer(const Tensor& image) const {
-  const auto network = [&](const Tensor& x, int = 0) { return (*model_.network)(Var(x)).value(); };
+  const auto network = [&](const Tensor& x, int = 0) {
+    const Tensor y = (*model_.network)(Var(x)).value();
+    if (model_.has_base()) return y;
+    const Tensor less = scale(x, -1);
+    Tensor enlarged(y.shape(), DType::f32, Device::cuda);
+    bicubic_enlarge(queue(), x.shape(), view(less), settings_.factor, floats(enlarging_),
+                    static_cast<float*>(enlarged.address()));
+    return add(y, enlarged);
+  };
   if (!settings_.self_ensemble) return {network(image), {}, {}};
   return ensemble_residual(image, settings_.spread, network);
 }
@@ -313,9 +324,10 @@ int64_t device_bytes(const Model& model, const SceneSettings& s, const Tile& til
   const int64_t inputs = s.mode == ColourMode::per_band ? static_cast<int64_t>(s.colour_bands().size()) : 1;
   const int64_t stored = sr::bytes_of(storage(precision()));
   const EnsembleMemory more = s.self_ensemble ? ensemble_memory(s.spread) : EnsembleMemory{0, 0};
-  const int64_t answers = inputs + 1 + more.during + more.after + (s.spread ? 4 * inputs : 0);
+  const int64_t less = model.has_base() ? 0 : 1;  // the image turned negative; that enlarged, and the sum
+  const int64_t answers = inputs + 1 + 2 * less + more.during + more.after + (s.spread ? 4 * inputs : 0);
   const int64_t network = coarse * (stored * model.network->recorded_channels() +
-                                    4 * model.nchan() * ((s.self_ensemble ? 2 : 1) + f2 * answers));
+                                    4 * model.nchan() * ((s.self_ensemble ? 2 : 1) + less + f2 * answers));
   return coarse * s.bands * (sample_bytes + 4) + 2 * fine * s.bands * sample_bytes + network;
 }
 

@@ -99,6 +99,25 @@ TEST_F(ModelFiles, SpanIsSavedAsWhatItIsAndMergedForUse) {
   EXPECT_EQ(loaded.residual(image).to_vector(), model.residual(image).to_vector());
 }
 
+TEST_F(ModelFiles, TheBaseAndTheUpsamplersChannelsAreRecordedWhereTheyAreNotTheUsualOnes) {
+  const std::string path = folder_ / "model.sr";
+  NetworkOptions options = small_options();
+  Model(options).save(path);
+  EXPECT_EQ(json::parse(load_checkpoint(path).meta).count("base"), 0u);
+  EXPECT_EQ(Model::load(path).options().base, Base::bicubic);
+  options = {.factor = 3, .nchan = 2, .base = Base::none};
+  options.span = SpanOptions{.channels = 16, .blocks = 1, .branches = true, .joined = 32};
+  Model(options).save(path);
+  EXPECT_EQ(json::parse(load_checkpoint(path).meta).at("base"), "none");
+  EXPECT_EQ(Model::load(path).options(), options);
+  const Model used = Model::load(path, 3);
+  EXPECT_EQ(used.options().base, Base::none);
+  EXPECT_EQ(used.options().span->joined, 32);
+  expect_error(unsupported, "base is 'lanczos', which this version does not know; it knows bicubic and none",
+               [&] { Model::load(with_meta("base", "lanczos")); });
+  expect_error(format, "its options cannot be read", [&] { Model::load(with_meta("base", 1)); });
+}
+
 TEST_F(ModelFiles, AModelWithoutARangeStaysWithoutOne) {
   const std::string path = folder_ / "model.sr";
   Model(small_options()).save(path);

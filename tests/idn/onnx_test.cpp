@@ -115,6 +115,37 @@ TEST(OnnxGraph, IsTheOtherNetworkAsWell) {
   }
 }
 
+TEST(OnnxGraph, GivesTheImageOfANetworkWithoutABaseInAnyCase) {
+  NetworkOptions options{.factor = 2, .nchan = 2, .base = Base::none};
+  options.span = SpanOptions{.channels = 16, .blocks = 1, .joined = 32};
+  Model model(options, 11);
+  model.means = {{0.3, 0.4}, {0.45, 0.5}, {7, 8}};
+  const Tensor image = random_image({1, 4, 5, 2}, 2), expected = super_resolve(model, image, {});
+  const ValueRanges ranges = {{-100, 900}, {0, 4095}};
+  for (const bool with_bicubic : {false, true})
+    for (const bool ranged : {false, true}) {
+      const OnnxModel graph =
+          onnx_model(model, {.with_bicubic = with_bicubic, .range = ranged ? ranges : ValueRanges{}});
+      EXPECT_EQ(graph.metadata.at("output"), "enlarged image");
+      EXPECT_EQ(graph.metadata.at("model_type"), "\"Superresolution\"");
+      const auto in_samples = [&](const Tensor& x) {
+        Tensor samples = x.clone();
+        for (int64_t i = 0; ranged && i < x.shape().size(); ++i) {
+          const ValueRange& range = ranges[static_cast<size_t>(i % 2)];
+          samples.data()[i] = static_cast<float>(range.low + range.width() * double{x.data()[i]});
+        }
+        return samples;
+      };
+      expect_near(run_onnx(graph, in_samples(image)), in_samples(expected),
+                  (ranged ? 4095 : 1) * 1e-5f * largest(expected), ranged ? "samples" : "values");
+    }
+  const TestFolder folder;
+  save_onnx(folder / "n.onnx", onnx_model(model, {.range = ranges}));
+  const Model back = model_of_onnx(folder / "n.onnx");
+  EXPECT_EQ(back.to_checkpoint().meta, model.to_checkpoint().meta);
+  expect_near(super_resolve(back, image, {}), expected, 1e-5f * largest(expected), "read back");
+}
+
 TEST(OnnxGraph, TakesAndGivesSamplesWhereARangeIsAskedFor) {
   const Model model = random_model(2, 2);
   const ValueRanges ranges = {{-100, 900}, {0, 4095}};

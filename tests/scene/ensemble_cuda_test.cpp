@@ -51,8 +51,9 @@ void expect_near(const Raster& a, const Raster& b) {
 }
 
 TEST(EnsembleOnCuda, TilesAreTheProcessors) {
-  for (const int nchan : {1, 2}) {
+  for (const auto& [nchan, base] : {std::pair(1, Base::bicubic), {2, Base::bicubic}, {1, Base::none}}) {
     NetworkOptions options;
+    options.base = base;
     options.num_FB_layers = 1, options.num_Dist_blocks = 0, options.nchan = nchan, options.crop_begin = 3;
     const Model model(options, 7);
     TiffInfo info;

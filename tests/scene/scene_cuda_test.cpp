@@ -151,6 +151,26 @@ TEST_F(SceneOnGpu, LumaAndJointBandsAreTheProcessors) {
             1e-5 * bands.range.high);
 }
 
+// Whose result in half precision is the image itself.
+TEST_F(SceneOnGpu, NetworksWithoutABaseGiveTheBitsOfTheWholeAndTheProcessorsSamples) {
+  Scene rgb = random_scene(33, 21, 3, SampleType::u8);
+  rgb.info.photometric = 2;
+  const Scene bands = random_scene(33, 21, 3, SampleType::u16);
+  for (const auto& [scene, nchan] : {std::pair<const Scene*, int>{&rgb, 1}, {&bands, 1}, {&bands, 3}}) {
+    NetworkOptions options{.factor = 2, .nchan = nchan, .base = Base::none};
+    options.span = SpanOptions{.channels = 16, .blocks = 1, .joined = 32};
+    Model model(options, 7);
+    for (size_t k = 0; k < model.means.gt.size(); ++k)
+      model.means.down[k] = 0.4, model.means.gt[k] = 0.5, model.means.bic_up[k] = 7;
+    const Results whole = run(model, *scene, 33, 21, {0});
+    EXPECT_EQ(run(model, *scene, 16, 17, {0}).result.samples, whole.result.samples);
+    EXPECT_EQ(whole.bicubic.samples, run(model, *scene, 33, 21, {}).bicubic.samples);
+    cuda::set_precision(Precision::fp32);
+    EXPECT_LE(difference(run(model, *scene, 20, 21, {0}).result, run(model, *scene, 33, 21, {}).result), 1);
+    cuda::set_precision(Precision::fp16);
+  }
+}
+
 TEST_F(SceneOnGpu, HolesAreFilledAndPutBackAsByTheProcessor) {
   cuda::set_precision(Precision::fp32);
   Scene scene = random_scene(50, 30, 1, SampleType::u16);
@@ -250,8 +270,9 @@ TEST_F(SceneOnGpu, TwoGpusShareTheTilesAndGiveTheSameBits) {
 TEST_F(SceneOnGpu, ATileHoldsNoMoreMemoryThanItSaysAndNotMuchLess) {
   NetworkOptions options;
   options.num_Dist_blocks = 1, options.crop_begin = 7;
-  const Model model(options, 7);
-  for (const int bands : {1, 3}) {
+  for (const auto& [bands, base] : {std::pair(1, Base::bicubic), {3, Base::bicubic}, {1, Base::none}}) {
+    options.base = base;
+    const Model model(options, 7);
     const Scene scene = random_scene(32, 32, bands, SampleType::u16);
     const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
     const auto tile = [&](int64_t side) { return Tile{{0, 0, side, side}, {0, 0, side, side}}; };

@@ -52,6 +52,17 @@ Model lively_model(int factor, int blocks, int nchan = 1) {
   return Model(options, 7);
 }
 
+// Without a base, and with more channels for the upsampler than elsewhere.
+Model lively_image_maker(int factor, int nchan) {
+  NetworkOptions options{.factor = factor, .nchan = nchan, .base = Base::none};
+  options.span = SpanOptions{.channels = 16, .blocks = 1, .joined = 32};
+  Model model(options, 7);
+  model.means = {std::vector<double>(static_cast<size_t>(nchan), 0.3),
+                 std::vector<double>(static_cast<size_t>(nchan), 0.4),
+                 std::vector<double>(static_cast<size_t>(nchan), 0.5)};
+  return model;
+}
+
 std::vector<Model> full_networks(int factor) {
   std::vector<Model> models;
   models.push_back(lively_model(factor, 4));
@@ -60,8 +71,9 @@ std::vector<Model> full_networks(int factor) {
 }
 
 std::vector<std::byte> run(const Model& model, const Scene& scene, int64_t tile_w, int64_t tile_h,
-                           std::optional<Reach> margin = {}) {
-  const SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
+                           std::optional<Reach> margin = {}, bool self_ensemble = false) {
+  SceneSettings s = scene_settings(scene.info, model.options(), {scene.range});
+  s.self_ensemble = self_ensemble;
   const int f = model.factor();
   const TileGrid grid{scene.info.width, scene.info.height, tile_w, tile_h,
                       margin.value_or(margin_for(&model, s))};
@@ -101,6 +113,17 @@ TEST_F(Tiling, RandomTilesGiveTheBitsOfTheWholeScene) {
     omp_set_num_threads(1 + static_cast<int>(random_.integer(3)));
     EXPECT_EQ(whole, run(model, scene, tile_w, tile_h))
         << "x" << factor << ' ' << width << " x " << height << " in tiles " << tile_w << " x " << tile_h;
+  }
+}
+
+TEST_F(Tiling, NetworksWithoutABaseGiveTheBitsOfTheWholeSceneInEveryMode) {
+  for (int i = 0; i < 12; ++i) {
+    const int factor = 2 + i % 3, bands = i % 2 == 0 ? 3 : 2;
+    Scene scene = random_scene(33 + i, 40 - i, bands, i % 4 < 2 ? SampleType::u8 : SampleType::f32, random_);
+    if (i % 6 == 0) scene.info.photometric = 2;                              // RGB: luma
+    const Model model = lively_image_maker(factor, i % 6 == 4 ? bands : 1);  // joint
+    const auto whole = run(model, scene, 80, 80, {}, i == 5);
+    EXPECT_EQ(whole, run(model, scene, 16 + i, 17, {}, i == 5)) << i;
   }
 }
 

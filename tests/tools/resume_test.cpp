@@ -2,6 +2,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "io/formats/checkpoint.h"
+#include "io/tiff/input/reader.h"
 #include "tests/tools/resume_fixture.h"
 
 namespace sr {
@@ -82,6 +84,20 @@ TEST_F(Resume, WhatOtherWeightsHaveBegunIsNotUsed) {
   EXPECT_EQ(next.status, 0) << next.err;
   EXPECT_EQ(next.out.find("goes on with " + (folder_ / "out/a.tif.part")), std::string::npos) << next.out;
   EXPECT_NE(bytes_of_file(folder_ / "out/a.tif"), bytes_of_file(folder_ / "whole/a.tif"));
+}
+
+// Which only the checkpoint's text tells apart.
+TEST_F(Resume, WhatTheSameWeightsHaveMadeWithAnotherBaseIsMadeAnewAndSaysSo) {
+  ASSERT_EQ(run("whole").status, 0);
+  Checkpoint weights = load_checkpoint(checkpoint_name(folder_ / "w", 2, 0));
+  weights.meta.insert(1, R"("base":"none",)");
+  save_checkpoint(checkpoint_name(folder_ / "w", 2, 0), weights);
+  const ProgramRun next = run("whole");
+  EXPECT_EQ(next.status, 0) << next.err;
+  EXPECT_EQ(next.out.find("a.tif is there"), std::string::npos) << next.out;
+  EXPECT_NE(next.out.find("a_bic_up.tif is there"), std::string::npos) << next.out;
+  const std::string items = TiffReader(folder_ / "whole/a.tif").info().tags.gdal_metadata;
+  EXPECT_NE(items.find("<Item name=\"SUPERRES_BASE\">none</Item>"), std::string::npos) << items;
 }
 
 TEST_F(Resume, ADiskThatWasFullAndIsFreedEndsInTheSameFiles) {

@@ -121,6 +121,20 @@ TEST_F(Patches, MeansAreTakenOffAndPutBack) {
     ASSERT_EQ(batch.base.data()[i], plain.base.data()[i] + kOfBase[i % 3]);
 }
 
+TEST_F(Patches, WithoutABaseItIsTheMeanOfTheTruthAndTheRestIsAsWithOne) {
+  const Dataset data =
+      make(pictures({{90, 70}, {60, 64}}), {.tile_w = 48, .tile_h = 48, .mode = ColourMode::joint});
+  PatchOptions options{.patch_size = 9, .batch_size = 8};
+  options.means = {{0.5, 0.25, 0.375}, {0.1, 0.2, 0.3}, {0.25, 0.5, 0.125}};
+  const TrainingBatch with = PatchPlan(data, options).batch(1);
+  options.base = Base::none;
+  const TrainingBatch batch = PatchPlan(data, options).batch(1);
+  EXPECT_EQ(batch.gt.to_vector(), with.gt.to_vector());
+  EXPECT_EQ(batch.down.to_vector(), with.down.to_vector());
+  for (int64_t i = 0; i < batch.base.shape().size(); ++i)
+    ASSERT_EQ(batch.base.data()[i], static_cast<float>(options.means.gt[static_cast<size_t>(i % 3)]));
+}
+
 TEST_F(Patches, AnEpochVisitsEveryTileByItsAreaInAnOrderOfItsOwn) {
   const Dataset data = make(pictures({{96, 96}, {96, 96}, {40, 40}, {96, 60}}), {.tile_w = 96, .tile_h = 96});
   const int64_t p = 8;

@@ -229,6 +229,17 @@ TEST_F(TrainProgram, SpanIsTrainedRestoredAndUsed) {
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(Model::load(newest("run")).options().span, (SpanOptions{16, 1, true}));
   EXPECT_NE(text_of_file(folder_ / "run/x2/report.html").find("--network</th><td>span<"), std::string::npos);
+  const ProgramRun other = train_into("idn", {"--nepochs", "1", "--start_from", folder_ / "run"});
+  EXPECT_NE(other.out.find("(x2, span; this network is idn)"), std::string::npos) << other.out << other.err;
+  Model more({.factor = 2, .span = SpanOptions{.channels = 16, .blocks = 1, .joined = 32}});
+  fs::create_directories(folder_ / "more/x2/ckpts");
+  more.save(folder_ / "more/x2/ckpts/ckpt-00000000.sr");
+  std::vector<std::string> from_more =
+      options("next", {"--nepochs", "1", "--network", "span", "--channels", "16", "--blocks", "1",
+                       "--branches", "0", "--start_from", folder_ / "more"});
+  from_more.erase(from_more.begin() + 4, from_more.begin() + 6);
+  const ProgramRun next = run_program("train_superres_net", from_more);
+  EXPECT_NE(next.out.find("starting from 14 of 14 parameters"), std::string::npos) << next.out << next.err;
   fs::create_directory(folder_ / "small");
   ASSERT_EQ(run_program("make_scene", {"--quiet", "--out", folder_ / "small/b.tif", "--width", "40",
                                        "--height", "30", "--seed", "4"})
@@ -238,6 +249,35 @@ TEST_F(TrainProgram, SpanIsTrainedRestoredAndUsed) {
       run_program("eval_superres_net", {"--quiet", "--data_path", folder_ / "small", "--out_path",
                                         folder_ / "large", "--pretrained_path", folder_ / "run"});
   EXPECT_EQ(used.status, 0) << used.err;
+}
+
+TEST_F(TrainProgram, ANetworkWithoutABaseTrainsRepeatsGoesOnAndStartsOthersOfItsKind) {
+  const auto train_none = [&](const std::string& out, std::vector<std::string> more) {
+    more.insert(more.end(), {"--learning_rate", "1e-3"});
+    return train_into(out, more);
+  };
+  ASSERT_EQ(train_none("straight", {"--nepochs", "6", "--base", "none", "--threads", "1"}).status, 0);
+  ASSERT_EQ(train_none("broken", {"--nepochs", "2", "--base", "none", "--threads", "2"}).status, 0);
+  expect_error(train_none("broken", {"--nepochs", "6", "--restore", "--base", "bicubic"}), 2,
+               "trained with --base none, not with --base bicubic");
+  ASSERT_EQ(train_none("broken", {"--nepochs", "6", "--restore"}).status, 0);
+  EXPECT_EQ(text_of_file(newest("broken")), text_of_file(newest("straight")));
+  EXPECT_EQ(Model::load(newest("straight")).options().base, Base::none);
+  const TrainingHistory history(folder_ / "straight/x2/history.jsonl", 1 << 20);
+  EXPECT_LT(history.points().back().validation_loss, 0.6 * history.points().front().validation_loss.value());
+  EXPECT_NEAR(history.points().back().validation_loss.value(), history.points().back().train_loss,
+              0.5 * history.points().back().train_loss);  // which see the same result
+  expect_error(train_none("next", {"--nepochs", "1", "--start_from", folder_ / "straight"}), 2,
+               "the base of its network is none; start from it with --base none");
+  // The result is as bright as the means make it that the weights were trained with.
+  Model start = Model::load(newest("straight"));
+  start.means.gt[0] += 0.125;
+  fs::create_directories(folder_ / "start/x2/ckpts");
+  start.save(folder_ / "start/x2/ckpts/ckpt-00000000.sr");
+  const ProgramRun next =
+      train_none("next", {"--nepochs", "1", "--base", "none", "--start_from", folder_ / "start"});
+  ASSERT_EQ(next.status, 0) << next.err;
+  EXPECT_EQ(Model::load(newest("next")).means, start.means);
 }
 
 TEST_F(TrainProgram, ARestoredTrainingHasItsSizesOfBatchesAndPatchesAndOthersAreRefused) {
