@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "idn/published_span.h"
 #include "idn/weight_layout.h"
 #include "io/formats/safetensors.h"
 #include "tensor/error.h"
@@ -81,16 +82,17 @@ Model model_from(Safetensors& file, const std::string& path) {
   const auto meta = file.metadata.find(kModelMetadata);
   if (meta != file.metadata.end())
     return Model::from_checkpoint(checkpoint_of(meta->second, file.arrays), path);
+  const std::string name = std::filesystem::path(path).filename().string();
+  if (has_published_span_names(file.arrays)) return model_of_published_span(file.arrays, name);
   const bool known = std::ranges::count(file.arrays, "fblock.module.0.weight", &NamedArray::name) > 0;
   if (!known) {
     const std::string first =
         file.arrays.empty() ? "there are none" : "the first is \"" + file.arrays[0].name + "\"";
     throw Error(Error::Kind::format, "its metadata have no \"", kModelMetadata,
-                "\", and its arrays are not called as IDN-pytorch's (", first,
+                "\", and its arrays are called neither as IDN-pytorch's nor as SPAN's authors' (", first,
                 "); docs/formats.md has the names");
   }
   const int blocks = rename_idn_pytorch(file.arrays);
-  const std::string name = std::filesystem::path(path).filename().string();
   return Model::from_checkpoint(checkpoint_of(meta_of_idn_pytorch(file.arrays, blocks, name), file.arrays),
                                 path);
 }

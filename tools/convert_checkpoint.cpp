@@ -69,6 +69,8 @@ Model load(const Options& o) {
 int convert(const Options& o) {
   o.exports.check_names(o.from);
   const Model model = load(o);
+  o.common.say(o.from + ": " + (model.options().span ? "span" : "idn") +
+               (model.origin.empty() ? "" : ", " + model.origin));
   for (const std::string& file : o.exports.write(model)) o.common.say("wrote " + file);
   if (!o.to.empty()) {
     const std::string checkpoint = checkpoint_name(o.to, model.factor(), 0);

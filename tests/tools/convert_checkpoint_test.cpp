@@ -106,6 +106,7 @@ TEST_F(ConvertCheckpoint, InfoTellsWhatACheckpointHolds) {
         std::string("network                 idn\n"), std::string("nchan                   3\n"),
         std::string("num_FB_layers           1\n"), std::string("num_Dist_blocks         1\n"),
         std::string("compression_activation  none\n"),
+        std::string("base                    bicubic: what the network gives is added to that enlargement\n"),
         std::string("crop                    5 taps at the beginning, 8 at the end\n"),
         std::string("luma                    BT.601, full range\n"),
         std::string("value range             100..4095\n"),
@@ -172,7 +173,8 @@ TEST_F(ConvertCheckpoint, WeightsLeaveAndEnterInOtherFormatsToTheBit) {
                     safetensors = in_folder("x.safetensors");
   NetworkOptions options;
   options.factor = 3, options.nchan = 2, options.num_Dist_blocks = 1;
-  const Model model(options, 3);
+  Model model(options, 3);
+  model.origin = "a test";
   model.save(sr);
   ASSERT_EQ(run("--from " + sr + " --to_onnx " + onnx + " --to_safetensors " + safetensors +
                 " --with_bicubic --value_range 0,10000 --tile 64 --bands B2,B8")
@@ -183,6 +185,7 @@ TEST_F(ConvertCheckpoint, WeightsLeaveAndEnterInOtherFormatsToTheBit) {
   for (const std::string& from : {onnx, safetensors}) {
     const Outcome outcome = run("--from " + from + " --to " + target_);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(outcome.out.find(from + ": idn, a test\n"), 0u) << outcome.out;
     EXPECT_EQ(read_file(find_checkpoint(target_, 3), 1 << 24), read_file(sr, 1 << 24)) << from;
     fs::remove_all(target_);
     expect_error("--from " + from + " --to " + target_ + " --upsampling_factor 2", 1,
