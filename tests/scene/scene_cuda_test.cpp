@@ -151,6 +151,18 @@ TEST_F(SceneOnGpu, LumaAndJointBandsAreTheProcessors) {
             1e-5 * bands.range.high);
 }
 
+// Results of so many channels are stored as what lies between layers is.
+TEST_F(SceneOnGpu, AJointNetworkOfManyBandsGivesTheProcessorsSamplesInHalfPrecision) {
+  const Scene scene = random_scene(12, 9, 16, SampleType::u16);
+  for (const Base base : {Base::bicubic, Base::none}) {
+    NetworkOptions options{.factor = 2, .nchan = 16, .num_FB_layers = 1, .num_Dist_blocks = 0, .base = base};
+    const Model model(options, 7);
+    const Results here = run(model, scene, 12, 9, {}), there = run(model, scene, 12, 9, {0});
+    EXPECT_LE(difference(there.result, here.result), 0.01 * scene.range.high);
+    EXPECT_GE(difference(here.result, here.bicubic), 0.05 * scene.range.high);
+  }
+}
+
 // Whose result in half precision is the image itself.
 TEST_F(SceneOnGpu, NetworksWithoutABaseGiveTheBitsOfTheWholeAndTheProcessorsSamples) {
   Scene rgb = random_scene(33, 21, 3, SampleType::u8);
