@@ -193,6 +193,13 @@ Var scale(const Var& x, float factor) {
              [factor](const Tensor& dy) -> std::vector<Tensor> { return {scale(dy, factor)}; });
 }
 
+Var in_float32(const Var& x) {
+  const DType stored = x.value().dtype();
+  if (stored == DType::f32) return x;
+  return Var(convert(x.value(), DType::f32), {x},
+             [stored](const Tensor& dy) -> std::vector<Tensor> { return {convert(dy, stored)}; });
+}
+
 Var silu(const Var& x) {
   const Tensor value = x.value();
   return Var(silu(value), {x},

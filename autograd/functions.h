@@ -25,6 +25,8 @@ Var channels(const Var& x, int64_t begin, int64_t end);
 Var add(const Var& a, const Var& b);
 /// factor * x.
 Var scale(const Var& x, float factor);
+/// The same numbers as float32: what a GPU stores in 16 bits is copied, gradients back are stored as x is.
+Var in_float32(const Var& x);
 /// x * sigmoid(x).
 Var silu(const Var& x);
 /// (z + x) * (sigmoid(z) - 1/2).

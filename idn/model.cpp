@@ -236,9 +236,8 @@ Tensor Model::residual(Tensor image, bands::Origin place) const {
   if (device() == Device::cpu) return less_enlarged(packed()->run(image, place), image, options());
   const NoGrad no_grad;
   Var x(image.to(device()));
-  if (has_base()) image = {};                                   // the network frees what it has read
-  const Tensor y = convert((*network)(x).value(), DType::f32);  // of many channels it is stored as its layers
-  return less_enlarged(y.to(Device::cpu), image, options());
+  if (has_base()) image = {};  // the network frees what it has read
+  return less_enlarged((*network)(x).value().to(Device::cpu), image, options());
 }
 
 float Model::shift(size_t channel) const {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "autograd/functions.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -45,8 +46,9 @@ void check(const NetworkOptions& options) {
 Network::Network(const ParamScope& p, const NetworkOptions& options)
     : options_(options), network_(made(p, options)) {}
 
+// A result of many channels is no image to a GPU's layers, which store it as what lies between them.
 Var Network::operator()(const Var& image) const {
-  return std::visit([&](const auto& network) { return network(image); }, network_);
+  return in_float32(std::visit([&](const auto& network) { return network(image); }, network_));
 }
 
 bands::Program Network::program() const {

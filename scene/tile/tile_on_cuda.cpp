@@ -143,7 +143,7 @@ Tensor TileOnCuda::input(const Tensor& values, const Window& read, int band) con
 // As Model::residual().
 EnsembleResidual TileOnCuda::answer(const Tensor& image) const {
   const auto network = [&](const Tensor& x, int = 0) {
-    const Tensor y = sr::convert((*model_.network)(Var(x)).value(), DType::f32);  // where channels are many
+    const Tensor y = (*model_.network)(Var(x)).value();
     if (model_.has_base()) return y;
     const Tensor less = scale(x, -1);
     Tensor enlarged(y.shape(), DType::f32, Device::cuda);
