@@ -214,42 +214,61 @@ Var gate(const Var& z, const Var& x) {
   });
 }
 
+namespace {
+thread_local MergedAsLeaves* as_leaves = nullptr;
+}  // namespace
+
+MergedAsLeaves::MergedAsLeaves() : before_(as_leaves) {
+  as_leaves = this;
+}
+MergedAsLeaves::~MergedAsLeaves() {
+  as_leaves = before_;
+}
+
+void MergedAsLeaves::backward() const {
+  for (const Merged& merged : all_) merged.computed.backward(merged.leaf.grad());
+}
+
 Var merged_branches(const Var& expand, const Var& middle, const Var& reduce, const Var& beside) {
   const Branches branches{expand.value(), middle.value(), reduce.value(), beside.value()};
-  return Var(merged_branches(branches), {expand, middle, reduce, beside},
+  const Var merged(merged_branches(branches), {expand, middle, reduce, beside},
+                   [=](const Tensor& dy) -> std::vector<Tensor> {
+                     const Branches grads = merged_branches_grads(dy, branches);
+                     return {grads.expand, grads.middle, grads.reduce, grads.beside};
+                   });
+  if (!as_leaves || !merged.needs_grad()) return merged;
+  as_leaves->all_.push_back({merged, Var(merged.value(), true)});
+  return as_leaves->all_.back().leaf;
+}
+
+Var l1_loss(const Var& x, const Tensor& target, int64_t batch) {
+  const Tensor value = x.value();
+  return Var(l1_loss_value(value, target, batch), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    return {times(l1_loss_grad(value, target, batch), value_of(dy))};
+  });
+}
+
+Var l2_loss(const Var& x, const Tensor& target, int64_t batch) {
+  const Tensor value = x.value();
+  return Var(l2_loss_value(value, target, batch), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    return {times(l2_loss_grad(value, target, batch), value_of(dy))};
+  });
+}
+
+Var spectral_angle_loss(const Var& x, const Tensor& target, float weight, int64_t batch) {
+  const Tensor value = x.value();
+  return Var(scale(spectral_angle_value(value, target, batch), weight), {x},
              [=](const Tensor& dy) -> std::vector<Tensor> {
-               const Branches grads = merged_branches_grads(dy, branches);
-               return {grads.expand, grads.middle, grads.reduce, grads.beside};
+               return {scale(spectral_angle_grad(value, target, batch), weight * value_of(dy))};
              });
 }
 
-Var l1_loss(const Var& x, const Tensor& target) {
+Var ssim_loss(const Var& x, const Tensor& target, double peak, int64_t batch) {
   const Tensor value = x.value();
-  return Var(l1_loss_value(value, target), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    return {times(l1_loss_grad(value, target), value_of(dy))};
-  });
-}
-
-Var l2_loss(const Var& x, const Tensor& target) {
-  const Tensor value = x.value();
-  return Var(l2_loss_value(value, target), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    return {times(l2_loss_grad(value, target), value_of(dy))};
-  });
-}
-
-Var spectral_angle_loss(const Var& x, const Tensor& target, float weight) {
-  const Tensor value = x.value();
-  return Var(scale(spectral_angle_value(value, target), weight), {x},
+  return Var(scale(ssim_value(value, target, peak, batch), -1), {x},
              [=](const Tensor& dy) -> std::vector<Tensor> {
-               return {scale(spectral_angle_grad(value, target), weight * value_of(dy))};
+               return {scale(ssim_grad(value, target, peak, batch), -value_of(dy))};
              });
-}
-
-Var ssim_loss(const Var& x, const Tensor& target, double peak) {
-  const Tensor value = x.value();
-  return Var(scale(ssim_value(value, target, peak), -1), {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    return {scale(ssim_grad(value, target, peak), -value_of(dy))};
-  });
 }
 
 }  // namespace sr

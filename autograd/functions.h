@@ -35,15 +35,36 @@ Var gate(const Var& z, const Var& x);
 /// 1, 1, n] one after the other, without biases, and `beside` [o, 1, 1, i] beside them.
 Var merged_branches(const Var& expand, const Var& middle, const Var& reduce, const Var& beside);
 
-// Losses: one value, [1, 1, 1, 1], to start backward() from. Formulas in tensor/ops/loss.h and
-// tensor/ops/ssim.h; the functions there give the same value in double.
+/// While one lives, what merged_branches() gives on this thread is a leaf, whose gradient comes to the
+/// branches by backward() only: of a batch that several processes share it is summed first.
+class MergedAsLeaves {
+ public:
+  MergedAsLeaves();
+  ~MergedAsLeaves();
+  MergedAsLeaves(const MergedAsLeaves&) = delete;
+  MergedAsLeaves& operator=(const MergedAsLeaves&) = delete;
+
+  /// Takes the leaves' gradients to the branches.
+  void backward() const;
+
+ private:
+  friend Var merged_branches(const Var&, const Var&, const Var&, const Var&);
+  struct Merged {
+    Var computed, leaf;
+  };
+  MergedAsLeaves* before_;
+  std::vector<Merged> all_;
+};
+
+// Losses: one value, [1, 1, 1, 1], to start backward() from. Formulas in tensor/ops/loss.h, which also says
+// what `batch` is, and tensor/ops/ssim.h; the functions there give the same value in double.
 /// Mean of |x - target|. Errors: shape.
-Var l1_loss(const Var& x, const Tensor& target);
+Var l1_loss(const Var& x, const Tensor& target, int64_t batch = 0);
 /// Mean of (x - target)^2. Errors: shape.
-Var l2_loss(const Var& x, const Tensor& target);
+Var l2_loss(const Var& x, const Tensor& target, int64_t batch = 0);
 /// `weight` times the mean spectral angle.
-Var spectral_angle_loss(const Var& x, const Tensor& target, float weight);
+Var spectral_angle_loss(const Var& x, const Tensor& target, float weight, int64_t batch = 0);
 /// Minus the mean structural similarity.
-Var ssim_loss(const Var& x, const Tensor& target, double peak);
+Var ssim_loss(const Var& x, const Tensor& target, double peak, int64_t batch = 0);
 
 }  // namespace sr

@@ -242,6 +242,13 @@ void Var::clear_grad() {
   node_->terms.clear();  // of a backward pass that an error ended
 }
 
+void Var::set_grad(Tensor gradient) {
+  if (!(gradient.shape() == shape()))
+    throw Error(Error::Kind::shape, "set_grad: gradient ", gradient.shape(), " for a value of shape ",
+                shape());
+  node_->grad = std::move(gradient);
+}
+
 void Var::set_value(Tensor value) {
   if (!node_ || !node_->inputs.empty() || node_->walked)
     throw Error(Error::Kind::usage, "set_value: only a leaf's value can be replaced");
@@ -251,7 +258,7 @@ void Var::set_value(Tensor value) {
   node_->value = std::move(value);
 }
 
-void Var::backward(const Tensor& dy) const {
+void Var::backward(const Tensor& dy, const std::function<void(Var leaf)>& complete) const {
   if (!node_ || node_->inputs.empty())
     throw Error(Error::Kind::usage, "backward: ",
                 node_ && node_->walked ? "this graph was walked before and is freed; compute the value again"
@@ -286,6 +293,7 @@ void Var::backward(const Tensor& dy) const {
       if (node->terms.empty()) continue;
       if (node->grad) node->receive({0, node->grad.shape().c, node->grad});
       node->grad = node->gradient({});
+      complete(Var(node));
       continue;
     } else if (!node->terms.empty()) {
       node->spread();

@@ -54,13 +54,19 @@ class Var {
   /// The gradient that backward() left here; no tensor before the first one. Adds up over several graphs.
   const Tensor& grad() const;
   void clear_grad();  ///< no tensor again
+  /// In place of what backward() left, such as a sum with others' gradients. Errors: shape (not the value's).
+  void set_grad(Tensor gradient);
   /// Replaces the value of a leaf. Errors: shape (another one), usage (not a leaf).
   void set_value(Tensor value);
 
   /// Computes the gradient of sum(dy * value) for every Var that this one was made from and that needs it,
   /// and frees the graph on the way. Errors: shape (dy is not of the value's shape; a closure returned a
   /// wrong number or shape), usage (nothing was recorded, or the graph was walked before).
-  void backward(const Tensor& dy) const;
+  void backward(const Tensor& dy) const {
+    backward(dy, [](Var) {});
+  }
+  /// The same, and calls `complete` with each leaf as soon as its gradient is, in the graph's order.
+  void backward(const Tensor& dy, const std::function<void(Var leaf)>& complete) const;
 
  private:
   struct Node;

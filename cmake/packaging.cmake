@@ -9,6 +9,7 @@ foreach(name ${programs})
   target_link_options(${name} PRIVATE -Wl,--disable-new-dtags)
 endforeach()
 install(TARGETS ${programs})
+install(FILES ${mpi_modules} DESTINATION lib/superres)  # where bin is left for lib, not lib/x86_64-linux-gnu
 install(DIRECTORY pretrained recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/superres USE_SOURCE_PERMISSIONS)
 install(DIRECTORY ${documents}/man/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
 install(DIRECTORY ${documents}/bash-completion DESTINATION ${CMAKE_INSTALL_DATADIR})

@@ -1,8 +1,11 @@
 // Trains the network on a data set that create_training_dataset wrote.
 #include <cinttypes>
 
+#include "distributed/mpi_launch.h"
+#include "distributed/placement.h"
 #include "tensor/error.h"
 #include "tools/program.h"
+#include "tools/version.h"
 #include "training/training.h"
 
 namespace sr {
@@ -206,7 +209,42 @@ std::string restore_path(const Options& o) {
               " instead to train anew from its weights");
 }
 
-int run(Options& o, const CLI::App& app) {
+// Threads for each process that was not told how many, and a word on how they lie.
+void place(Options& o, Ranks& ranks) {
+  const std::vector<std::string> texts = ranks.gather(to_text(placement(o.common.threads)));
+  std::vector<int> threads(static_cast<size_t>(ranks.size()));
+  std::vector<Placement> all;
+  for (const std::string& text : texts) all.push_back(placement_in(text));
+  for (size_t i = 0; i < all.size(); ++i) threads[i] = threads_of(all, i);
+  ranks.broadcast(threads.data(), std::ssize(threads) * static_cast<int64_t>(sizeof(int)));
+  o.common.threads = threads[static_cast<size_t>(ranks.rank())];
+  const std::string wrong = misplaced(all);
+  if (!wrong.empty()) o.common.say(wrong);
+}
+
+// What decides over bits, for comparison: the program, how it computes, and options but for those of a
+// process and its folders.
+std::string what_must_be_alike(const Options& o, const std::string& computing) {
+  std::string text = "version\t" + version_text(kName).substr(0, version_text(kName).find('\n')) + "\n" +
+                     "arithmetic\t" + computing + "\n";
+  for (const auto& [name, value] : o.training.told)
+    if (name != "--threads" && name != "--quiet" && !name.ends_with("_path") && name != "--start_from")
+      text += "option " + name + "\t" + value + "\n";
+  return text;
+}
+
+void join(Options& o, Ranks& ranks) {
+  if (o.common.device.starts_with("cuda"))
+    throw Error(Error::Kind::usage, "--device ", o.common.device,
+                ": several processes train on the processor; "
+                "use --device cpu, or start one process");
+  o.common.device = "cpu";
+  if (!ranks.first()) o.common.quiet = true;
+  place(o, ranks);
+}
+
+void run(Options& o, const CLI::App& app, Ranks& ranks) {
+  if (!ranks.alone()) join(o, ranks);
   o.common.apply();
   TrainingOptions& t = o.training;
   if (o.ssim_loss) o.loss = "ssim";
@@ -217,17 +255,40 @@ int run(Options& o, const CLI::App& app) {
   t.trainer.device = o.common.target();
   t.told = told(app);
   t.given = given(app);
-  o.common.say(o.common.description());
+  const std::string computing = o.common.description();
+  ranks.same(what_must_be_alike(o, computing.substr(0, computing.find(','))));
+  o.common.say(computing +
+               (ranks.alone() ? "" : " in each of " + std::to_string(ranks.size()) + " processes"));
   TrainingLine line;
-  train(t, {.say = [&](const std::string& text) { o.common.say(text); },
-            .progress =
-                [&](const TrainingProgress& p) {
-                  if (o.debug)
-                    print_step(p);
-                  else if (!o.common.quiet)
-                    line(p);
-                },
-            .stop = [] { return interrupted != 0; }});
+  train(t,
+        {.say = [&](const std::string& text) { o.common.say(text); },
+         .progress =
+             [&](const TrainingProgress& p) {
+               if (o.debug && ranks.first())
+                 print_step(p);
+               else if (!o.common.quiet)
+                 line(p);
+             },
+         .stop = [] { return interrupted != 0; }},
+        ranks);
+}
+
+// As one of several processes, or alone.
+int run(Options& o, const CLI::App& app) {
+  const MpiLaunch launch = mpi_launch();
+  if (launch.size == 1) {
+    Ranks alone;
+    run(o, app, alone);
+    return 0;
+  }
+  Ranks ranks(mpi_module(launch.kind), [] { return interrupted != 0; });
+  try {
+    run(o, app, ranks);
+    ranks.finish();
+  } catch (const std::exception& e) {  // others wait for this one: they must hear of it
+    print_error((std::string(kName) + ", rank " + std::to_string(ranks.rank())).c_str(), e.what());
+    ranks.fail(e.what());
+  }
   return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "tools/version.h"
 
+#include "distributed/mpi_launch.h"
 #include "tensor/bands/kernels.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
@@ -34,7 +35,8 @@ std::string bf16() {
 
 std::string version_text(const std::string& name) {
   return name + " " + SR_VERSION + " (" + kCommit + ")\nCUDA: " + (cuda::kBuilt ? "yes" : "no") +
-         "\ninstruction set: " + name_of(active_float_simd()) + bf16() + "\nGPUs: " + gpus();
+         "\ninstruction set: " + name_of(active_float_simd()) + bf16() + "\nGPUs: " + gpus() +
+         "\nMPI: " + mpi_modules();
 }
 
 }  // namespace sr

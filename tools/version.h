@@ -11,8 +11,9 @@ extern const char* const kCommit;
 /// Its day, "2026-11-29"; without a git repository that of the build.
 extern const char* const kCommitDate;
 
-/// "NAME 0.1.0 (1a2b3c4)", and a line each for CUDA, the instruction set in use, and the GPUs in use or why
-/// there are none. Errors: usage (SR_SIMD, as active_simd()).
+/// "NAME 0.1.0 (1a2b3c4)", and a line each for CUDA, the instruction set in use, the GPUs in use or why
+/// there are none, and the MPIs that several processes can be started by. Errors: usage (SR_SIMD, as
+/// active_simd()).
 std::string version_text(const std::string& name);
 
 }  // namespace sr

@@ -23,6 +23,17 @@ void TrainingBatch::set_parts(const Shape& fine, const Shape& coarse) {
   down = all.part(2 * room(fine), coarse);
 }
 
+TrainingBatch TrainingBatch::images(int64_t begin, int64_t end) const {
+  TrainingBatch some = *this;
+  for (Tensor* part : {&some.gt, &some.base, &some.down}) {
+    Shape shape = part->shape();
+    const int64_t first = begin * shape.h * shape.w * shape.c;
+    shape.n = end - begin;
+    *part = part->part(first, shape);
+  }
+  return some;
+}
+
 TrainingBatch TrainingBatch::to(Device device) const {
   TrainingBatch copy;
   copy.all = all.to(device);

@@ -14,6 +14,9 @@ struct TrainingBatch {
   /// The same numbers on `device`, as Tensor::to.
   TrainingBatch to(Device device) const;
 
+  /// Some of the images; shares memory. `all` is that of the whole.
+  TrainingBatch images(int64_t begin, int64_t end) const;
+
   Tensor all;   ///< of which these are parts:
   Tensor gt;    ///< [n, factor * h, factor * w, c]: what should come out
   Tensor base;  ///< as gt, what the network's result is added to: bic_up - mean_bic_up + mean_gt, or, where

@@ -176,7 +176,8 @@ std::vector<PatchPlan::Patch> PatchPlan::patches(int64_t batch) {
 }
 
 TrainingBatch PatchPlan::batch(int64_t number) {
-  const int64_t n = options_.batch_size, p = options_.patch_size, f = dataset_.info().factor;
+  const Images own = options_.own.count() > 0 ? options_.own : Images{0, options_.batch_size};
+  const int64_t n = own.count(), p = options_.patch_size, f = dataset_.info().factor;
   const int64_t channels = dataset_.info().nchan;
   const MeanValues& means = options_.means;
   TrainingBatch batch({n, p, p, channels}, f);
@@ -196,7 +197,7 @@ TrainingBatch PatchPlan::batch(int64_t number) {
   const auto window = [&](const Patch& patch, const Part& part) {
     return Window{part.times * patch.x, part.times * patch.y, part.times * p, part.times * p};
   };
-  const std::vector<Patch> list = patches(number);
+  const std::vector<Patch> all = patches(number), list(all.begin() + own.begin, all.begin() + own.end);
   auto record = dataset_.record(kTraining, list[0].tile);
   for (size_t i = 0; i < list.size(); ++i) {
     const auto next = i + 1 < list.size() ? dataset_.record(kTraining, list[i + 1].tile) : nullptr;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "distributed/rank_tree.h"
 #include "idn/model.h"
 #include "training/batch.h"
 #include "training/dataset/dataset.h"
@@ -14,6 +15,7 @@ namespace sr {
 struct PatchOptions {
   int64_t patch_size = 24;  ///< coarse pixels
   int64_t batch_size = 16;
+  Images own = {};  ///< of each batch, which are made; none: all
   uint64_t seed = 1;
   bool shuffle = true;        ///< another order of the tiles in each epoch
   bool augment = true;        ///< each patch under one of the eight flips and rotations
@@ -43,7 +45,7 @@ class PatchPlan {
   };
   std::vector<Patch> patches(int64_t batch);
 
-  /// The samples of a batch.
+  /// The samples of a batch, or of the own images of it.
   TrainingBatch batch(int64_t number);
 
  private:

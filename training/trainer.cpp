@@ -21,21 +21,32 @@ std::unique_ptr<Model> twin(const Model& model) {
   return std::make_unique<Model>(Model::from_checkpoint(model.to_checkpoint(), "the model"));
 }
 
-Var first_term(Loss loss, const Var& result, const Tensor& gt) {
-  switch (loss) {
-    case Loss::l2:
-      return l2_loss(result, gt);
-    case Loss::ssim:
-      return ssim_loss(result, gt, 1);
-    default:
-      return l1_loss(result, gt);
-  }
+// What makes up the loss, each a mean over `batch` images (0: the result's).
+struct LossTerms {
+  Var first, angle;
+};
+
+LossTerms loss_terms(const TrainerOptions& o, const Var& result, const Tensor& gt, int64_t batch = 0) {
+  LossTerms terms;
+  terms.first = o.loss == Loss::l2     ? l2_loss(result, gt, batch)
+                : o.loss == Loss::ssim ? ssim_loss(result, gt, 1, batch)
+                                       : l1_loss(result, gt, batch);
+  if (o.spectral_angle != 0) terms.angle = spectral_angle_loss(result, gt, 1, batch);
+  return terms;
 }
 
-Var loss_of(const TrainerOptions& o, const Var& result, const Tensor& gt) {
-  const Var loss = first_term(o.loss, result, gt);
-  if (o.spectral_angle == 0) return loss;
-  return add(loss, spectral_angle_loss(result, gt, static_cast<float>(o.spectral_angle)));
+Var loss_of(const TrainerOptions& o, const LossTerms& terms) {
+  return terms.angle ? add(terms.first, scale(terms.angle, static_cast<float>(o.spectral_angle)))
+                     : terms.first;
+}
+
+Var result_of(const Model& model, const TrainingBatch& batch) {
+  return add((*model.network)(Var(batch.down)), Var(batch.base));
+}
+
+Tensor one() {
+  const float value = 1;
+  return Tensor::from({1, 1, 1, 1}, {&value, 1});
 }
 
 void set_values(Params& params, const std::map<std::string, Tensor>& values, const std::string& name) {
@@ -94,7 +105,9 @@ void Trainer::begin_on_cuda(const Begun& step) {
     if (!on_cuda_)  // only now are weights and moments where they stay
       on_cuda_ = std::make_shared<cuda::StepOnCuda>(
           *model_, average_.get(), *adam_,
-          [o = options_](const Var& result, const Tensor& gt) { return loss_of(o, result, gt); },
+          [o = options_](const Var& result, const Tensor& gt) {
+            return loss_of(o, loss_terms(o, result, gt));
+          },
           cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers});
     on_cuda_->begin(step.batch, step.rate);
   }
@@ -108,14 +121,43 @@ StepResult Trainer::finish_on_cuda(const Begun& step) {
   return {};
 }
 
+void Trainer::share_steps(Ranks& ranks, int64_t batch_size) {
+  if (options_.device == Device::cuda)
+    throw Error(Error::Kind::usage,
+                "training: several processes train on the processor, not on a GPU; use "
+                "--device cpu, or start one process");
+  sum_.emplace(ranks, batch_size);
+  batch_size_ = batch_size;
+}
+
+// Leaves the parameters' gradients; returns the loss.
+double Trainer::gradients(const TrainingBatch& batch) {
+  const Var loss = loss_of(options_, loss_terms(options_, result_of(*model_, batch), batch.gt));
+  loss.backward(one());
+  return double{loss.value().data()[0]};
+}
+
+// The same of the whole batch, of which this is a part: to the bit what gradients() makes of it.
+double Trainer::shared_gradients(const TrainingBatch& batch) {
+  std::optional<MergedAsLeaves> merged;  // weights of the last node
+  const int64_t first = sum_->nodes()[0].begin;
+  for (const Images& node : sum_->nodes()) {
+    const TrainingBatch part = batch.images(node.begin - first, node.end - first);
+    merged.emplace();
+    const LossTerms terms = loss_terms(options_, result_of(*model_, part), part.gt, batch_size_);
+    sum_->begin_node({terms.first.value().data()[0], terms.angle ? terms.angle.value().data()[0] : 0});
+    loss_of(options_, terms).backward(one(), [&](Var leaf) { sum_->give(std::move(leaf)); });
+  }
+  const std::vector<float> sums = sum_->finish();
+  merged->backward();
+  const auto weight = static_cast<float>(options_.spectral_angle);
+  return double{weight == 0 ? sums[0] : sums[0] + weight * sums[1]};
+}
+
 StepResult Trainer::step_on_cpu(const Begun& step) {
-  const Var result_of_network = add((*model_->network)(Var(step.batch.down)), Var(step.batch.base));
-  const Var loss = loss_of(options_, result_of_network, step.batch.gt);
   StepResult result;
   result.rate = step.rate;
-  result.loss = double{loss.value().data()[0]};
-  const float one = 1;
-  loss.backward(Tensor::from({1, 1, 1, 1}, {&one, 1}));
+  result.loss = sum_ ? shared_gradients(step.batch) : gradients(step.batch);
   result.gradient_norm = gradient_norm(*model_->params);
   if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) {
     for (Parameter& p : model_->params->list()) p.var.clear_grad();

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "distributed/gradient_sum.h"
 #include "idn/model.h"
 #include "optim/adam.h"
 #include "optim/ema.h"
@@ -50,6 +51,11 @@ class Trainer {
   /// Starts at step 0 with the model's weights.
   Trainer(Model model, const TrainerOptions& options);
 
+  /// Before the first step: its batches, and all later ones, are images_of_rank() of batches of so many
+  /// images, whose gradients are summed over the processes. Losses and norms are those of the whole. Errors:
+  /// as GradientSum; usage (on a GPU).
+  void share_steps(Ranks& ranks, int64_t batch_size);
+
   /// Forward, backward, update: net(down) + base is compared with gt; `progress` as in learning_rate().
   /// Errors: limit (the loss or its gradient is not finite: the step is not taken), shape, device.
   StepResult step(const TrainingBatch& batch, double progress) {
@@ -90,6 +96,8 @@ class Trainer {
     double rate = 0;
   };
   StepResult step_on_cpu(const Begun& step);
+  double gradients(const TrainingBatch& batch);
+  double shared_gradients(const TrainingBatch& batch);
   void begin_on_cuda(const Begun& step);
   StepResult finish_on_cuda(const Begun& step);
 
@@ -97,6 +105,8 @@ class Trainer {
   std::unique_ptr<Model> model_, average_;
   std::unique_ptr<Adam> adam_;
   std::optional<Ema> ema_;
+  std::optional<GradientSum> sum_;
+  int64_t batch_size_ = 0;                     // where it is shared
   std::shared_ptr<cuda::StepOnCuda> on_cuda_;  // not unique: a build without CUDA has no code to end it
   std::deque<Begun> begun_;
 };

@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <span>
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
+#include "io/crc32c.h"
 #include "io/formats/event_log.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
@@ -38,35 +41,55 @@ std::string in_folder(const TrainingOptions& o, const char* name) {
   return (std::filesystem::path(factor_folder(o.out_path, o.factor)) / name).string();
 }
 
+std::string checksum_of_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  return std::to_string(crc32c(std::as_bytes(std::span(text))));
+}
+
+// Of all its numbers.
+std::string checksum_of(const Checkpoint& checkpoint) {
+  uint32_t sum = 0;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    sum = crc32c(std::as_bytes(std::span(tensor.data(), static_cast<size_t>(tensor.shape().size()))), sum);
+  return std::to_string(sum);
+}
+
 class Training {
  public:
-  Training(const TrainingOptions& options, const TrainingEvents& events)
+  Training(const TrainingOptions& options, const TrainingEvents& events, Ranks& ranks)
       : o_(options),
         events_(events),
+        ranks_(ranks),
         data_(options.data_path, options.factor, on_gpu() ? kCacheBytesForGpu : Dataset::kCacheBytes),
         trainer_(start_training(o_, data_.info(), best_psnr_, events_.say)),
         validation_(data_, options.num_validation_tiles, options.trainer) {
     check(o_, data_.info());
-    newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());  // makes the folders
-    history_.emplace(in_folder(o_, "history.jsonl"), trainer_.steps());
-    seconds_before_ = history_->points().empty() ? 0 : history_->points().back().seconds;
-    seconds_at_sum_ = seconds_before_;
+    if (!ranks_.alone()) share_with_others();
+    if (ranks_.first()) {
+      newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());  // makes the folders
+      history_.emplace(in_folder(o_, "history.jsonl"), trainer_.steps());
+      log_.emplace(in_folder(o_, "Log"), trainer_.steps() + 1);
+      seconds_before_ = history_->points().empty() ? 0 : history_->points().back().seconds;
+      seconds_at_sum_ = seconds_before_;
+    }
     stream_.emplace(data_,
                     PatchOptions{.patch_size = o_.patch_size,
                                  .batch_size = o_.batch_size,
+                                 .own = images_of_rank(o_.batch_size, ranks_.rank(), ranks_.size()),
                                  .seed = o_.seed,
                                  .shuffle = o_.shuffle,
                                  .means = trainer_.model().means,
                                  .base = trainer_.model().options().base},
                     trainer_.steps(), o_.trainer.device, on_gpu() ? threads_beside_gpu() : 1);
     all_steps_ = o_.nepochs * stream_->batches_per_epoch();
-    log_.emplace(in_folder(o_, "Log"), trainer_.steps() + 1);
   }
 
   std::string run() {
     describe();
-    if (trainer_.steps() == 0) save(trainer_.checkpoint(), 0);
+    if (trainer_.steps() == 0 && ranks_.first()) save(trainer_.checkpoint(), 0);
     if (on_gpu()) work_beside_gpu();
+    agree();
     start_ = Clock::now();
     bool validated = false;
     const bool over = finished();  // before it was restored
@@ -74,7 +97,8 @@ class Training {
     while (!finished()) {
       told([&] { trainer_.begin(stream_->next(), progress()); });
       finish_steps(trainer_.ahead());
-      const bool stop = events_.stop();
+      told([&] { agree(); });
+      const bool stop = ranks_.alone() ? events_.stop() : word_.stop;
       const int64_t each = o_.validation_steps > 0 ? o_.validation_steps : stream_->batches_per_epoch();
       validated = !stop && (finished() || begun() % each == 0);
       const bool point = begun() % kHistorySteps == 0;
@@ -94,10 +118,11 @@ class Training {
     }
     wait_for_the_rest();
     if (outcome != "finished") {
-      if (steps_in_sum_ > 0) record(next_point());
-      save(trainer_.checkpoint(), trainer_.steps());
+      if (steps_in_sum_ > 0) beside([this, p = next_point()] { record(p); });
+      beside([this] { save(trainer_.checkpoint(), trainer_.steps()); });
+      wait_for_the_rest();
     }
-    write_the_report(outcome);
+    if (ranks_.first()) write_the_report(outcome);
     if (outcome == "finished") outcome += " after " + std::to_string(trainer_.steps()) + " steps: " + newest_;
     events_.say(over ? nothing_left() : outcome);
     return newest_;
@@ -114,8 +139,31 @@ class Training {
   int64_t begun() const { return trainer_.steps() + trainer_.under_way(); }
   double share_of_steps() const { return static_cast<double>(begun()) / static_cast<double>(all_steps_); }
   double share_of_time() const { return o_.max_seconds > 0 ? seconds() / o_.max_seconds : 0; }
-  double progress() const { return std::max(share_of_steps(), share_of_time()); }
-  bool finished() const { return begun() >= all_steps_ || share_of_time() >= 1; }
+  double progress() const {
+    return ranks_.alone() ? std::max(share_of_steps(), share_of_time()) : word_.progress;
+  }
+  bool finished() const {
+    return ranks_.alone() ? begun() >= all_steps_ || share_of_time() >= 1 : word_.finished;
+  }
+
+  // What goes by the first one's clock, or by a signal to any, of several processes.
+  struct Word {
+    double progress = 0;
+    bool stop = false, finished = false;
+  };
+  void agree() {
+    if (ranks_.alone()) return;
+    word_.stop = ranks_.any(events_.stop());
+    word_.progress = std::max(share_of_steps(), share_of_time());
+    word_.finished = begun() >= all_steps_ || share_of_time() >= 1;
+    ranks_.broadcast(&word_, sizeof word_);
+  }
+
+  void share_with_others() {
+    trainer_.share_steps(ranks_, o_.batch_size);
+    ranks_.same("data set\t" + checksum_of_file(factor_folder(o_.data_path, o_.factor) + "/manifest.json") +
+                "\nweights and state\t" + checksum_of(trainer_.checkpoint()) + "\n");
+  }
 
   std::string nothing_left() const {
     std::ostringstream text;
@@ -152,12 +200,15 @@ class Training {
         wait_for_the_rest();
       } catch (const Error&) {  // the step's is the first
       }
+      if (!ranks_.first()) throw;
       throw Error(e.kind(), e.what(), "; the last checkpoint is ", newest_);
     }
   }
 
   void finish_step() {
+    const Clock::time_point begin = Clock::now();
     told([&] { last_ = trainer_.finish(); });
+    ranks_.allow(0.5 + 2 * std::chrono::duration<double>(Clock::now() - begin).count());
     loss_sum_ += last_.loss;
     ++steps_in_sum_;
     const double now = seconds(), share = progress();
@@ -178,8 +229,10 @@ class Training {
     return pixels / std::max(1e-6, now - seconds_at_sum_);
   }
 
-  // What is done beside the steps where a GPU computes them, else before they go on.
+  // What is done beside the steps where a GPU computes them, else before they go on; of several processes by
+  // the first.
   void beside(Background::Work work) {
+    if (!ranks_.first()) return;
     if (beside_)
       beside_->add(std::move(work));
     else
@@ -247,7 +300,13 @@ class Training {
   // One at a time: the next waits, so that no more than one state is held.
   void validate_and_save() {
     wait_for_the_rest();
-    beside([this, point = next_point(), state = trainer_.checkpoint()] { validate_and_save(point, state); });
+    const Checkpoint now = trainer_.checkpoint();
+    if (!ranks_.alone())
+      told([&] {
+        ranks_.same("weights after step " + std::to_string(trainer_.steps()) + "\t" + checksum_of(now));
+      });
+    beside([this, point = next_point(), state = now] { validate_and_save(point, state); });
+    if (!ranks_.alone()) told([&] { ranks_.wait_for_first(); });
     seconds_at_sum_ = seconds();
   }
 
@@ -296,6 +355,8 @@ class Training {
 
   TrainingOptions o_;
   const TrainingEvents& events_;
+  Ranks& ranks_;
+  Word word_;
   Dataset data_;
   double best_psnr_ = -1;
   Trainer trainer_;
@@ -317,7 +378,12 @@ class Training {
 }  // namespace
 
 std::string train(const TrainingOptions& options, const TrainingEvents& events) {
-  return Training(options, events).run();
+  Ranks alone;
+  return train(options, events, alone);
+}
+
+std::string train(const TrainingOptions& options, const TrainingEvents& events, Ranks& ranks) {
+  return Training(options, events, ranks).run();
 }
 
 }  // namespace sr

@@ -6,11 +6,14 @@
 #include "tensor/conv2d/cpu/bf16.h"
 #include "tensor/conv2d/cpu/kernels.h"
 #include "tensor/error.h"
+#include "tensor/image_tree.h"
 #include "tensor/on_cuda.h"
 #include "tensor/stop.h"
 
 namespace sr {
 namespace {
+
+constexpr int64_t kWorthThreads = 1 << 14;  // elements; below, waking the threads costs more than they save
 
 void check_options(const Conv2dOptions& o) {
   if (o.stride < 1 || o.pad_begin < 0 || o.pad_end < 0 || o.groups < 1 || !(o.leak >= 0 && o.leak <= 1))
@@ -114,6 +117,26 @@ bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
   const int64_t smaller_side = std::min(weight.h, weight.w);
   return o.pad_begin < smaller_side && o.pad_end < smaller_side && weight.c * o.groups >= 16;
 }
+
+// The kernel for the weights' gradient.
+auto grad_weight_of(const Conv2dOptions& o, const Shape& weight) {
+  if (takes_bf16(o, weight)) return cpu::bf16_kernels().grad_weight;
+  if (takes_winograd(o, weight) && o.groups == 1)  // small groups gain nothing
+    return cpu::conv_kernels().grad_weight_winograd;
+  return cpu::conv_kernels().grad_weight;
+}
+
+// What a TreeSum takes: numbers that are added in place.
+struct Summand {
+  Tensor values;
+  void operator+=(const Summand& right) {
+    float* to = values.data();
+    const float* from = right.values.data();
+    const int64_t size = values.shape().size();
+#pragma omp parallel for simd schedule(static) if (size >= kWorthThreads)
+    for (int64_t i = 0; i < size; ++i) to[i] += from[i];
+  }
+};
 
 int64_t floor_div(int64_t a, int64_t b) {
   return a >= 0 ? a / b : -((-a + b - 1) / b);
@@ -250,16 +273,23 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   if constexpr (cuda::kBuilt) {
     if (dy.device() == Device::cuda) return cuda::conv2d_grad_weight(dy, x, weight, options);
   }
-  Tensor dw(weight);
   cpu::ConvDims d = dims_of(x.shape(), weight, y, options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
-  if (takes_bf16(options, weight))
-    cpu::bf16_kernels().grad_weight(d, x.data(), dy.data(), dw.data());
-  else if (takes_winograd(options, weight) && options.groups == 1)  // small groups gain nothing
-    cpu::conv_kernels().grad_weight_winograd(d, x.data(), dy.data(), dw.data());
-  else
-    cpu::conv_kernels().grad_weight(d, x.data(), dy.data(), dw.data());
-  return dw;
+  const auto compute = grad_weight_of(options, weight);
+  const int64_t leaves = takes_bf16(options, weight) ? cpu::kMostSlots : 1;
+  if (x.shape().n == 0) return Tensor::zeros(weight);
+  TreeSum<Summand> sum;
+  for_each_leaf(
+      x.shape().n,
+      [&](int64_t begin, int64_t end) {
+        d.n = end - begin;
+        Tensor dw(weight);
+        compute(d, x.data() + begin * d.h * d.w * d.x_pitch, dy.data() + begin * d.oh * d.ow * d.y_pitch,
+                dw.data());
+        sum.add({dw});
+      },
+      leaves);
+  return sum.total().values;
 }
 
 // Fine pixel s*i + phase takes coarse pixel i + d through tap phase + pad - s*d, which lies in 0 .. kernel-1.

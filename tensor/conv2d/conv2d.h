@@ -71,7 +71,8 @@ Tensor conv2d_then_pointwise(Tensor x, const Tensor& weight, const Tensor& bias,
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,
                          const Conv2dOptions& options);
 
-/// Gradient of sum(dy * conv2d(x)) for the weight of shape `weight`; dy as above. Errors: shape.
+/// Gradient of sum(dy * conv2d(x)) for the weight of shape `weight`; dy as above. On the processor by the
+/// tree of tensor/image_tree.h. Errors: shape.
 Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
                           const Conv2dOptions& options);
 

@@ -4,22 +4,33 @@
 #include <algorithm>
 #include <vector>
 
+#include "tensor/image_tree.h"
 #include "tensor/tensor.h"
 
 namespace sr {
 
-/// Takes the pixels block by block, in any order and from several threads; the sums are double, and their
-/// order is the pixels' whatever the threads.
+/// Takes the pixels block by block, in any order and from several threads; the sums of a leaf's images are
+/// double, and their order is the pixels' whatever the threads.
 class ChannelSums {
  public:
-  static constexpr int64_t kBlock = 128;  ///< pixels
+  static constexpr int64_t kBlock = 128;  ///< pixels at most, of one leaf
 
-  ChannelSums(int64_t pixels, int64_t c)
-      : pixels_(pixels), c_(c), sums_(static_cast<size_t>(blocks() * c), 0.0) {}
+  ChannelSums(const Shape& x, int64_t c)
+      : pixels_(x.pixels()),
+        leaf_(kImagesOfALeaf * x.h * x.w),
+        blocks_of_a_leaf_((leaf_ + kBlock - 1) / kBlock),
+        leaves_(leaves_of(x.n)),
+        c_(c),
+        sums_(static_cast<size_t>(blocks() * c), 0.0) {}
 
-  int64_t blocks() const { return (pixels_ + kBlock - 1) / kBlock; }
-  int64_t begin(int64_t block) const { return block * kBlock; }
-  int64_t end(int64_t block) const { return std::min(pixels_, (block + 1) * kBlock); }
+  int64_t blocks() const { return leaves_ * blocks_of_a_leaf_; }  ///< the last ones may be empty
+  int64_t begin(int64_t block) const {
+    return std::min(pixels_, block / blocks_of_a_leaf_ * leaf_ + block % blocks_of_a_leaf_ * kBlock);
+  }
+  int64_t end(int64_t block) const {
+    const int64_t leaf = (block / blocks_of_a_leaf_ + 1) * leaf_;
+    return std::min({pixels_, leaf, begin(block) + kBlock});
+  }
 
   /// x is the block's first pixel; the next lies `pitch` floats farther.
   void take(int64_t block, const float* x, int64_t pitch) {
@@ -34,10 +45,19 @@ class ChannelSums {
   /// Where a block's sums go, for who adds its pixels up himself.
   double* of(int64_t block) { return &sums_[static_cast<size_t>(block * c_)]; }
 
-  std::vector<double> total() const {
-    std::vector<double> total(static_cast<size_t>(c_), 0.0);
-    for (size_t i = 0; i < sums_.size(); ++i) total[i % static_cast<size_t>(c_)] += sums_[i];
-    return total;
+  /// Of all pixels, in their order.
+  std::vector<double> total() const { return total(0, blocks()); }
+
+  /// The same for each leaf, rounded and added by the tree: [1, 1, 1, c].
+  Tensor tree_total() const {
+    Tensor y(Shape{1, 1, 1, c_});
+    std::vector<TreeSum<float>> trees(static_cast<size_t>(c_));
+    for (int64_t leaf = 0; leaf < leaves_; ++leaf) {
+      const std::vector<double> sums = total(leaf * blocks_of_a_leaf_, (leaf + 1) * blocks_of_a_leaf_);
+      for (size_t k = 0; k < sums.size(); ++k) trees[k].add(static_cast<float>(sums[k]));
+    }
+    for (size_t k = 0; k < trees.size(); ++k) y.data()[k] = leaves_ == 0 ? 0 : trees[k].total();
+    return y;
   }
 
  private:
@@ -51,7 +71,14 @@ class ChannelSums {
     std::copy_n(sum, channels, sums);
   }
 
-  int64_t pixels_, c_;
+  std::vector<double> total(int64_t begin, int64_t end) const {
+    std::vector<double> total(static_cast<size_t>(c_), 0.0);
+    for (int64_t i = begin * c_; i < end * c_; ++i)
+      total[static_cast<size_t>(i % c_)] += sums_[static_cast<size_t>(i)];
+    return total;
+  }
+
+  int64_t pixels_, leaf_, blocks_of_a_leaf_, leaves_, c_;
   std::vector<double> sums_;  // [block][channel]
 };
 

@@ -39,8 +39,8 @@ LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
     if (dy.device() == Device::cuda) return cuda::leaky_relu_grads(dy, y, leak);
   }
   const int64_t c = dy.shape().c;
-  Tensor dz(dy.shape()), dbias(Shape{1, 1, 1, c});
-  ChannelSums sums(dy.shape().pixels(), c);
+  Tensor dz(dy.shape());
+  ChannelSums sums(dy.shape(), c);
 #pragma omp parallel for schedule(static)
   for (int64_t block = 0; block < sums.blocks(); ++block) {
     const int64_t begin = sums.begin(block);
@@ -49,9 +49,7 @@ LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak) {
         dz.data() + begin * c};
     cpu::pointwise_kernels().leaky_relu_grads(run, sums.end(block) - begin, c, sums.of(block));
   }
-  const std::vector<double> total = sums.total();
-  for (size_t k = 0; k < total.size(); ++k) dbias.data()[k] = static_cast<float>(total[k]);
-  return {dz, dbias};
+  return {dz, sums.tree_total()};
 }
 
 Tensor add_concat(const Tensor& x, const std::vector<Tensor>& parts) {

@@ -19,7 +19,7 @@ Tensor scale(const Tensor& x, float factor);
 /// Gradients of what lies before y = leaky ReLU(z + bias).
 struct LeakyReluGrads {
   Tensor dz;     ///< dy where y > 0 and leak * dy elsewhere
-  Tensor dbias;  ///< its sum over the pixels, in double and a fixed order, as [1, 1, 1, c]
+  Tensor dbias;  ///< its sum over the pixels, as sum_per_channel()
 };
 /// Both in one pass over memory. Errors: shape.
 LeakyReluGrads leaky_relu_grads(const Tensor& dy, const Tensor& y, float leak);

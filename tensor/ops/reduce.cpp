@@ -7,13 +7,13 @@
 namespace sr {
 namespace {
 
-std::vector<double> channel_sums(const Tensor& x) {
-  ChannelSums sums(x.shape().pixels(), x.shape().c);
+ChannelSums channel_sums(const Tensor& x) {
+  ChannelSums sums(x.shape(), x.shape().c);
   const float* from = x.data();
 #pragma omp parallel for schedule(static)
   for (int64_t block = 0; block < sums.blocks(); ++block)
     sums.take(block, from + sums.begin(block) * x.pitch(), x.pitch());
-  return sums.total();
+  return sums;
 }
 
 }  // namespace
@@ -22,10 +22,7 @@ Tensor sum_per_channel(const Tensor& x) {
   if constexpr (cuda::kBuilt) {
     if (x.device() == Device::cuda) return cuda::sum_per_channel(x);
   }
-  const std::vector<double> sums = channel_sums(x);
-  Tensor y(Shape{1, 1, 1, x.shape().c});
-  for (size_t k = 0; k < sums.size(); ++k) y.data()[k] = static_cast<float>(sums[k]);
-  return y;
+  return channel_sums(x).tree_total();
 }
 
 double sum(const Tensor& x) {
@@ -33,7 +30,7 @@ double sum(const Tensor& x) {
     if (x.device() == Device::cuda) return cuda::sum(x);
   }
   double total = 0;
-  for (const double s : channel_sums(x)) total += s;
+  for (const double s : channel_sums(x).total()) total += s;
   return total;
 }
 

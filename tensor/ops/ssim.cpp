@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tensor/on_cuda.h"
+#include "tensor/ops/batch_share.h"
 #include "tensor/ops/pairs.h"
 #include "tensor/ops/ssim_cuda.h"
 #include "tensor/ops/ssim_window.h"
@@ -119,9 +120,10 @@ void spread_along_line(const Windows& win, const Moments& m, double* to) {
   }
 }
 
-// The gradient of line y of image n from what the rows of windows that hold it have spread.
+// The gradient of line y of image n from what the rows of windows that hold it have spread, in a mean over
+// `count` windows.
 void gather_line(const Windows& win, const Tensor& a, const Tensor& b, const std::vector<double>& spread,
-                 int64_t n, int64_t y, Moments& scratch, float* dx) {
+                 int64_t n, int64_t y, double count, Moments& scratch, float* dx) {
   double *p = scratch.columns[0].data(), *q = scratch.columns[1].data(), *r = scratch.columns[2].data();
   for (double* sums : {p, q, r}) std::fill_n(sums, win.line, 0.0);
   for (int64_t row = std::max<int64_t>(0, y - kWindow + 1); row <= std::min(y, win.rows - 1); ++row) {
@@ -135,7 +137,6 @@ void gather_line(const Windows& win, const Tensor& a, const Tensor& b, const std
   }
   load_line(a, n * win.shape.h + y, scratch.a.data());
   load_line(b, n * win.shape.h + y, scratch.b.data());
-  const double count = win.count();
   for (int64_t x = 0; x < win.line; ++x) {
     const auto i = static_cast<size_t>(x);
     dx[x] = static_cast<float>((p[x] + 2 * scratch.a[i] * q[x] + scratch.b[i] * r[x]) / count);
@@ -166,22 +167,20 @@ double ssim(const Tensor& a, const Tensor& b, double peak) {
   return sum / win.count();
 }
 
-Tensor ssim_value(const Tensor& a, const Tensor& b, double peak) {
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak, int64_t batch) {
+  const Windows checked(a, b, peak);
   if constexpr (cuda::kBuilt) {
-    if (a.device() == Device::cuda) {
-      const Windows checked(a, b, peak);
-      return cuda::ssim_value(a, b, peak);
-    }
+    if (a.device() == Device::cuda) return check_whole("ssim", a, batch), cuda::ssim_value(a, b, peak);
   }
-  const auto rounded = static_cast<float>(ssim(a, b, peak));
-  return Tensor::from({1, 1, 1, 1}, {&rounded, 1});
+  return share_of_mean(a, b, batch, [peak](const Tensor& x, const Tensor& y) { return ssim(x, y, peak); });
 }
 
-Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
+Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak, int64_t batch) {
   const Windows win(a, b, peak);
   if constexpr (cuda::kBuilt) {
-    if (a.device() == Device::cuda) return cuda::ssim_grad(a, b, peak);
+    if (a.device() == Device::cuda) return check_whole("ssim", a, batch), cuda::ssim_grad(a, b, peak);
   }
+  const double count = count_in_batch(win.count(), a, batch);
   const int64_t rows = win.shape.n * win.rows, lines = win.shape.n * win.shape.h;
   std::vector<double> spread(static_cast<size_t>(rows * 3 * win.line));
   Tensor dx(win.shape);
@@ -196,7 +195,7 @@ Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak) {
     }
 #pragma omp for schedule(static)
     for (int64_t l = 0; l < lines; ++l)
-      gather_line(win, a, b, spread, l / win.shape.h, l % win.shape.h, m, out + l * win.line);
+      gather_line(win, a, b, spread, l / win.shape.h, l % win.shape.h, count, m, out + l * win.line);
   }
   return dx;
 }

@@ -13,8 +13,8 @@ namespace sr {
 /// number of threads. Both may be channel views. Errors: shape (they differ, or are smaller than 11 x 11),
 /// usage (peak is not positive).
 double ssim(const Tensor& a, const Tensor& b, double peak);
-/// The same as a float32 [1, 1, 1, 1] where a lies; of a GPU nothing is waited for.
-Tensor ssim_value(const Tensor& a, const Tensor& b, double peak);
+/// The same as a float32 [1, 1, 1, 1] where a lies; of a GPU nothing is waited for. `batch` as in loss.h.
+Tensor ssim_value(const Tensor& a, const Tensor& b, double peak, int64_t batch = 0);
 
 /// Its gradient for a. Written with moments, var_a = E[a^2] - m_a^2 and cov_ab = E[ab] - m_a m_b, so that
 /// with
@@ -27,6 +27,6 @@ Tensor ssim_value(const Tensor& a, const Tensor& b, double peak);
 /// and the moments are linear in a, a^2 and ab: sample a_i of a window has weight g_i in each. So
 ///   dS/da = spread(P) + 2 a spread(Q) + b spread(R),
 /// where spread adds every window's value to its 121 samples with their weights.
-Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak);
+Tensor ssim_grad(const Tensor& a, const Tensor& b, double peak, int64_t batch = 0);
 
 }  // namespace sr

@@ -5,6 +5,8 @@
 
 namespace sr::cpu {
 
+constexpr int64_t kMostSlots = 8;  ///< for whose sums there is memory
+
 /// The kernels of one way to multiply bfloat16: for stride 1 and at each side zeros for 0 .. kernel-1 pixels,
 /// or for larger strides and one group. The terms of a value are added in an order that depends on the shapes
 /// only.
@@ -13,6 +15,7 @@ struct Bf16Kernels {
   /// y = conv2d(x), `flipped` as that of conv2d_winograd (at stride 1).
   void (*conv2d)(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
                  float* y);
+  /// At most kMostSlots leaves of tensor/image_tree.h, by its tree:
   /// dw[o,u,v,c] = sum_{n,i,j} dy[n,i,j,o] x[n, i*stride+u-pad_h, j*stride+v-pad_w, c]; y_pitch is dy's.
   void (*grad_weight)(const ConvDims&, const float* x, const float* dy, float* dw);
 };

@@ -2,8 +2,8 @@
 //
 // A sum over pixels: of 16 outputs' gradients, 32 pixels of each side by side, times 16 channels of as many
 // pixels, in pairs, a tap's distance away. At an odd distance the pairs are others, so there are two sets of
-// them. A batch is cut into eight slots by its shape alone; each has sums of its own, by one thread's hand,
-// which are added in their order.
+// them. Two images are a slot, which has sums of its own, by one thread's hand; they are added by the tree of
+// tensor/image_tree.h, which this cannot include.
 #include <omp.h>
 
 #include <cstring>
@@ -14,7 +14,7 @@
 
 namespace {
 
-constexpr int64_t kMostSlots = 8;
+constexpr int64_t kImagesOfASlot = 2;  // kImagesOfALeaf of the tree
 constexpr int64_t kBandPixels = 1024;
 constexpr int64_t kChunkSteps = 7;
 constexpr int64_t kBlockSums = 4 * kTileSums;  // of two tiles of outputs by two of channels
@@ -47,7 +47,7 @@ class GradWeight {
         channel_tiles_(ceil_div(d_.c, kTileLines)),
         output_pairs_(ceil_div(output_tiles_, 2)),
         channel_pairs_(ceil_div(channel_tiles_, 2)),
-        slots_(smaller(bands_.size(), kMostSlots)),
+        slots_(ceil_div(d_.n, kImagesOfASlot)),
         sums_(slots_ * slot_sums()) {}
 
   void run(float* dw) {
@@ -63,13 +63,13 @@ class GradWeight {
       tiles_begin();
 #pragma omp for schedule(dynamic)
       for (int64_t task = 0; task < slots_ * shares; ++task) {
-        const int64_t slot = task / shares;
-        for (int64_t i = slot * bands_.size() / slots_; i < (slot + 1) * bands_.size() / slots_; ++i) {
+        const int64_t slot = task / shares, begin = slot * kImagesOfASlot * bands_.in_image();
+        const int64_t end = smaller(begin + kImagesOfASlot * bands_.in_image(), bands_.size());
+        for (int64_t i = begin; i < end; ++i) {
           fill_gradient(bands_[i], gradient);
           fill_inputs(bands_[i], all_windows.data() + floats * omp_get_thread_num(), inputs);
-          const bool first = i == slot * bands_.size() / slots_;
           for (int64_t o = task % shares; o < output_pairs_; o += shares)
-            add_products(o, gradient, inputs, sums_.data() + slot * slot_sums(), first);
+            add_products(o, gradient, inputs, sums_.data() + slot * slot_sums(), i == begin);
         }
       }
       tiles_end();
@@ -221,6 +221,14 @@ class GradWeight {
     if constexpr (O * C == 4) tile_load<3>(sums + 3 * kTileSums, kTileRowBytes);
   }
 
+  // The first 2^k < count and the rest, each summed likewise.
+  Lanes16 sum_of_slots(const float* first, int64_t count) const {
+    if (count == 1) return Lanes16::load(first);
+    int64_t left = 1;
+    while (2 * left < count) left *= 2;
+    return sum_of_slots(first, left) + sum_of_slots(first + left * slot_sums(), count - left);
+  }
+
   // The slots' sums for one output, added -> dw[kh][kw][c of the group].
   void write(int64_t o, float* dw) const {
     const int64_t cg = d_.c / d_.groups, first = o / (d_.o / d_.groups) * cg;
@@ -229,8 +237,7 @@ class GradWeight {
       for (int64_t c = first / kTileLines; c * kTileLines < first + cg; ++c) {
         const float* from = const_cast<Buffer&>(sums_).data() + sums_of(tile / 2, c / 2) + tap * kBlockSums +
                             (tile % 2 * 2 + c % 2) * kTileSums + line * kTileLines;
-        Lanes16 all = Lanes16::load(from);
-        for (int64_t slot = 1; slot < slots_; ++slot) all = all + Lanes16::load(from + slot * slot_sums());
+        const Lanes16 all = sum_of_slots(from, slots_);
         float values[kTileLines];
         all.store(values);
         const int64_t begin = c * kTileLines > first ? c * kTileLines : first;
