@@ -111,6 +111,7 @@ std::string misplaced(const std::vector<Placement>& all) {
            << mine.of_launcher << " processors";
     else
       continue;
+    if (mine.threads > wanted) text << ", --threads " << mine.threads << " being given";
     return text.str() + commands(wanted);
   }
   return "";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build needs, where it is missing, on Debian 12 or Ubuntu 24.04 (as root or through sudo):
-#   tools/setup.sh [--tests|--docs]      --tests: also what the tests and benchmarks need (GoogleTest, GDAL as a judge)
+#   tools/setup.sh [--tests|--docs]      --tests: also what the tests and benchmarks need (GoogleTest, GDAL as a judge, two MPIs)
 #                                        --docs: also what tools/api_docs.sh needs
 set -euo pipefail
 
@@ -8,7 +8,8 @@ packages=(build-essential cmake ninja-build pkg-config libtiff-dev libgeotiff-de
           nlohmann-json3-dev libprotobuf-dev protobuf-compiler libpugixml-dev libstb-dev)
 case "${1:-}" in
   "") ;;
-  --tests) packages+=(libgtest-dev libbenchmark-dev gdal-bin python3-gdal python3-numpy) ;;
+  --tests) packages+=(libgtest-dev libbenchmark-dev gdal-bin python3-gdal python3-numpy
+                      openmpi-bin libopenmpi-dev mpich libmpich-dev) ;;
   --docs) packages+=(doxygen) ;;
   *) echo "setup.sh: error: unknown argument '$1'; want nothing, --tests or --docs" >&2; exit 2 ;;
 esac

@@ -161,8 +161,9 @@ class Training {
 
   void share_with_others() {
     trainer_.share_steps(ranks_, o_.batch_size);
-    ranks_.same("data set\t" + checksum_of_file(factor_folder(o_.data_path, o_.factor) + "/manifest.json") +
-                "\nweights and state\t" + checksum_of(trainer_.checkpoint()) + "\n");
+    ranks_.same("checksum of the data set\t" +
+                checksum_of_file(factor_folder(o_.data_path, o_.factor) + "/manifest.json") +
+                "\nchecksum of weights and state\t" + checksum_of(trainer_.checkpoint()) + "\n");
   }
 
   std::string nothing_left() const {
@@ -303,7 +304,8 @@ class Training {
     const Checkpoint now = trainer_.checkpoint();
     if (!ranks_.alone())
       told([&] {
-        ranks_.same("weights after step " + std::to_string(trainer_.steps()) + "\t" + checksum_of(now));
+        ranks_.same("checksum of the weights after step " + std::to_string(trainer_.steps()) + "\t" +
+                    checksum_of(now));
       });
     beside([this, point = next_point(), state = now] { validate_and_save(point, state); });
     if (!ranks_.alone()) told([&] { ranks_.wait_for_first(); });

@@ -65,7 +65,8 @@ TEST(RankTree, TheSumIsOneTreesForAnyNumberOfProcesses) {
   EXPECT_EQ(sum_of({0, 14}).text, "(((0+2)+(4+6))+((8+10)+12))");
   for (int64_t batch = 1; batch <= 70; ++batch)
     for (int size = 1; size <= leaves_of(batch); ++size)
-      ASSERT_EQ(summed_by(batch, size), sum_of({0, batch}).text) << batch << " images, " << size << " processes";
+      ASSERT_EQ(summed_by(batch, size), sum_of({0, batch}).text)
+          << batch << " images, " << size << " processes";
 }
 
 TEST(RankTree, EachImageIsOneProcesssAndTheyHaveAboutAsMany) {
@@ -78,7 +79,10 @@ TEST(RankTree, EachImageIsOneProcesssAndTheyHaveAboutAsMany) {
         EXPECT_GE(own.count(), 1);
         EXPECT_LE(own.count(), batch / size + 2 * kImagesOfALeaf);
         const RankTree tree = rank_tree(batch, rank, size);
-        for (const Images& node : tree.nodes) EXPECT_EQ(node.begin, end), end = node.end;
+        for (const Images& node : tree.nodes) {
+          EXPECT_EQ(node.begin, end);
+          end = node.end;
+        }
         EXPECT_EQ(end, own.end);
       }
       EXPECT_EQ(end, batch);
@@ -86,7 +90,8 @@ TEST(RankTree, EachImageIsOneProcesssAndTheyHaveAboutAsMany) {
 }
 
 TEST(RankTree, MoreProcessesThanPairsOfPatchesAreRefused) {
-  expect_error(Error::Kind::usage, "start 8 or fewer, or use --batch_size 18", [] { images_of_rank(16, 0, 9); });
+  expect_error(Error::Kind::usage, "start 8 or fewer, or use --batch_size 18",
+               [] { images_of_rank(16, 0, 9); });
   expect_error(Error::Kind::usage, "9 processes", [] { rank_tree(16, 8, 9); });
 }
 

@@ -14,6 +14,8 @@
 
 namespace {
 
+using sr::cpu::kMostSlots;
+
 constexpr int64_t kImagesOfASlot = 2;  // kImagesOfALeaf of the tree
 constexpr int64_t kBandPixels = 1024;
 constexpr int64_t kChunkSteps = 7;
@@ -221,12 +223,15 @@ class GradWeight {
     if constexpr (O * C == 4) tile_load<3>(sums + 3 * kTileSums, kTileRowBytes);
   }
 
-  // The first 2^k < count and the rest, each summed likewise.
-  Lanes16 sum_of_slots(const float* first, int64_t count) const {
-    if (count == 1) return Lanes16::load(first);
-    int64_t left = 1;
-    while (2 * left < count) left *= 2;
-    return sum_of_slots(first, left) + sum_of_slots(first + left * slot_sums(), count - left);
+  // Neighbours are added until one is left.
+  Lanes16 sum_of_slots(const float* first) const {
+    Lanes16 sums[kMostSlots];
+    for (int64_t i = 0; i < slots_; ++i) sums[i] = Lanes16::load(first + i * slot_sums());
+    for (int64_t n = slots_; n > 1; n = ceil_div(n, 2)) {
+      for (int64_t i = 0; i < n / 2; ++i) sums[i] = sums[2 * i] + sums[2 * i + 1];
+      if (n % 2 != 0) sums[n / 2] = sums[n - 1];
+    }
+    return sums[0];
   }
 
   // The slots' sums for one output, added -> dw[kh][kw][c of the group].
@@ -237,7 +242,7 @@ class GradWeight {
       for (int64_t c = first / kTileLines; c * kTileLines < first + cg; ++c) {
         const float* from = const_cast<Buffer&>(sums_).data() + sums_of(tile / 2, c / 2) + tap * kBlockSums +
                             (tile % 2 * 2 + c % 2) * kTileSums + line * kTileLines;
-        const Lanes16 all = sum_of_slots(from, slots_);
+        const Lanes16 all = sum_of_slots(from);
         float values[kTileLines];
         all.store(values);
         const int64_t begin = c * kTileLines > first ? c * kTileLines : first;

@@ -1,0 +1,258 @@
+// Trainings by several processes, started by each mpirun that is installed.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "idn/checkpoint_files.h"
+#include "tensor/bands/kernels.h"
+#include "tests/support/run_program.h"
+
+namespace sr {
+namespace {
+
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+
+const std::string kProgram = std::string(SR_BIN_DIR) + "/train_superres_net";
+
+class Processes : public testing::TestWithParam<std::string> {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<TestFolder>();
+    make_data("luma", {});
+    make_data("joint", {"--bands", "3", "--type", "u16"});
+    // A container's user is root; leaks are MPI's.
+    setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+    setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 1);
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+
+  void SetUp() override {
+    if (run_program(mpirun(), {"--version"}).status != 0) GTEST_SKIP() << mpirun() << " is not installed";
+    if (!fs::exists(fs::path(SR_BIN_DIR) / "../lib/superres" / ("superres_" + GetParam() + ".so")))
+      GTEST_SKIP() << "this build has no module for " << GetParam();
+    run_ = std::to_string(number_++) + "_";
+  }
+
+  static void make_data(const std::string& name, Arguments scene) {
+    fs::create_directory(*folder_ / (name + "_scenes"));
+    scene.insert(scene.end(), {"--quiet", "--out", *folder_ / (name + "_scenes/a.tif"), "--width", "240",
+                               "--height", "240", "--seed", "3"});
+    ASSERT_EQ(run_program("make_scene", scene).status, 0);
+    const ProgramRun made =
+        run_program("create_training_dataset",
+                    {"--quiet", "--data_path", *folder_ / (name + "_scenes"), "--out_path", *folder_ / name,
+                     "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48",
+                     "--colour_mode", name == "luma" ? "luma" : "joint"});
+    ASSERT_EQ(made.status, 0) << made.err;
+  }
+
+  std::string mpirun() const { return "mpirun." + GetParam(); }
+  // Of so many processes, on whatever processors.
+  Arguments start_of(int processes) const {
+    Arguments all{"-np", std::to_string(processes)};
+    if (GetParam() == "openmpi") all.insert(all.begin(), {"--oversubscribe", "--bind-to", "none"});
+    return all;
+  }
+  std::string out(const std::string& name) const { return *folder_ / (run_ + name); }
+  // `more` before what is not given in it.
+  Arguments options(const std::string& name, const Arguments& more, const std::string& data = "luma") const {
+    Arguments all = more;
+    const Arguments usual[] = {
+        {"--data_path", *folder_ / data}, {"--out_path", out(name)}, {"--batch_size", "16"},
+        {"--patch_size", "12"},           {"--threads", "1"},        {"--clip_norm", "0.1"},
+        {"--num_validation_tiles", "1"},  {"--ema_decay", "0.9"},    {"--nepochs", "1"},
+        {"--validation_steps", "2"}};
+    for (const Arguments& option : usual)
+      if (std::ranges::find(more, option[0]) == more.end())
+        all.insert(all.end(), option.begin(), option.end());
+    return all;
+  }
+  ProgramRun train(int processes, const Arguments& given) const {
+    if (processes == 0) return run_program(kProgram, given, 60);
+    Arguments all = start_of(processes);
+    all.push_back(kProgram);
+    all.insert(all.end(), given.begin(), given.end());
+    return run_program(mpirun(), all, 60);
+  }
+
+  // Names and bytes of all checkpoints.
+  std::string checkpoints(const std::string& name) const {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(out(name) + "/x2/ckpts")) files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    std::string all;
+    for (const fs::path& file : files) all += file.filename().string() + text_of_file(file);
+    return all;
+  }
+
+  void expect_bits_of_one(const Arguments& more, const std::vector<int>& processes,
+                          const std::string& data = "luma") {
+    const ProgramRun plain = train(0, options("plain", more, data));
+    ASSERT_EQ(plain.status, 0) << plain.err;
+    for (const int n : processes) {
+      const std::string name = "of" + std::to_string(n);
+      const ProgramRun run = train(n, options(name, more, data));
+      ASSERT_EQ(run.status, 0) << run.err;
+      EXPECT_TRUE(checkpoints(name) == checkpoints("plain")) << n << " processes";
+    }
+  }
+
+  static std::unique_ptr<TestFolder> folder_;
+  static int number_;
+  std::string run_;
+};
+
+std::unique_ptr<TestFolder> Processes::folder_;
+int Processes::number_ = 0;
+
+const Arguments kIdn{"--num_Dist_blocks", "1", "--num_FB_layers", "1"};
+const Arguments kSpan{"--network", "span", "--channels", "16", "--blocks", "1"};
+
+Arguments with(Arguments some, const Arguments& more) {
+  some.insert(some.end(), more.begin(), more.end());
+  return some;
+}
+
+TEST_P(Processes, AnyNumberOfThemGivesTheBitsOfOne) {
+  expect_bits_of_one(kIdn, {1, 2, 3, 4});
+}
+
+TEST_P(Processes, BranchesWithSsimAndSpectralAngleToo) {
+  expect_bits_of_one(with(kSpan, {"--loss", "ssim", "--spectral_angle", "0.1"}), {3}, "joint");
+}
+
+TEST_P(Processes, Bfloat16Too) {
+  if (!bands::has_bf16()) GTEST_SKIP() << "this processor has no products of bfloat16";
+  expect_bits_of_one(with(kIdn, {"--precision", "bf16"}), {2, 3});
+}
+
+TEST_P(Processes, ARestoreWithAnotherNumberGoesOnWithTheSameBits) {
+  ASSERT_EQ(train(0, options("plain", with(kIdn, {"--nepochs", "2"}))).status, 0);
+  ASSERT_EQ(train(3, options("run", kIdn)).status, 0);
+  const ProgramRun run = train(2, options("run", with(kIdn, {"--nepochs", "2", "--restore"})));
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(text_of_file(find_checkpoint(out("run"), 2)), text_of_file(find_checkpoint(out("plain"), 2)));
+}
+
+TEST_P(Processes, TheFirstAloneTalksAndWrites) {
+  const ProgramRun run = train(3, options("run", kIdn));
+  ASSERT_EQ(run.status, 0) << run.err;
+  for (const std::string once : {"in each of 3 processes", "parameters, x2", "finished after"}) {
+    const size_t at = run.out.find(once);
+    ASSERT_NE(at, std::string::npos) << once << " in " << run.out;
+    EXPECT_EQ(run.out.find(once, at + 1), std::string::npos) << run.out;
+  }
+  const auto logs = fs::directory_iterator(out("run") + "/x2/Log");
+  EXPECT_EQ(std::distance(fs::begin(logs), fs::end(logs)), 1);
+}
+
+TEST_P(Processes, WhatIsNotAlikeIsRefused) {
+  const auto refused = [&](const Arguments& first, const Arguments& second, const std::string& text) {
+    Arguments all = start_of(1);
+    all.push_back(kProgram);
+    for (const std::string& a : options("run", with(kIdn, first))) all.push_back(a);
+    all.insert(all.end(), {":", "-np", "1"});
+    all.insert(all.end(), second.begin(), second.end());
+    const ProgramRun run = run_program(mpirun(), all, 60);
+    EXPECT_NE(run.status, 0);
+    EXPECT_NE(run.err.find(text), std::string::npos) << run.err;
+    EXPECT_FALSE(fs::exists(out("run") + "/x2/ckpts/ckpt-00000000.sr"));
+  };
+  refused({}, with({kProgram}, options("run", with(kIdn, {"--seed", "2"}))),
+          "of rank 1 the option --seed is 2");
+  refused({}, with({"env", "SR_SIMD=baseline", kProgram}, options("run", kIdn)),
+          "of rank 1 the arithmetic is");
+  refused({}, with({kProgram}, options("run", kIdn, "joint")), "of rank 1 the ");
+}
+
+TEST_P(Processes, MoreThanPairsOfPatchesAndAGpuAreRefused) {
+  const ProgramRun many = train(3, options("run", with(kIdn, {"--batch_size", "4"})));
+  EXPECT_NE(many.status, 0);
+  EXPECT_NE(many.err.find("start 2 or fewer, or use --batch_size 6"), std::string::npos) << many.err;
+  const ProgramRun gpu = train(2, options("run", with(kIdn, {"--device", "cuda"})));
+  EXPECT_NE(gpu.status, 0);
+  EXPECT_NE(gpu.err.find("use --device cpu"), std::string::npos) << gpu.err;
+}
+
+// Processes of this program below `parent`.
+std::vector<pid_t> trainings_below(pid_t parent) {
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const pid_t process = std::atoi(entry.path().filename().c_str());
+    std::error_code none;
+    if (process <= 0 || fs::read_symlink(entry.path() / "exe", none) != fs::canonical(kProgram)) continue;
+    pid_t above = process;
+    while (above > 1 && above != parent) {
+      const std::string stat = text_of_file("/proc/" + std::to_string(above) + "/stat");
+      above = stat.empty() ? 0 : std::atoi(stat.substr(stat.rfind(')') + 4).c_str());
+    }
+    if (above == parent) found.push_back(process);
+  }
+  return found;
+}
+
+TEST_P(Processes, AKilledOneEndsAllAndTheNextRunHasTheBitsOfOneUndisturbed) {
+  constexpr int kSteps = 20;  // of three an epoch
+  const Arguments epochs{"--nepochs", std::to_string(kSteps / 3), "--quiet"};
+  Arguments all = with(with({mpirun()}, start_of(3)), with({kProgram}, options("run", with(kIdn, epochs))));
+  std::vector<char*> argv;
+  for (std::string& a : all) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  const std::string said = out("said");
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    if (!freopen(said.c_str(), "w", stderr)) _exit(126);
+    execvp(argv[0], argv.data());
+    _exit(127);
+  }
+  for (int i = 0; i < 3000 && !fs::exists(out("run") + "/x2/ckpts/best.sr"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const std::vector<pid_t> ranks = trainings_below(child);
+  ASSERT_EQ(ranks.size(), 3u);
+  kill(ranks[1], SIGKILL);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  for (const pid_t rank : ranks) EXPECT_NE(kill(rank, 0), 0) << "one lives on";
+  EXPECT_FALSE(fs::exists(out("run") + "/x2/report.html"));
+  const ProgramRun again = train(2, options("run", with(kIdn, with(epochs, {"--restore"}))));
+  ASSERT_EQ(again.status, 0) << again.err << text_of_file(said);
+  ASSERT_EQ(train(0, options("plain", with(kIdn, epochs))).status, 0);
+  EXPECT_EQ(text_of_file(find_checkpoint(out("run"), 2)), text_of_file(find_checkpoint(out("plain"), 2)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Mpi, Processes, testing::Values("openmpi", "mpich"),
+                         [](const auto& mpi) { return mpi.param; });
+
+// Without mpirun: what it would leave in the environment.
+TEST(StartedByMpi, WithoutItsModuleItIsAnErrorAndOneProcessNeedsNone) {
+  const TestFolder folder;
+  fs::create_directory(folder / "bin");
+  const std::string copy = folder / "bin/train_superres_net";
+  fs::copy_file(kProgram, copy);
+  const auto run = [&](const std::string& variable, const std::string& size) {
+    return run_program(
+        "env", {variable + "=" + size, copy, "--data_path", folder / "none", "--out_path", folder / "out"});
+  };
+  for (const std::string variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) {
+    const ProgramRun several = run(variable, "2");
+    EXPECT_EQ(several.status, 1);
+    EXPECT_NE(several.err.find("has no module for it"), std::string::npos) << several.err;
+    EXPECT_NE(run(variable, "1").err.find("none"), std::string::npos) << "goes on to look for its data";
+  }
+  const ProgramRun by_slurm = run("SLURM_STEP_NUM_TASKS", "4");
+  EXPECT_EQ(by_slurm.status, 2);
+  EXPECT_NE(by_slurm.err.find("srun --mpi=pmix"), std::string::npos) << by_slurm.err;
+}
+
+}  // namespace
+}  // namespace sr
