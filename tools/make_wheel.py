@@ -64,7 +64,7 @@ def install(build, prefix):
 
 def platform_tag(prefix):
     """manylinux_2_N_x86_64: of the oldest C library that has all symbols which programs and libraries want."""
-    files = [os.path.join(prefix, folder, name) for folder in ("bin", "lib") for name in os.listdir(os.path.join(prefix, folder))]
+    files = [file for folder in ("bin", "lib") for file in files_below(os.path.join(prefix, folder))]
     told = subprocess.run(["objdump", "--dynamic-syms", *files], stdout=subprocess.PIPE, text=True, check=True)
     newest = max(int(minor) for minor in re.findall(r"\*UND\*.*\(GLIBC_2\.(\d+)", told.stdout))
     return f"manylinux_2_{newest}_{os.uname().machine}"

@@ -97,15 +97,15 @@ TEST(Loss, ShapesThatDoNotFitAreErrors) {
   using enum Error::Kind;
   const Tensor x = square(kX), row = Tensor::from({1, 1, 4, 1}, kX), empty;
   using Loss = double (*)(const Tensor&, const Tensor&);
-  using Gradient = Tensor (*)(const Tensor&, const Tensor&);
+  using Gradient = Tensor (*)(const Tensor&, const Tensor&, int64_t batch);
   for (const Loss loss : {Loss{l1_loss}, Loss{l2_loss}, Loss{spectral_angle}}) {
     expect_error(shape, "[1, 1, 4, 1]", [&] { loss(x, row); });
     expect_error(shape, "empty", [&] { loss(empty, empty); });
   }
   for (const Gradient grad :
        {Gradient{l1_loss_grad}, Gradient{l2_loss_grad}, Gradient{spectral_angle_grad}}) {
-    expect_error(shape, "[1, 1, 4, 1]", [&] { grad(x, row); });
-    expect_error(shape, "empty", [&] { grad(empty, empty); });
+    expect_error(shape, "[1, 1, 4, 1]", [&] { grad(x, row, 0); });
+    expect_error(shape, "empty", [&] { grad(empty, empty, 0); });
   }
 }
 
