@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <optional>
+#include <vector>
+
 #include "autograd/functions.h"
 #include "idn/network.h"
 #include "tensor/bands/kernels.h"
