@@ -225,8 +225,8 @@ void place(Options& o, Ranks& ranks) {
 // What decides over bits, for comparison: the program, how it computes, and options but for those of a
 // process and its folders.
 std::string what_must_be_alike(const Options& o, const std::string& computing) {
-  std::string text = "version\t" + version_text(kName).substr(0, version_text(kName).find('\n')) + "\n" +
-                     "arithmetic\t" + computing + "\n";
+  std::string text = std::string("version\t") + SR_VERSION + " (" + kCommit + ")\narithmetic\t" +
+                     computing.substr(0, computing.find(',')) + "\n";
   for (const auto& [name, value] : o.training.told)
     if (name != "--threads" && name != "--quiet" && !name.ends_with("_path") && name != "--start_from")
       text += "option " + name + "\t" + value + "\n";
@@ -256,7 +256,7 @@ void run(Options& o, const CLI::App& app, Ranks& ranks) {
   t.told = told(app);
   t.given = given(app);
   const std::string computing = o.common.description();
-  ranks.same(what_must_be_alike(o, computing.substr(0, computing.find(','))));
+  if (!ranks.alone()) ranks.same(what_must_be_alike(o, computing));
   o.common.say(computing +
                (ranks.alone() ? "" : " in each of " + std::to_string(ranks.size()) + " processes"));
   TrainingLine line;

@@ -38,9 +38,11 @@ def told(*command):
 
 def binary_faults(folder, newest):
     libraries = os.listdir(os.path.join(folder, "lib"))
-    for kind in ("bin", "lib"):
-        for name in os.listdir(os.path.join(folder, kind)):
+    for kind in ("bin", "lib", "lib/superres"):
+        for name in os.listdir(os.path.join(folder, kind)) if os.path.isdir(os.path.join(folder, kind)) else []:
             path = os.path.join(folder, kind, name)
+            if os.path.isdir(path):
+                continue
             dynamic = told("readelf", "--dynamic", path)
             for needed in re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic):
                 if needed not in libraries and not SYSTEMS_OWN.match(needed):
