@@ -10,6 +10,11 @@
 
 namespace sr {
 
+/// The file, without .part, in which the blocks of `path` are stored: its own, of a COG one beside it.
+inline std::string blocks_name(const std::string& path, bool cog) {
+  return cog ? path + ".blocks" : path;
+}
+
 /// A block that lies in the file, after the one before it.
 struct JournalEntry {
   int page = 0;           ///< of the BlockStore

@@ -26,10 +26,12 @@ void write_directory(TiffFile& file, const ResultFile& result, const ResultPage&
         TIFFSetField(file.get(), TIFFTAG_JPEGTABLES, static_cast<uint32_t>(result.jpeg_tables.size()),
                      result.jpeg_tables.data()) == 1,
         "setting its JPEG tables");
-  for (size_t i = 0; i < blocks.size(); ++i)
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (blocks[i].bytes == 0) continue;  // of a sparse file
     check_written(file, result.path,
                   file.place_tile(static_cast<uint32_t>(i), blocks[i].offset, blocks[i].bytes),
                   "placing a block");
+  }
   check_written(file, result.path, TIFFWriteDirectory(file.get()) == 1, "writing a directory");
 }
 

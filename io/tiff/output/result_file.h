@@ -31,7 +31,7 @@ struct ResultFile {
 bool needs_big_tiff(int64_t bytes, int64_t blocks);
 
 /// Makes of `file`, in which the blocks lie from kHeaderBytes on, a TIFF: directories behind the blocks.
-/// Errors: io.
+/// Blocks that are not there make it a sparse one. Errors: io.
 void add_directories(const std::string& file, const ResultFile& result, const BlockStore& store);
 
 /// Writes a Cloud Optimized GeoTIFF to `file` from blocks stored elsewhere: header, what GDAL calls

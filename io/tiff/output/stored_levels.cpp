@@ -6,12 +6,13 @@
 #include "io/tiff/output/check_request.h"
 #include "io/tiff/output/overview.h"
 #include "io/tiff/output/result_file.h"
+#include "tensor/stop.h"
 
 namespace sr {
 
 StoredLevels::StoredLevels(const std::string& file, const std::string& path, const TiffInfo& info,
                            const TiffWriterOptions& options)
-    : info_(info), options_(options), blocks_(file, path, options.cog ? 0 : kHeaderBytes) {
+    : info_(info), options_(options), blocks_(file, path, kHeaderBytes) {
   add_level(path, info.width, info.height);
   if (!options.cog) return;
   for (const auto& [width, height] : overview_sizes(info.width, info.height, options.block))
@@ -29,7 +30,7 @@ void StoredLevels::add_level(const std::string& path, int64_t width, int64_t hei
 }
 
 bool StoredLevels::empty() const {
-  return blocks_.end() <= (options_.cog ? 0 : kHeaderBytes);
+  return blocks_.end() <= kHeaderBytes;
 }
 
 // What is stored of a block: each band, if these are apart, and the mask.
@@ -89,21 +90,51 @@ bool StoredLevels::has_kept_quarter(size_t level, int64_t index) const {
   return quarters.at(static_cast<size_t>(index)).bytes == quarter_window(level, index).pixels() * pixel;
 }
 
-bool StoredLevels::is_stored(size_t level, int64_t index) const {
-  const int64_t count = assembler(level).grid().blocks();
-  const auto has = [&](size_t page, int64_t i) {
-    return blocks_.blocks(page).at(static_cast<size_t>(i)).bytes > 0;
+// The smallest overview first, as above. Of the quarters those are copied that are still waited for.
+void StoredLevels::take_over(std::span<const StoredPart> parts, std::span<const int64_t> order) {
+  for (size_t level = count(); level-- > 1;)
+    for (int64_t index = 0; index < assembler(level).grid().blocks(); ++index)
+      copy_block(parts, level, index);
+  for (const int64_t index : order)
+    if (!copy_block(parts, 0, index))
+      throw Error(Error::Kind::format, "none of the parts has block ", index, " of the picture whole");
+}
+
+// False if no part has it with all that it would be of use for.
+bool StoredLevels::copy_block(std::span<const StoredPart> parts, size_t level, int64_t index) {
+  throw_if_stopping();
+  auto wanted = places(level, index);
+  if (const auto next = above(level, index); next && !assembler(level + 1).passed_over(*next))
+    wanted.emplace_back(quarter_page_of(level), index);
+  const auto has_all = [&](const StoredPart& part) {
+    return std::ranges::all_of(wanted,
+                               [&](const auto& place) { return part.has(place.first, place.second); });
   };
+  const auto part = std::ranges::find_if(parts, has_all);
+  if (part == parts.end()) return false;
+  for (const auto& [page, block] : wanted) blocks_.append(page, block, part->read(page, block));
+  assembler(level).pass_over(index);
+  return true;
+}
+
+// Where a block is stored: page and number of each band, if these are apart, and of the mask.
+std::vector<std::pair<size_t, int64_t>> StoredLevels::places(size_t level, int64_t index) const {
+  std::vector<std::pair<size_t, int64_t>> list;
+  const int64_t count = assembler(level).grid().blocks();
   for (int64_t band = 0; band < (options_.by_band ? info_.bands : 1); ++band)
-    if (!has(page_of(level), index + band * count)) return false;
-  return !info_.has_mask || has(mask_page_of(level), index);
+    list.emplace_back(page_of(level), index + band * count);
+  if (info_.has_mask) list.emplace_back(mask_page_of(level), index);
+  return list;
+}
+
+bool StoredLevels::is_stored(size_t level, int64_t index) const {
+  return std::ranges::all_of(places(level, index), [&](const auto& place) {
+    return blocks_.blocks(place.first).at(static_cast<size_t>(place.second)).bytes > 0;
+  });
 }
 
 void StoredLevels::forget(size_t level, int64_t index) {
-  const int64_t count = assembler(level).grid().blocks();
-  for (int64_t band = 0; band < (options_.by_band ? info_.bands : 1); ++band)
-    blocks_.forget(page_of(level), index + band * count);
-  if (info_.has_mask) blocks_.forget(mask_page_of(level), index);
+  for (const auto& [page, block] : places(level, index)) blocks_.forget(page, block);
   if (level + 1 < levels_.size()) blocks_.forget(quarter_page_of(level), index);
 }
 

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "io/raster.h"
 #include "io/tiff/output/block_assembler.h"
 #include "io/tiff/output/block_store.h"
+#include "io/tiff/output/stored_part.h"
 #include "io/tiff/output/writer.h"
 
 namespace sr {
@@ -51,6 +53,11 @@ class StoredLevels {
   /// the journal named after `name` from now on. Returns the number of blocks. Errors: io.
   int64_t go_on(const std::string& name);
 
+  /// Copies all blocks of the picture, a plain file's in that order, and what there is of overviews and of
+  /// their quarters. Nothing was stored here before. Errors: io; format (a block is in none of the parts, or
+  /// damaged).
+  void take_over(std::span<const StoredPart> parts, std::span<const int64_t> order);
+
   /// Whether the block is of an earlier run, and its quarter of an overview's block to be given to that.
   bool is_waited_for(size_t level, int64_t index) const;
 
@@ -78,6 +85,8 @@ class StoredLevels {
   size_t take_over_in_order(const std::vector<JournalEntry>& entries);
   bool take_over(std::span<const JournalEntry> block);
   size_t take_over_any(const std::vector<JournalEntry>& entries);
+  std::vector<std::pair<size_t, int64_t>> places(size_t level, int64_t index) const;
+  bool copy_block(std::span<const StoredPart> parts, size_t level, int64_t index);
   bool has_kept_quarter(size_t level, int64_t index) const;
   bool is_stored(size_t level, int64_t index) const;
   void forget(size_t level, int64_t index);

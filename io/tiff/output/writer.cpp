@@ -49,10 +49,12 @@ struct TiffWriter::Impl {
   BlockEncoder& encoder() { return encoders[static_cast<size_t>(omp_get_thread_num())]; }
   Encoded encoded(size_t level, Raster block);
   void go_on();
+  void give_quarters();
   bool keep();
   bool leave_what_is_there();
   ResultFile result();
   void finish();
+  void finish_sparse();
   void require_open() const;
 
   TiffInfo info;
@@ -76,7 +78,7 @@ struct TiffWriter::Impl::Encoded {
 namespace {
 
 std::string spool_name(const std::string& path) {
-  return path + ".blocks";
+  return blocks_name(path, true);
 }
 
 // What runs of the other kind, plain or COG, or a complete one may have left.
@@ -114,9 +116,13 @@ TiffWriter::Impl::~Impl() {
   if (!kept && !options.job.empty()) BlockJournal::remove((spool ? *spool : part).path());
 }
 
-// Quarters of overviews' blocks that an earlier run has left come again; others come with their blocks.
 void TiffWriter::Impl::go_on() {
   found = levels->go_on((spool ? *spool : part).path());
+  give_quarters();
+}
+
+// Quarters of overviews' blocks that an earlier run has left come again; others come with their blocks.
+void TiffWriter::Impl::give_quarters() {
   for (size_t level = 0; level + 1 < levels->count(); ++level)
     for (int64_t index = 0; index < levels->assembler(level).grid().blocks(); ++index) {
       if (!levels->is_waited_for(level, index)) continue;
@@ -229,6 +235,18 @@ void TiffWriter::Impl::finish() {
   spool.reset();
 }
 
+// The blocks of a COG have a file of their own, which takes the place of the empty one.
+void TiffWriter::Impl::finish_sparse() {
+  ResultFile file = result();
+  std::erase_if(file.pages, [](const ResultPage& page) { return page.kind.overview; });
+  PartialFile& stored = spool ? *spool : part;
+  add_directories(stored.temporary(), file, levels->blocks());
+  levels.reset();
+  stored.commit();
+  if (spool) std::filesystem::rename(spool->path(), part.path());
+  kept = true;  // the journal
+}
+
 TiffWriter::TiffWriter(const std::string& path, const TiffInfo& info, const TiffWriterOptions& options) {
   check_request(path, info, options);
   impl_ = std::make_unique<Impl>(path, info, options);
@@ -284,6 +302,12 @@ void TiffWriter::write(const Raster& raster) {
   impl_->store(0, impl_->levels->assembler(0).add(raster), raster);
 }
 
+void TiffWriter::take_over(std::span<const StoredPart> parts, std::span<const int64_t> order) {
+  impl_->require_open();
+  impl_->levels->take_over(parts, order);
+  impl_->give_quarters();
+}
+
 int64_t TiffWriter::blocks_found() const {
   return impl_->found;
 }
@@ -314,6 +338,14 @@ void TiffWriter::remove_leftovers(const std::string& path) {
   remove_spool(path);
 }
 
+void TiffWriter::remove_unfinished(const std::string& path) {
+  const PartialFile name(path, PartialFile::Start::as_left);  // is removed
+  std::error_code error;
+  std::filesystem::remove(path, error);
+  BlockJournal::remove(path);
+  remove_spool(path);
+}
+
 const std::string& TiffWriter::path() const {
   return impl_->part.path();
 }
@@ -328,6 +360,11 @@ int64_t TiffWriter::pending_bytes() const {
 void TiffWriter::finish() {
   impl_->require_open();
   impl_->finish();
+}
+
+void TiffWriter::finish_sparse() {
+  impl_->require_open();
+  impl_->finish_sparse();
 }
 
 }  // namespace sr

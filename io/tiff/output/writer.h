@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "io/tiff/input/reader.h"
 
 namespace sr {
+
+class StoredPart;
 
 /// lzw, deflate and zstd with predictor 2 (integers) or 3 (floats).
 enum class Compression { none, lzw, deflate, zstd, jpeg, lerc };
@@ -62,6 +65,12 @@ class TiffWriter {
   /// windows have covered them.
   void write(const Raster& raster);
 
+  /// Takes, instead of windows, the blocks that others have left for the same job, each of some rows: no
+  /// block is decoded. A plain file takes them in `order`, which has all blocks of the picture: that of an
+  /// uninterrupted run, for its bytes. Of overviews what lacks is made. Only for a file that is written anew.
+  /// Errors: io; format (a block is in none of the parts, or damaged).
+  void take_over(std::span<const StoredPart> parts, std::span<const int64_t> order);
+
   /// Blocks of picture, mask and overviews that an earlier run has left. Windows of them may come, and are
   /// passed over.
   int64_t blocks_found() const;
@@ -80,6 +89,10 @@ class TiffWriter {
   /// belongs to an unfinished file stays. Errors: io.
   static void remove_leftovers(const std::string& path);
 
+  /// Removes all that is left of a file that was not finished, or as a sparse one. Errors: io (another run is
+  /// writing it).
+  static void remove_unfinished(const std::string& path);
+
   const std::string& path() const;  ///< as given
 
   /// Memory of the blocks that wait for more pixels.
@@ -92,6 +105,10 @@ class TiffWriter {
 
   /// Completes the file, syncs it to disk and gives it its name.
   void finish();
+
+  /// Gives the file its name as it is: a sparse TIFF of picture and mask, with all tags but without
+  /// overviews, in which blocks that have not come are empty. StoredPart finds its blocks as before.
+  void finish_sparse();
 
  private:
   struct Impl;
