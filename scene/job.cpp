@@ -54,6 +54,14 @@ std::string precision_of([[maybe_unused]] const std::vector<int>& gpus) {
   return bands::name_of(bands::precision());
 }
 
+std::string precision_of(const SceneOptions& options) {
+  return options.precision.empty() ? precision_of(options.gpus) : options.precision;
+}
+
+std::string kernels_of(const std::vector<int>& gpus) {
+  return gpus.empty() ? bands::kernels(bands::precision()).name : "cuda";
+}
+
 std::string content_of(const std::string& path) {
   const uint64_t bytes = file_bytes(path);
   return std::to_string(bytes) + " bytes, crc32c " + hex(checksum_of(path, bytes));
@@ -75,9 +83,14 @@ std::string job_of(const std::string& input, bool bicubic, int factor, const Sce
     job["weights"] = {options.origin.weights, options.origin.mean_values};
     job["mode"] = options.mode ? static_cast<int>(*options.mode) : -1;
     job["self_ensemble"] = options.self_ensemble;
-    job["precision"] = precision_of(options.gpus);
+    job["precision"] = precision_of(options);
   }
   return job.dump();
+}
+
+SceneJobs jobs_of(const std::string& path, int factor, const SceneOptions& options) {
+  const std::string input = content_of(path);
+  return {job_of(input, false, factor, options), job_of(input, true, factor, options)};
 }
 
 std::pair<std::string, std::string> job_item(const std::string& job) {
@@ -96,10 +109,23 @@ bool is_made(const std::string& result, const std::string& job) {
   return false;
 }
 
+bool is_made(const SceneResults& results, const SceneJobs& jobs) {
+  const auto made = [](const std::string& result, const std::string& job) {
+    return result.empty() || is_made(result, job);
+  };
+  return made(results.upscaled, jobs.network) && made(results.bicubic, jobs.bicubic) &&
+         made(results.spread, jobs.network);
+}
+
+std::string part_job(const std::string& job, const PreparedScene& scene) {
+  Json part = Json::parse(job);
+  part["kernels"] = kernels_of(scene.gpus);
+  return part.dump();
+}
+
 std::string file_job(const std::string& job, const PreparedScene& scene) {
-  Json file = Json::parse(job);
+  Json file = Json::parse(part_job(job, scene));
   file["tiles"] = {scene.plan.grid.tile_width, scene.plan.grid.tile_height};
-  file["kernels"] = scene.gpus.empty() ? bands::kernels(bands::precision()).name : "cuda";
   return file.dump();
 }
 

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <numeric>
 #include <sstream>
 #include <utility>
 
@@ -112,6 +113,20 @@ PreparedScene prepare_scene(const std::string& path, const SceneResults& results
   return {std::move(reader), used, upscaled, settings, region, gpus, planning, plan};
 }
 
+SceneCost cost_of(const std::string& path, int factor, const SceneOptions& options) {
+  try {
+    const bool as_codes = !options.copy_bands.empty() || options.palette == PaletteUse::copy;
+    const TiffReader reader(path, limits_for(options),
+                            as_codes ? SampleReading::codes : SampleReading::picture);
+    const Window region = window_of(options.region, reader.info());
+    const int64_t block = result_block(reader.info(), options.writing);
+    return {region.h, region.w, block / std::gcd(block, factor)};
+  } catch (const Error& e) {
+    if (e.kind() == Error::Kind::stopped) throw;
+    return {};
+  }
+}
+
 std::string description(const PreparedScene& scene) {
   const TiffInfo& info = scene.reader.info();
   const Window& region = scene.region;
@@ -129,6 +144,10 @@ std::string description(const PreparedScene& scene) {
        << ", margin " << grid.margin.before << '/' << grid.margin.after << ", at most "
        << (scene.plan.peak_bytes >> 20) << " MB";
   return text.str();
+}
+
+Window in_result(const Window& fine, const Window& region, int factor) {
+  return {fine.x - region.x * factor, fine.y - region.y * factor, fine.w, fine.h};
 }
 
 TiffInfo fine_info(const PreparedScene& scene) {

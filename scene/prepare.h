@@ -26,8 +26,15 @@ struct PreparedScene {
 PreparedScene prepare_scene(const std::string& path, const SceneResults& results, const Model* model,
                             int factor, const SceneOptions& options);
 
+/// What the scene costs and where it can be cut, by its header alone; nothing if it cannot be opened, of
+/// which upscale_scene() tells why. Errors: stopped.
+SceneCost cost_of(const std::string& path, int factor, const SceneOptions& options);
+
 /// "1200 x 800 x 3 u8 -> 2400 x 1600, luma through the network, 4 tiles of ..."
 std::string description(const PreparedScene& scene);
+
+/// From the scene's fine pixels to the result's, which begin at the region.
+Window in_result(const Window& fine, const Window& region, int factor);
 
 /// What the result's file says of itself: the region's pixels on the finer grid.
 TiffInfo fine_info(const PreparedScene& scene);

@@ -10,6 +10,7 @@
 #include "scene/pipeline.h"
 #include "scene/provenance.h"
 #include "scene/region.h"
+#include "scene/shares.h"
 
 namespace sr {
 
@@ -17,6 +18,23 @@ namespace sr {
 enum class PaletteUse {
   rgb,  ///< its colours, as a picture
   copy  ///< its indices, by repeating them
+};
+
+/// Where the results go; an empty name = not wanted.
+struct SceneResults {
+  std::string upscaled;  ///< bicubic + network
+  std::string bicubic;   ///< without the network
+  std::string spread;    ///< of the upscaled one, with self_ensemble: spread.h
+};
+
+/// What is computed of a scene that several processes share.
+struct PartOfScene {
+  Rows rows;         ///< of the region
+  std::string name;  ///< of the part
+  /// "out/a.NAME.tif" of "out/a.tif": where it lies, as .part, until it is joined with others. "" of "".
+  std::string name_of(const std::string& result) const;
+  /// Of all of them.
+  SceneResults names_of(const SceneResults& results) const;
 };
 
 /// How a scene is enlarged and its results are written.
@@ -37,8 +55,10 @@ struct SceneOptions {
   bool resume = false;  ///< goes on with what an earlier run of the same input, weights and options has left
   bool keep_made = false;  ///< and leaves results that such a run has completed. Both want origin.weights
   Region region;           ///< of the scene that is enlarged
-  bool quality = false;    ///< memory is left for measure_quality()
-  int verify_windows = 0;  ///< recompute so many windows afterwards and compare with the file
+  std::optional<PartOfScene> part;  ///< only these rows are computed, for merge_scene(); none: all of them
+  std::string precision;            ///< that the network has computed in; empty: precision_of(gpus)
+  bool quality = false;             ///< memory is left for measure_quality()
+  int verify_windows = 0;           ///< recompute so many windows afterwards and compare with the file
 };
 
 /// What happens on the way, for programs that tell people.
@@ -49,6 +69,12 @@ struct SceneEvents {
   std::function<void(int64_t done, int64_t all)> progress = [](int64_t, int64_t) {};
 };
 
+/// What results are made of, each in one line (scene/job.h): the network's, and the bicubic one.
+struct SceneJobs {
+  std::string network;  ///< of the upscaled result and of its spread
+  std::string bicubic;  ///< of the other
+};
+
 /// What was decided for a scene.
 struct SceneDone {
   SceneSettings settings = {};  ///< how its samples met the model
@@ -57,21 +83,19 @@ struct SceneDone {
       {};                   ///< where the value range comes from, for people; empty: the sample type's own
   int64_t cache_bytes = 0;  ///< that readers of the results may keep
   std::vector<std::string> made = {};  ///< the results that were not complete before
-  bool was_there = false;              ///< all results were complete before: nothing else is set
-};
-
-/// Where the results go; an empty name = not wanted.
-struct SceneResults {
-  std::string upscaled;  ///< bicubic + network
-  std::string bicubic;   ///< without the network
-  std::string spread;    ///< of the upscaled one, with self_ensemble: spread.h
+  SceneJobs jobs = {};                 ///< of the results
+  SceneJobs part_jobs = {};            ///< part_job() of each
+  int64_t tile_width = 0;              ///< of the tiles that were planned
+  int64_t tile_height = 0;             ///< likewise
+  bool was_there = false;              ///< all results were complete before: nothing else is set but `jobs`
 };
 
 /// Reads `path`, enlarges it by `factor` and writes the results with all tags. The upscaled one needs a model
 /// of that factor. Nothing stays under a result's name unless it is complete (and verified, if asked for).
 /// What a stop or a full disk leaves unfinished stays as RESULT.part (a COG's as RESULT.blocks.part), for a
-/// run with `resume`; the error says so. Errors: those of TiffReader and TiffWriter; unsupported (a map of
-/// classes, see PaletteUse); usage (see scene_settings); limit (max_memory is too small).
+/// run with `resume`; the error says so; so does what is made of a part of the scene. Errors: those of
+/// TiffReader and TiffWriter; unsupported (a map of classes, see PaletteUse); usage (see scene_settings);
+/// limit (max_memory is too small).
 SceneDone upscale_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,
                         const SceneOptions& options, const SceneEvents& events = {});
 

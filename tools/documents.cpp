@@ -113,8 +113,9 @@ std::string paragraph(const std::string& text) {
   return line.empty() ? out : out + line + "\n";
 }
 
-// --level INT, a list with dots behind it.
+// --level INT, a list with dots behind it; what has no name but its place.
 std::string usage(const CLI::Option& option) {
+  if (option.get_positional()) return "\\fI" + escaped(option.get_name(true)) + "\\fR...";
   std::string text = "\\fB" + escaped(option.get_name(false, true)) + "\\fR";
   if (takes_value(option)) text += " \\fI" + escaped(placeholder(option)) + "\\fR";
   return option.get_items_expected_max() > 1 ? text + "..." : text;
@@ -195,6 +196,7 @@ std::string bash_completion(const CLI::App& app) {
   std::vector<std::string> all, numbers, texts;
   std::string cases;
   for (const CLI::Option* option : shown(app)) {
+    if (option->get_positional()) continue;  // bash completes files
     const std::string name = option->get_name();
     all.push_back(name);
     if (!takes_value(*option)) continue;

@@ -193,6 +193,11 @@ void add_options(CLI::App& app, EvalOptions& o) {
       ->needs("--self_ensemble");
   app.add_flag("--overwrite", o.overwrite,
                "make results anew that are there already, or begun, of the same input, weights and options");
+  app.add_option(
+         "--shard", o.shard,
+         "I/N: the Ith of N shares of the scenes, of which large ones are cut; superres_merge joins them. "
+         "auto: as Slurm or MPI say, else all; none: all")
+      ->capture_default_str();
   app.add_flag("--dry_run", o.dry_run,
                "tell what would be done and refused, with memory, size and time; write no results");
   app.add_flag("--profile", o.profile,

@@ -18,7 +18,7 @@ struct EvalOptions {
   std::vector<double> roi_geo;
   std::vector<int64_t> roi;
   std::string max_memory = "2GB", colour_mode = "auto", compress = "deflate", interleave = "pixel",
-              predictor = "yes", palette = "auto", alpha;
+              predictor = "yes", palette = "auto", shard = "auto", alpha;
   const CLI::Option *quality = nullptr, *max_z_error = nullptr;
   SceneOptions scene;
   bool bicubic = false, bicubic_only = false, preview = false, dry_run = false, overwrite = false,

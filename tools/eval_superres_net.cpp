@@ -10,18 +10,18 @@
 #include <utility>
 
 #include "idn/checkpoint_files.h"
-#include "io/formats/picture.h"
 #include "io/output_file.h"
+#include "scene/job.h"
 #include "scene/prepare.h"
-#include "scene/preview.h"
 #include "scene/scene.h"
 #include "tensor/stop.h"
 #include "tools/dry_run.h"
 #include "tools/eval_options.h"
+#include "tools/eval_scenes.h"
 #include "tools/file_identity.h"
 #include "tools/images.h"
 #include "tools/layer_table.h"
-#include "tools/quality_record.h"
+#include "tools/shard_run.h"
 
 namespace sr {
 namespace {
@@ -29,24 +29,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kName = "eval_superres_net";
-constexpr int64_t kPreviewSide = 640;
 
 using Options = EvalOptions;
 
 // The option by which a user moves the results.
 const char* place_option(const Options& o) {
   return o.out_file.empty() ? "--out_path" : "--out_file";
-}
-
-// Beside the data and named after it, by its own name where it was given as "." or "..".
-std::string result_folder(const Options& o) {
-  if (!o.out_path.empty()) return o.out_path;
-  if (!o.out_file.empty()) return fs::absolute(o.out_file).parent_path();
-  fs::path base = fs::absolute(o.data_path);
-  if (std::error_code error; fs::is_regular_file(base, error)) base = base.parent_path();
-  const bool by_name = base.filename() != "." && base.filename() != "..";
-  base = by_name ? fs::canonical(base.parent_path()) / base.filename() : fs::canonical(base);
-  return base.string() + "_x" + std::to_string(o.factor);
 }
 
 void create_folder(const std::string& folder, const Options& o) {
@@ -58,31 +46,6 @@ void create_folder(const std::string& folder, const Options& o) {
                 place_option(o));
 }
 
-// What is written for an image; an empty name = not wanted.
-struct Outputs {
-  std::string upscaled, bicubic, spread, preview, quality;
-
-  std::vector<std::string> files() const {
-    std::vector<std::string> list;
-    for (const std::string& file : {upscaled, bicubic, spread, preview, quality})
-      if (!file.empty()) list.push_back(file);
-    return list;
-  }
-};
-
-Outputs outputs_of(const fs::path& image, const fs::path& folder, const Options& o) {
-  const fs::path result = folder / (o.out_file.empty() ? image : fs::path(o.out_file)).filename();
-  const std::string stem = result.stem().string(), extension = result.extension().string();
-  Outputs outputs;
-  if (!o.bicubic_only) outputs.upscaled = result;
-  if (o.bicubic || o.bicubic_only) outputs.bicubic = folder / (stem + "_bic_up" + extension);
-  if (o.bicubic_only && !o.out_file.empty()) outputs.bicubic = result;
-  if (o.spread) outputs.spread = folder / (stem + "_spread" + extension);
-  if (o.preview) outputs.preview = folder / (stem + "_preview.png");
-  if (o.quality_record) outputs.quality = folder / (stem + ".quality.json");
-  return outputs;
-}
-
 // Whether writing a result of that name would replace one of the inputs, be it by what lies beside it until
 // it is complete.
 bool replaces(const std::string& output, const std::set<Identity>& inputs) {
@@ -92,20 +55,6 @@ bool replaces(const std::string& output, const std::set<Identity>& inputs) {
   };
   return is_input(output) ||
          std::ranges::any_of(working_ends(), [&](const char* end) { return is_input(output + end); });
-}
-
-// GDAL takes what such files say, whichever result they were made for.
-void warn_of_older_side_files(const std::string& result) {
-  const std::string stem = fs::path(result).replace_extension().string();
-  for (const std::string& beside : {result + ".aux.xml", result + ".msk", result + ".ovr", stem + ".tfw",
-                                    stem + ".tifw", stem + ".wld", stem + ".tab"}) {
-    std::error_code none;
-    if (fs::is_regular_file(beside, none))
-      std::fprintf(
-          stderr,
-          "%s: warning: %s is older than the result beside it, and may overrule what that says; remove it\n",
-          kName, beside.c_str());
-  }
 }
 
 // No output may replace an image or another image's output. Known before hours are spent on them.
@@ -127,66 +76,48 @@ void check_outputs(const std::vector<fs::path>& images, const fs::path& folder, 
   }
 }
 
-// Nothing if it has no name.
-void write_preview(const fs::path& image, const std::string& result, const std::string& preview,
-                   const Options& o) {
-  if (preview.empty()) return;
-  write_png(preview, side_by_side(image.string(), result, o.factor, kPreviewSide, o.scene.region));
-  o.common.say("  wrote " + preview + " (left: input enlarged by bicubic, right: result)");
-}
+// What becomes of a scene or of a part of it.
+struct Task {
+  fs::path image;
+  std::optional<PartOfScene> part;
+};
 
-void process(const fs::path& image, const Outputs& outputs, const Model* model, const Options& o) {
+void process(const Task& task, const Outputs& outputs, const Model* model, const Options& o,
+             ShardWriter* notes) {
   ProgressLine progress(o.common.quiet);
-  const std::string& main_result = model ? outputs.upscaled : outputs.bicubic;
-  o.common.say(image.filename().string() + ":");
+  const std::string name = task.image.filename().string();
+  o.common.say(name + (task.part ? ", " + text_of(task.part->rows) + ":" : ":"));
   int64_t pixels = 0;
   SceneOptions scene = o.scene;
+  scene.part = task.part;
   scene.resume = !o.overwrite;
   scene.keep_made =
-      !o.overwrite && scene.verify_windows == 0 && (outputs.quality.empty() || fs::exists(outputs.quality));
-  const SceneDone made = upscale_scene(image.string(), {outputs.upscaled, outputs.bicubic, outputs.spread},
-                                       model, o.factor, scene,
+      !o.overwrite &&
+      (task.part || (scene.verify_windows == 0 && (outputs.quality.empty() || fs::exists(outputs.quality))));
+  const SceneDone made = upscale_scene(task.image.string(), outputs.results(), model, o.factor, scene,
                                        {.say = [&](const std::string& text) { o.common.say("  " + text); },
                                         .progress =
                                             [&](int64_t done, int64_t all) {
                                               pixels = all;
                                               progress(done, all);
                                             }});
-  if (made.was_there) {
-    o.common.say("  " + main_result +
-                 " is there, made of the same input, weights and options; --overwrite makes it anew");
-    if (!fs::exists(outputs.preview)) write_preview(image, main_result, outputs.preview, o);
-    return;
-  }
   char seconds[64];
   std::snprintf(seconds, sizeof seconds, " in %.1f s, %.3f Mpixel/s", progress.seconds(),
                 static_cast<double>(pixels) * 1e-6 / progress.seconds());
-  for (const std::string& file : made.made) {
-    o.common.say("  wrote " + file + (file == made.made[0] ? seconds : ""));
-    warn_of_older_side_files(file);
+  if (made.was_there) {
+    o.common.say("  " + outputs.main() +
+                 " is there, made of the same input, weights and options; --overwrite makes it anew");
+    if (!fs::exists(outputs.preview)) write_preview(task.image, outputs, o);
+  } else if (task.part) {
+    for (const std::string& file : made.made)
+      o.common.say("  wrote " + file + ".part" + (file == made.made[0] ? seconds : ""));
+    notes->made_part(name, note_of(*task.part, made));
+    return;
+  } else {
+    tell_of_results("wrote", made, seconds, o);
+    write_rest(task.image, outputs, model, o, made, progress.seconds());
   }
-  if (!outputs.quality.empty()) {
-    const ResultOrigin origin{
-        image.string(),         main_result,       find_checkpoint(o.pretrained_path, o.factor), o.arguments,
-        o.common.description(), progress.seconds()};
-    o.common.say("  " + write_quality_record(outputs.quality, origin, *model, made));
-  }
-  write_preview(image, main_result, outputs.preview, o);
-}
-
-std::optional<Model> load_model(Options& o) {
-  if (o.bicubic_only) return {};
-  const std::string checkpoint = find_checkpoint(o.pretrained_path, o.factor);
-  Model model = Model::load(checkpoint, o.factor);
-  o.scene.origin.weights = checksum_of_file(checkpoint);
-  if (!o.mean_values_path.empty()) {
-    const std::string means =
-        (fs::path(o.mean_values_path) / ("x" + std::to_string(o.factor)) / "mean_values.json").string();
-    model.means = load_mean_values(means, model.nchan());
-    o.scene.origin.mean_values = checksum_of_file(means);
-  }
-  if (o.json != "-") o.common.say("weights " + checkpoint + " (" + model.origin + ")");
-  return model;
+  if (notes) notes->made(name, made.jobs);
 }
 
 // Nothing is written but what --json asks for.
@@ -221,9 +152,53 @@ int run_profile(Options& o, const fs::path& image) {
   return 0;
 }
 
+// All of them, each by itself: what fails costs one. Returns the exit status.
+int process_all(const std::vector<Task>& tasks, const std::string& folder, const Model* model,
+                const Options& o, ShardWriter* notes) {
+  std::vector<std::string> failures;
+  const auto failed = [&](const fs::path& image, const std::string& why) {
+    failures.push_back(failure_of(image, why));
+    print_error(kName, failures.back().c_str());
+    if (notes) notes->failed(image.filename().string(), failures.back());
+  };
+  for (const Task& task : tasks) {
+    try {
+      process(task, outputs_of(task.image, folder, o), model, o, notes);
+    } catch (const Error& e) {
+      failed(task.image, e.what());
+      if (interrupted) return 1;
+    } catch (const std::bad_alloc&) {
+      failed(task.image, "out of memory; use a smaller --max_memory");
+    }
+  }
+  if (notes) notes->ended();
+  return report_failures(failures, tasks.size());
+}
+
+// Those of one process of several.
+int run_shard(const Shard& shard, const std::vector<fs::path>& images, const std::string& folder,
+              const Model* model, const Options& o) {
+  const LineUp list = line_up(images, o, shard.count);
+  std::vector<Task> tasks;
+  for (size_t i = 0; i < images.size(); ++i)
+    for (const SharePart& part : list.parts[i])
+      if (part.shard == shard.index - 1)
+        tasks.push_back(
+            {images[i], part.rows ? std::optional(PartOfScene{*part.rows, shard.name()}) : std::nullopt});
+  std::error_code none;
+  const bool one = fs::is_regular_file(o.data_path, none);
+  const std::string results = one ? outputs_of(images[0], folder, o).main() : folder;
+  o.common.say("shard " + std::to_string(shard.index) + " of " + std::to_string(shard.count) + " (" +
+               shard.source + "): " + list.share_of(shard.index));
+  ShardWriter notes(shard_file(results, shard), {shard, o.arguments, fs::current_path().string(),
+                                                 list.checksum, job_of("", false, o.factor, o.scene)});
+  return process_all(tasks, folder, model, o, &notes);
+}
+
 int run(Options& o) {
   stop_when(&interrupted);
   settle(o);
+  const Shard shard = shard_of_option(o.shard);
   o.common.apply();
   o.scene.gpus = o.common.gpus();
   const std::vector<fs::path> images = find_images(o.data_path, {o.img_ext});
@@ -231,25 +206,14 @@ int run(Options& o) {
   if (o.profile) return run_profile(o, images[0]);
   if (o.dry_run) return run_dry(o, images, folder);
   check_outputs(images, folder, o);
-  const std::optional<Model> model = load_model(o);
+  const std::optional<Model> loaded = load_model(o);
+  const Model* model = loaded ? &*loaded : nullptr;
   create_folder(folder, o);
   o.common.say(o.common.description());
-  std::vector<std::string> failures;
-  for (const fs::path& image : images) {
-    try {
-      process(image, outputs_of(image, folder, o), model ? &*model : nullptr, o);
-    } catch (const Error& e) {
-      const std::string text = e.what();
-      const bool named = text.find(image.filename().string()) != std::string::npos;
-      failures.push_back(named ? text : image.string() + ": " + text);
-      print_error(kName, failures.back().c_str());
-      if (interrupted) return 1;
-    } catch (const std::bad_alloc&) {
-      failures.push_back(image.string() + ": out of memory; use a smaller --max_memory");
-      print_error(kName, failures.back().c_str());
-    }
-  }
-  return report_failures(failures, images.size());
+  if (shard.count > 1) return run_shard(shard, images, folder, model, o);
+  std::vector<Task> tasks;
+  for (const fs::path& image : images) tasks.push_back({image, {}});
+  return process_all(tasks, folder, model, o, nullptr);
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 const std::string kShare = fs::path(SR_BIN_DIR).parent_path() / "share";
 constexpr const char* kPrograms[] = {"eval_superres_net",       "score_superres_net", "train_superres_net",
-                                     "create_training_dataset", "convert_checkpoint", "make_scene"};
+                                     "create_training_dataset", "convert_checkpoint", "make_scene",
+                                     "superres_merge"};
 
 std::string man_file(const std::string& program) {
   return kShare + "/man/man1/" + program + ".1";

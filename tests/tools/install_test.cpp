@@ -36,8 +36,9 @@ class Install : public testing::Test {
 };
 
 TEST_F(Install, ProgramsAndWhatBelongsToThemLieInTheUsualPlaces) {
-  for (const std::string program : {"eval_superres_net", "score_superres_net", "train_superres_net",
-                                    "create_training_dataset", "convert_checkpoint", "make_scene"}) {
+  for (const std::string program :
+       {"eval_superres_net", "score_superres_net", "train_superres_net", "create_training_dataset",
+        "convert_checkpoint", "make_scene", "superres_merge"}) {
     EXPECT_TRUE(fs::exists(prefix_ + "/bin/" + program)) << program;
     EXPECT_GT(fs::file_size(prefix_ + "/share/man/man1/" + program + ".1"), 1000U);
     EXPECT_GT(fs::file_size(prefix_ + "/share/bash-completion/completions/" + program), 500U);
