@@ -13,6 +13,12 @@ namespace sr {
 /// Room for the header of either kind of TIFF.
 constexpr int64_t kHeaderBytes = 16;
 
+/// Where the first block lies in the file: behind the header; of a COG, whose blocks wait in a file of their
+/// own, a page of the disk from its begin, for what is discarded gives back only the whole pages within it.
+constexpr int64_t first_block(bool cog) {
+  return cog ? 4096 : kHeaderBytes;
+}
+
 struct ResultPage {
   TiffInfo info;  ///< of this page: an overview has its own size
   PageKind kind;
@@ -30,7 +36,7 @@ struct ResultFile {
 /// Whether blocks of so many bytes in all, and the tables that say where they are, may outgrow classic TIFF.
 bool needs_big_tiff(int64_t bytes, int64_t blocks);
 
-/// Makes of `file`, in which the blocks lie from kHeaderBytes on, a TIFF: directories behind the blocks.
+/// Makes of `file`, in which the blocks lie from first_block() on, a TIFF: directories behind the blocks.
 /// Blocks that are not there make it a sparse one. Errors: io.
 void add_directories(const std::string& file, const ResultFile& result, const BlockStore& store);
 

@@ -12,7 +12,7 @@ namespace sr {
 
 StoredLevels::StoredLevels(const std::string& file, const std::string& path, const TiffInfo& info,
                            const TiffWriterOptions& options)
-    : info_(info), options_(options), blocks_(file, path, kHeaderBytes) {
+    : info_(info), options_(options), blocks_(file, path, first_block(options.cog)) {
   add_level(path, info.width, info.height);
   if (!options.cog) return;
   for (const auto& [width, height] : overview_sizes(info.width, info.height, options.block))
@@ -30,7 +30,7 @@ void StoredLevels::add_level(const std::string& path, int64_t width, int64_t hei
 }
 
 bool StoredLevels::empty() const {
-  return blocks_.end() <= kHeaderBytes;
+  return blocks_.end() <= first_block(options_.cog);
 }
 
 // What is stored of a block: each band, if these are apart, and the mask.

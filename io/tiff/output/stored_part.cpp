@@ -15,7 +15,7 @@ namespace sr {
 StoredPart::StoredPart(const std::string& path, bool cog, const std::string& job)
     : file_(temporary_name(blocks_name(path, cog))) {
   if (std::error_code none; !std::filesystem::exists(file_, none)) file_ = path;  // finish_sparse()
-  int64_t at = kHeaderBytes;
+  int64_t at = first_block(cog);
   for (const JournalEntry& entry : BlockJournal::read(blocks_name(path, cog), job)) {
     blocks_[{static_cast<size_t>(entry.page), entry.index}] = {at, entry.bytes, entry.checksum};
     at += entry.bytes;
