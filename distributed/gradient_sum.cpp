@@ -34,7 +34,16 @@ void GradientSum::give(Var leaf) {
   const Tensor gradient = leaf.grad().is_contiguous() ? leaf.grad() : leaf.grad().clone();
   leaf.clear_grad();
   put(gradient.data(), gradient.shape().size());
-  if (nodes_begun_ == tree_.nodes.size()) leaves_.push_back(std::move(leaf));
+  expect_sum({std::move(leaf), {}});
+}
+
+void GradientSum::give(std::span<float> numbers) {
+  put(numbers.data(), std::ssize(numbers));
+  expect_sum({{}, numbers});
+}
+
+void GradientSum::expect_sum(Given given) {
+  if (nodes_begun_ == tree_.nodes.size()) given_.push_back(std::move(given));
 }
 
 // The next thing of the node.
@@ -153,9 +162,14 @@ std::vector<float> GradientSum::finish() {
       return b.summed && std::ranges::all_of(b.sent, [&](Ranks::Request& r) { return ranks_.done(r); });
     });
   });
-  for (size_t i = 0; i < leaves_.size(); ++i)
-    leaves_[i].set_grad(total_.part(places_[i + 1], leaves_[i].shape()));
-  leaves_.clear();
+  for (size_t i = 0; i < given_.size(); ++i) {
+    auto& [leaf, numbers] = given_[i];
+    if (leaf)
+      leaf.set_grad(total_.part(places_[i + 1], leaf.shape()));
+    else
+      std::copy_n(total_.data() + places_[i + 1], numbers.size(), numbers.data());
+  }
+  given_.clear();
   nodes_begun_ = 0;
   const float* values = total_.data();
   return {values, values + places_[1]};

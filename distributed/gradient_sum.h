@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "autograd/var.h"
@@ -26,11 +27,18 @@ class GradientSum {
   void begin_node(const std::vector<float>& values);
   /// Takes the leaf's gradient away. Of the last node's leaves each gets the sum by finish().
   void give(Var leaf);
-  /// Waits for the sums, gives them to the last node's leaves and returns the values'. Errors: those of
+  /// Numbers that stay where they are: those of the last node are the sum after finish().
+  void give(std::span<float> numbers);
+  /// Waits for the sums, gives them to what the last node gave and returns the values'. Errors: those of
   /// Ranks; usage (another number or size was given than in the first step).
   std::vector<float> finish();
 
  private:
+  // Where a sum goes: to a leaf, or to numbers.
+  struct Given {
+    Var leaf;
+    std::span<float> numbers;
+  };
   // What is sent at once: these numbers of the layout, those of places first .. last - 1.
   struct Bucket {
     int64_t begin = 0, end = 0;
@@ -42,6 +50,7 @@ class GradientSum {
   };
 
   void put(const float* values, int64_t size);
+  void expect_sum(Given given);
   void lay_out();
   void start_step();
   void complete(size_t place);
@@ -57,7 +66,7 @@ class GradientSum {
   std::vector<std::vector<float>> others_;  // of each step that receives
   Tensor total_;
   std::vector<Bucket> buckets_;
-  std::vector<Var> leaves_;  // of the last node
+  std::vector<Given> given_;  // of the last node
   size_t nodes_begun_ = 0, place_ = 0, next_bucket_ = 0;
   bool laid_out_ = false;
 };

@@ -91,6 +91,11 @@ int threads_of(const std::vector<Placement>& all, size_t rank) {
   return std::max(1, mine.count / static_cast<int>(sharing));
 }
 
+int number_on_host(const std::vector<Placement>& all, size_t rank) {
+  return static_cast<int>(std::count_if(all.begin(), all.begin() + static_cast<int64_t>(rank),
+                                        [&](const Placement& p) { return p.host == all[rank].host; }));
+}
+
 std::string misplaced(const std::vector<Placement>& all) {
   for (const Placement& mine : all) {
     std::set<int> used;

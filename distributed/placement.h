@@ -21,6 +21,9 @@ Placement placement_in(const std::string& text);
 /// Threads of process `rank`: what it was told, or its processors, shared with those that have the same.
 int threads_of(const std::vector<Placement>& all, size_t rank);
 
+/// How many of the processes before `rank` are on its host.
+int number_on_host(const std::vector<Placement>& all, size_t rank);
+
 /// In a line what is wrong with how they lie, and what to start instead; "" if nothing is.
 std::string misplaced(const std::vector<Placement>& all);
 

@@ -1,9 +1,13 @@
 // Trains the network on a data set that create_training_dataset wrote.
 #include <cinttypes>
+#include <map>
+#include <regex>
 
 #include "distributed/mpi_launch.h"
 #include "distributed/placement.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
+#include "tensor/on_cuda.h"
 #include "tools/program.h"
 #include "tools/version.h"
 #include "training/training.h"
@@ -209,15 +213,28 @@ std::string restore_path(const Options& o) {
               " instead to train anew from its weights");
 }
 
-// Threads for each process that was not told how many, and a word on how they lie.
+// One for each process on a host, in turns.
+void choose_gpu(Options& o, int number_on_host) {
+  if constexpr (cuda::kBuilt) {
+    const std::vector<int> gpus = cuda::usable_devices();
+    o.common.device = "cuda:" + std::to_string(gpus[static_cast<size_t>(number_on_host) % gpus.size()]);
+  }
+}
+
+// Threads for each process that was not told how many, its GPU, and a word on how they lie.
 void place(Options& o, Ranks& ranks) {
   const std::vector<std::string> texts = ranks.gather(to_text(placement(o.common.threads)));
-  std::vector<int> threads(static_cast<size_t>(ranks.size()));
+  struct Place {
+    int threads = 0, number_on_host = 0;
+  };
+  std::vector<Place> places(static_cast<size_t>(ranks.size()));
   std::vector<Placement> all;
   for (const std::string& text : texts) all.push_back(placement_in(text));
-  for (size_t i = 0; i < all.size(); ++i) threads[i] = threads_of(all, i);
-  ranks.broadcast(threads.data(), std::ssize(threads) * static_cast<int64_t>(sizeof(int)));
-  o.common.threads = threads[static_cast<size_t>(ranks.rank())];
+  for (size_t i = 0; i < all.size(); ++i) places[i] = {threads_of(all, i), number_on_host(all, i)};
+  ranks.broadcast(places.data(), std::ssize(places) * static_cast<int64_t>(sizeof(Place)));
+  const Place& mine = places[static_cast<size_t>(ranks.rank())];
+  o.common.threads = mine.threads;
+  if (o.common.device == "cuda") choose_gpu(o, mine.number_on_host);
   const std::string wrong = misplaced(all);
   if (!wrong.empty()) o.common.say(wrong);
 }
@@ -234,13 +251,22 @@ std::string what_must_be_alike(const Options& o, const std::string& computing) {
 }
 
 void join(Options& o, Ranks& ranks) {
-  if (o.common.device.starts_with("cuda"))
-    throw Error(Error::Kind::usage, "--device ", o.common.device,
-                ": several processes train on the processor; "
-                "use --device cpu, or start one process");
-  o.common.device = "cpu";
+  if (o.common.device == "auto") o.common.device = "cpu";
   if (!ranks.first()) o.common.quiet = true;
   place(o, ranks);
+}
+
+// Which GPU each process has, a line for each host.
+void say_gpus(const Options& o, Ranks& ranks) {
+  const std::vector<std::string> all =
+      ranks.gather(placement(0).host + ": cuda:" + std::to_string(o.common.gpus()[0]));
+  std::map<std::string, std::string> of_host;
+  for (const std::string& text : all) {
+    const size_t end = text.find(": ");
+    std::string& line = of_host[text.substr(0, end)];
+    line += (line.empty() ? "" : ", ") + text.substr(end + 2);
+  }
+  for (const auto& [host, gpus] : of_host) o.common.say("on " + host + ": " + gpus);
 }
 
 void run(Options& o, const CLI::App& app, Ranks& ranks) {
@@ -255,10 +281,14 @@ void run(Options& o, const CLI::App& app, Ranks& ranks) {
   t.trainer.device = o.common.target();
   t.told = told(app);
   t.given = given(app);
-  const std::string computing = o.common.description();
-  if (!ranks.alone()) ranks.same(what_must_be_alike(o, computing));
-  o.common.say(computing +
-               (ranks.alone() ? "" : " in each of " + std::to_string(ranks.size()) + " processes"));
+  std::string computing = o.common.description();
+  if (!ranks.alone()) {
+    computing = std::regex_replace(computing, std::regex(R"(cuda:\d+ \((.*)\))"), "$1");
+    ranks.same(what_must_be_alike(o, computing));
+    computing += " in each of " + std::to_string(ranks.size()) + " processes";
+  }
+  o.common.say(computing);
+  if (!ranks.alone() && !o.common.gpus().empty()) say_gpus(o, ranks);
   TrainingLine line;
   train(t,
         {.say = [&](const std::string& text) { o.common.say(text); },

@@ -51,6 +51,7 @@ StepOnCuda::StepOnCuda(Model& model, Model* average, Adam& adam, LossOf loss_of,
   workspace_ = device_array<double>(static_cast<size_t>(pieces_));
   step_ = device_array<AdamStep>(1);
   state_ = device_array<StepState>(1);
+  if (options.sum) sum_.emplace(*options.sum, *model.params);
   forgive();
 }
 
@@ -69,10 +70,11 @@ void StepOnCuda::prepare(const TrainingBatch& batch) {
   graph_.reset();
   packed_ = {};  // one image may take other kernels than several
   batch_ = TrainingBatch(down, gt.h / down.h, Device::cuda);
-  // A pixel's gradient of the mean error, 1 / size, becomes about 1.
+  if (sum_) share_ = static_cast<double>(gt.n) / static_cast<double>(options_.batch_size);
+  // A pixel's gradient of the mean error, 1 / size, becomes about 1: the same in all processes.
+  const double size = static_cast<double>(gt.size()) / share_;
   if (loss_scale_ == 0)
-    loss_scale_ =
-        precision() == Precision::fp16 ? std::exp2(std::floor(std::log2(static_cast<double>(gt.size())))) : 1;
+    loss_scale_ = precision() == Precision::fp16 ? std::exp2(std::floor(std::log2(size))) : 1;
 }
 
 // The table of the parameters with the gradients that backward() has just left, which are then given up.
@@ -84,33 +86,40 @@ void StepOnCuda::take_gradients() {
     if (!gradient || !gradient.is_contiguous() || gradient.dtype() != DType::f32)
       throw Error(Error::Kind::usage, "training: ", model_.params->list()[i].name,
                   " has no gradient of its own");
-    tensors_[i].gradient = static_cast<const float*>(gradient.address());
+    tensors_[i].gradient = static_cast<const float*>(sum_ ? sum_->gradient(i) : gradient.address());
     table[i] = tensors_[i];
   }
 }
 
-// All of a step that the GPU does, from batch_ and step_ to state_.
+// All of a step that the GPU does, from batch_ and step_ to state_; of several processes to the gradients.
 void StepOnCuda::compute() {
   const KeepPacked keep(packed_);
   packed_.pack_again();  // those that the first run has met
   const Var loss = loss_of_(add((*model_.network)(Var(batch_.down)), Var(batch_.base)), batch_.gt);
-  const auto scale = static_cast<float>(loss_scale_);
+  const auto scale = static_cast<float>(loss_scale_ * share_);
   GatherGradients gathered;
   loss.backward(Tensor::from({1, 1, 1, 1}, {&scale, 1}));
   gathered.finish();
   take_gradients();
+  if (sum_)
+    sum_->start_copy_to_host(loss.value(), *model_.params);
+  else
+    update(loss.value());
+  for (Parameter& p : model_.params->list()) p.var.clear_grad();
+}
+
+// From the table's gradients on.
+void StepOnCuda::update(const Tensor& loss) {
   start_copy(table_, pinned_table_);
   auto* const state = static_cast<StepState*>(state_.address());
   const AdamTable table{static_cast<const AdamTensor*>(table_.address()), static_cast<int>(tensors_.size()),
                         pieces_};
   gradient_norm(queue(), table, 1 / loss_scale_, options_.clip_norm,
-                static_cast<const float*>(loss.value().address()), state,
-                static_cast<double*>(workspace_.address()));
+                static_cast<const float*>(loss.address()), state, static_cast<double*>(workspace_.address()));
   adam(queue(), table, adam_.options(), DType::bf16, static_cast<const AdamStep*>(step_.address()), state);
-  for (Parameter& p : model_.params->list()) p.var.clear_grad();
 }
 
-// Queues all of a step.
+// Queues all of a step that can be done before others' gradients are there.
 void StepOnCuda::start(Step& step) {
   telling(
       [&] {
@@ -122,14 +131,26 @@ void StepOnCuda::start(Step& step) {
           graph_->launch();
         else
           graph_ = std::make_unique<Graph>([this] { compute(); });
-        start_copy_to_host(step.pinned_state.reserve(sizeof(StepState)), state_.address(), sizeof(StepState));
-        step.done.record();
+        if (!sum_) read_state(step);
       },
       "training step with ", batch_.down.shape(), " to ", batch_.gt.shape());
 }
 
+void StepOnCuda::read_state(Step& step) {
+  start_copy_to_host(step.pinned_state.reserve(sizeof(StepState)), state_.address(), sizeof(StepState));
+  step.done.record();
+}
+
 StepState StepOnCuda::wait_for(Step& step) {
-  telling([&] { step.done.wait(); }, "training step with ", batch_.down.shape(), " to ", batch_.gt.shape());
+  telling(
+      [&] {
+        if (sum_) {
+          update(sum_->exchange(share_));
+          read_state(step);
+        }
+        step.done.wait();
+      },
+      "training step with ", batch_.down.shape(), " to ", batch_.gt.shape());
   return *static_cast<const StepState*>(step.pinned_state.reserve(sizeof(StepState)));
 }
 

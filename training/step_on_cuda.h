@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "distributed/gradient_sum.h"
 #include "idn/model.h"
 #include "optim/adam.h"
 #include "optim/adam_cuda.h"
@@ -14,18 +15,23 @@
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/graph.h"
 #include "training/batch.h"
+#include "training/sum_on_host_cuda.h"
 
 namespace sr::cuda {
 
 /// Forward, backward, the gradients' norm, Adam and the weights' average, recorded for batches of one shape
 /// and repeated with one call. With fp16 the loss is multiplied by a power of two, so that gradients do not
 /// vanish; it is halved when they become infinite. A step can be begun while another is under way: the device
-/// then goes from one to the next without the processor. For the thread that made it.
+/// then goes from one to the next without the processor. Of several processes what is recorded ends with the
+/// gradients; they are summed in the host's memory, and each process takes the same step from the sum: if
+/// they became infinite in one, all repeat it. For the thread that made it.
 class StepOnCuda {
  public:
   struct Options {
     double clip_norm = 0, ema_decay = 0;
     bool rate_multipliers = false;
+    GradientSum* sum = nullptr;  ///< over processes that have a part of each batch; of one node
+    int64_t batch_size = 0;      ///< of all of them together
   };
   /// The loss of the network's result against gt; both on the GPU.
   using LossOf = std::function<Var(const Var& result, const Tensor& gt)>;
@@ -42,7 +48,8 @@ class StepOnCuda {
   };
   static constexpr size_t kUnderWay = 2;  ///< steps at most that are begun and not finished
 
-  /// The batch lies anywhere. Errors: device, limit; usage (too many are under way).
+  /// The batch lies anywhere, and is no part of another. Errors: device, limit; usage (too many are under
+  /// way).
   void begin(const TrainingBatch& batch, double rate);
   /// Waits for the step that was begun first. If it was not taken, none is that was begun after it, and they
   /// are forgotten. Errors: device, limit; usage (none is under way).
@@ -59,7 +66,9 @@ class StepOnCuda {
   void prepare(const TrainingBatch& batch);
   void compute();
   void take_gradients();
+  void update(const Tensor& loss);
   void start(Step& step);
+  void read_state(Step& step);
   StepState wait_for(Step& step);
   StepState repeat(Step& step);
   void forgive();
@@ -73,10 +82,12 @@ class StepOnCuda {
   std::vector<AdamTensor> tensors_;
   int64_t pieces_ = 0;
   double loss_scale_ = 0;  // 0: not yet chosen
+  double share_ = 1;       // of these images in the mean over all processes'
   PackedWeights packed_;
   TrainingBatch batch_;
   Tensor table_, workspace_, step_, state_;
   PinnedMemory pinned_table_;
+  std::optional<SumOnHost> sum_;
   std::array<Step, kUnderWay> steps_;
   size_t first_ = 0, count_ = 0;  // those under way
   std::unique_ptr<Graph> graph_;  // last: its memory is used by none of the above

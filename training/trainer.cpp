@@ -5,6 +5,7 @@
 
 #include "autograd/functions.h"
 #include "tensor/error.h"
+#include "tensor/image_tree.h"
 #include "tensor/on_cuda.h"
 #include "training/step_on_cuda.h"
 
@@ -108,7 +109,8 @@ void Trainer::begin_on_cuda(const Begun& step) {
           [o = options_](const Var& result, const Tensor& gt) {
             return loss_of(o, loss_terms(o, result, gt));
           },
-          cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers});
+          cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers,
+                                    sum_.get(), batch_size_});
     on_cuda_->begin(step.batch, step.rate);
   }
 }
@@ -122,11 +124,10 @@ StepResult Trainer::finish_on_cuda(const Begun& step) {
 }
 
 void Trainer::share_steps(Ranks& ranks, int64_t batch_size) {
-  if (options_.device == Device::cuda)
-    throw Error(Error::Kind::usage,
-                "training: several processes train on the processor, not on a GPU; use "
-                "--device cpu, or start one process");
-  sum_.emplace(ranks, batch_size);
+  images_of_rank(batch_size, ranks.rank(), ranks.size());  // or there are too many
+  // A GPU sums its images in an order of its own: each process is a leaf then.
+  const bool on_gpu = options_.device == Device::cuda;
+  sum_ = std::make_unique<GradientSum>(ranks, on_gpu ? kImagesOfALeaf * ranks.size() : batch_size);
   batch_size_ = batch_size;
 }
 

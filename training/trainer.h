@@ -52,8 +52,8 @@ class Trainer {
   Trainer(Model model, const TrainerOptions& options);
 
   /// Before the first step: its batches, and all later ones, are images_of_rank() of batches of so many
-  /// images, whose gradients are summed over the processes. Losses and norms are those of the whole. Errors:
-  /// as GradientSum; usage (on a GPU).
+  /// images, whose gradients are summed over the processes. Losses and norms are those of the whole; on the
+  /// processor bits do not depend on the number of processes, on GPUs they do. Errors: as GradientSum.
   void share_steps(Ranks& ranks, int64_t batch_size);
 
   /// Forward, backward, update: net(down) + base is compared with gt; `progress` as in learning_rate().
@@ -68,7 +68,7 @@ class Trainer {
   /// if it was not taken, none is that was begun after it, and they are forgotten.
   void begin(const TrainingBatch& batch, double progress);
   StepResult finish();
-  int64_t ahead() const { return options_.device == Device::cuda ? 1 : 0; }
+  int64_t ahead() const { return options_.device == Device::cuda && !sum_ ? 1 : 0; }
   int64_t under_way() const { return std::ssize(begun_); }
 
   /// Steps that are taken and finished. Nothing is saved while others are under way.
@@ -105,7 +105,7 @@ class Trainer {
   std::unique_ptr<Model> model_, average_;
   std::unique_ptr<Adam> adam_;
   std::optional<Ema> ema_;
-  std::optional<GradientSum> sum_;
+  std::unique_ptr<GradientSum> sum_;
   int64_t batch_size_ = 0;                     // where it is shared
   std::shared_ptr<cuda::StepOnCuda> on_cuda_;  // not unique: a build without CUDA has no code to end it
   std::deque<Begun> begun_;

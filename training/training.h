@@ -61,9 +61,9 @@ struct TrainingEvents {
 /// Trainer, EventLog; usage (options contradict the data set, or given ones the restored training; the output
 /// folder holds another training).
 std::string train(const TrainingOptions& options, const TrainingEvents& events);
-/// The same by several processes, each called with the same options: they come to the bits of one. The first
-/// validates, and writes all that is written. Errors: also those of Ranks and of Trainer::share_steps(); io
-/// (the processes' weights differ).
+/// The same by several processes, each called with the same options: on the processor they come to the bits
+/// of one, on GPUs to those of as many processes. The first validates, and writes all that is written.
+/// Errors: also those of Ranks and of Trainer::share_steps(); io (the processes' weights differ).
 std::string train(const TrainingOptions& options, const TrainingEvents& events, Ranks& ranks);
 
 }  // namespace sr

@@ -8,91 +8,21 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <thread>
 
 #include "idn/checkpoint_files.h"
 #include "tensor/bands/kernels.h"
-#include "tests/support/run_program.h"
+#include "tests/training/processes_fixture.h"
 
 namespace sr {
 namespace {
 
-namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
-
-const std::string kProgram = std::string(SR_BIN_DIR) + "/train_superres_net";
-
-class Processes : public testing::TestWithParam<std::string> {
+class Processes : public StartedByMpirun {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<TestFolder>();
+    StartedByMpirun::SetUpTestSuite();
     make_data("luma", {});
     make_data("joint", {"--bands", "3", "--type", "u16"});
-    // A container's user is root; leaks are MPI's.
-    setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-    setenv("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1", 1);
-  }
-  static void TearDownTestSuite() { folder_.reset(); }
-
-  void SetUp() override {
-    if (run_program(mpirun(), {"--version"}).status != 0) GTEST_SKIP() << mpirun() << " is not installed";
-    if (!fs::exists(fs::path(SR_BIN_DIR) / "../lib/superres" / ("superres_" + GetParam() + ".so")))
-      GTEST_SKIP() << "this build has no module for " << GetParam();
-    run_ = std::to_string(number_++) + "_";
-  }
-
-  static void make_data(const std::string& name, Arguments scene) {
-    fs::create_directory(*folder_ / (name + "_scenes"));
-    scene.insert(scene.end(), {"--quiet", "--out", *folder_ / (name + "_scenes/a.tif"), "--width", "240",
-                               "--height", "240", "--seed", "3"});
-    ASSERT_EQ(run_program("make_scene", scene).status, 0);
-    const ProgramRun made =
-        run_program("create_training_dataset",
-                    {"--quiet", "--data_path", *folder_ / (name + "_scenes"), "--out_path", *folder_ / name,
-                     "--upsampling_factor", "2", "--tile_size_w", "48", "--tile_size_h", "48",
-                     "--colour_mode", name == "luma" ? "luma" : "joint"});
-    ASSERT_EQ(made.status, 0) << made.err;
-  }
-
-  std::string mpirun() const { return "mpirun." + GetParam(); }
-  // Of so many processes, on whatever processors.
-  Arguments start_of(int processes) const {
-    Arguments all{"-np", std::to_string(processes)};
-    if (GetParam() == "openmpi") all.insert(all.begin(), {"--oversubscribe", "--bind-to", "none"});
-    return all;
-  }
-  std::string out(const std::string& name) const { return *folder_ / (run_ + name); }
-  // `more` before what is not given in it.
-  Arguments options(const std::string& name, const Arguments& more, const std::string& data = "luma") const {
-    Arguments all = more;
-    const Arguments usual[] = {
-        {"--data_path", *folder_ / data}, {"--out_path", out(name)}, {"--batch_size", "16"},
-        {"--patch_size", "12"},           {"--threads", "1"},        {"--clip_norm", "0.1"},
-        {"--num_validation_tiles", "1"},  {"--ema_decay", "0.9"},    {"--nepochs", "1"},
-        {"--validation_steps", "2"}};
-    for (const Arguments& option : usual)
-      if (std::ranges::find(more, option[0]) == more.end())
-        all.insert(all.end(), option.begin(), option.end());
-    return all;
-  }
-  ProgramRun train(int processes, const Arguments& given) const {
-    if (processes == 0) return run_program(kProgram, given, 60);
-    Arguments all = start_of(processes);
-    all.push_back(kProgram);
-    all.insert(all.end(), given.begin(), given.end());
-    return run_program(mpirun(), all, 60);
-  }
-
-  // Names and bytes of all checkpoints.
-  std::string checkpoints(const std::string& name) const {
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(out(name) + "/x2/ckpts")) files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-    std::string all;
-    for (const fs::path& file : files) all += file.filename().string() + text_of_file(file);
-    return all;
   }
 
   void expect_bits_of_one(const Arguments& more, const std::vector<int>& processes,
@@ -106,22 +36,9 @@ class Processes : public testing::TestWithParam<std::string> {
       EXPECT_TRUE(checkpoints(name) == checkpoints("plain")) << n << " processes";
     }
   }
-
-  static std::unique_ptr<TestFolder> folder_;
-  static int number_;
-  std::string run_;
 };
 
-std::unique_ptr<TestFolder> Processes::folder_;
-int Processes::number_ = 0;
-
-const Arguments kIdn{"--num_Dist_blocks", "1", "--num_FB_layers", "1"};
 const Arguments kSpan{"--network", "span", "--channels", "16", "--blocks", "1"};
-
-Arguments with(Arguments some, const Arguments& more) {
-  some.insert(some.end(), more.begin(), more.end());
-  return some;
-}
 
 TEST_P(Processes, AnyNumberOfThemGivesTheBitsOfOne) {
   expect_bits_of_one(kIdn, {1, 2, 3, 4});
@@ -175,13 +92,13 @@ TEST_P(Processes, WhatIsNotAlikeIsRefused) {
   refused({}, with({kProgram}, options("run", kIdn, "joint")), "of rank 1 the ");
 }
 
-TEST_P(Processes, MoreThanPairsOfPatchesAndAGpuAreRefused) {
+TEST_P(Processes, MoreThanPairsOfPatchesAndAGpuThatIsNotThereAreRefused) {
   const ProgramRun many = train(3, options("run", with(kIdn, {"--batch_size", "4"})));
   EXPECT_NE(many.status, 0);
   EXPECT_NE(many.err.find("start 2 or fewer, or use --batch_size 6"), std::string::npos) << many.err;
   const ProgramRun gpu = train(2, options("run", with(kIdn, {"--device", "cuda"})));
   EXPECT_NE(gpu.status, 0);
-  EXPECT_NE(gpu.err.find("use --device cpu"), std::string::npos) << gpu.err;
+  EXPECT_NE(gpu.err.find("cuda: "), std::string::npos) << gpu.err;
 }
 
 // Whether it is one of this program; who has ended, but is still known, is none any more.
