@@ -148,7 +148,7 @@ class Merge {
       throw_if_stopping();
       const Found found = find_scene(shards, list.images[i], list.parts[i], o);
       ++scenes_;
-      for (const std::string& why : found.missing) fail(found.image, why);
+      for (const std::string& why : found.missing) miss(found.image, why);
       if (!found.missing.empty() || found.parts.empty() || options_.status) continue;
       try {
         if (!model) model = load_model(o);
@@ -163,8 +163,10 @@ class Merge {
   }
 
   int status() const {
-    options_.common.say(failures_ == 0 ? counted(scenes_, "scene") + ": all is there"
-                                       : counted(failures_, "error") + ", named above");
+    if (failures_ == 0)
+      options_.common.say(counted(scenes_, "scene") + ": all is there");
+    else if (!options_.status)
+      options_.common.say(counted(failures_, "error") + ", named above");
     return failures_ > 0 ? 1 : 0;
   }
 
@@ -183,6 +185,13 @@ class Merge {
                                                       : " (begun): ";
       options_.common.say(shards.name_of(shard) + state + list.share_of(shard));
     }
+  }
+
+  // No error for who asks what is missing.
+  void miss(const fs::path& image, const std::string& why) {
+    if (!options_.status) return fail(image, why);
+    ++failures_;
+    options_.common.say("missing: " + image.filename().string() + ": " + why);
   }
 
   void fail(const fs::path& image, const std::string& why) {

@@ -84,7 +84,8 @@ TEST_F(Sharing, WhatIsDoneIsSaidAndWhatIsMissingNamedAndDoneWorkIsNotDoneTwice) 
   EXPECT_EQ(one.status, 1);
   EXPECT_TRUE(has(one.out, "shard 1 of 2 (done): 1 of 5 scenes, rows 0 to 255 of b.tif")) << one.out;
   EXPECT_TRUE(has(one.out, "shard 2 of 2 (not begun)")) << one.out;
-  EXPECT_TRUE(has(one.err, "b.tif: shard 2 of 2 (rows 256 to 519) has not begun")) << one.err;
+  EXPECT_TRUE(has(one.out, "missing: b.tif: shard 2 of 2 (rows 256 to 519) has not begun")) << one.out;
+  EXPECT_EQ(one.err, "");
   const ProgramRun refused = merge();
   EXPECT_EQ(refused.status, 1);
   EXPECT_TRUE(has(refused.err, "c.tif: shard 2 of 2 has not begun")) << refused.err;
