@@ -12,6 +12,7 @@
 #include "tensor/ops/pointwise.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/run_program.h"
+#include "tests/training/small_steps.h"
 
 namespace sr {
 namespace {
@@ -27,25 +28,6 @@ NetworkOptions small_network(int factor = 2) {
   return o;
 }
 
-Model small_model() {
-  Model model(small_network(), 5);
-  model.means = {{0.4}, {0.41}, {0.39}};
-  return model;
-}
-
-// Pictures around the middle of the range; gt is base with something added, as in life.
-TrainingBatch batch_of(uint64_t seed) {
-  Random random{seed};
-  TrainingBatch batch({2, 8, 8, 1}, 2);
-  for (int64_t i = 0; i < batch.gt.shape().size(); ++i) {
-    batch.base.data()[i] = static_cast<float>(0.5 + 0.1 * random.normal());
-    batch.gt.data()[i] = batch.base.data()[i] + static_cast<float>(0.03 * random.normal());
-  }
-  for (int64_t i = 0; i < batch.down.shape().size(); ++i)
-    batch.down.data()[i] = static_cast<float>(0.1 + 0.1 * random.normal());
-  return batch;
-}
-
 TrainerOptions with_average() {
   TrainerOptions o;
   o.schedule = {.kind = ScheduleKind::cosine, .rate = 1e-3, .warmup_steps = 2};
@@ -58,12 +40,6 @@ void run(Trainer& trainer, int64_t until) {
   while (trainer.steps() < until)
     trainer.step(batch_of(static_cast<uint64_t>(trainer.steps())),
                  static_cast<double>(trainer.steps()) / 100);
-}
-
-std::string bytes_of(const Trainer& trainer) {
-  const TestFolder folder;
-  trainer.save(folder / "c.sr", R"({"best": 1.5})");
-  return text_of_file(folder / "c.sr");
 }
 
 TEST(Trainer, EveryLossFallsOnABatchSeenAgainAndAgain) {
