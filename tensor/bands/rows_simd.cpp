@@ -40,8 +40,10 @@ void transform_inputs(const Job& job, const JobTiles& tiles, int64_t first, int6
   for (int64_t t = 0; t < count; ++t, to += kStep) {
     const JobTile tile = tiles[first + t];
     const float* rows[kWinogradInputs];
-    for (int i = 0; i < kWinogradInputs; ++i)
+    for (int i = 0; i < kWinogradInputs; ++i) {
       rows[i] = floats(job.in[tile.row + i]) + (tile.column - 1) * channels;
+      prefetch(rows[i] + kWinogradInputs * channels, kTile * channels);  // of the next tile
+    }
     for (int64_t k = 0; k < channels; k += kLanes) {
       float* of_lanes = to + k / kStep * kTileBlock + k % kStep;
       transform_square<Vector, InputTransform>(

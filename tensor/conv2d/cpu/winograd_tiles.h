@@ -61,6 +61,9 @@ void transform_tile(const Grid& x, int64_t n, int64_t row, int64_t column, int64
   if (channels != x.c || row < 0 || row + T::kFrom > x.h || column < 0 || column + T::kFrom > x.w) {
     copy_patch(x, n, row, column, T::kFrom, channels, patch);
     from = patch, row_floats = T::kFrom * channels, pixel_floats = channels;
+  } else {
+    for (int i = 0; i < T::kFrom; ++i)  // of the next tile
+      prefetch(from + i * row_floats + T::kFrom * pixel_floats, kWinogradOutputs * pixel_floats);
   }
   for (int64_t k = 0; k < channels; k += kLanes)
     transform_square<Vector, T>(
