@@ -270,7 +270,7 @@ TEST_F(Sharing, NotesThatAreDamagedAreNamedOrCountAsMissing) {
     const ProgramRun run = merge({"--status"});
     EXPECT_EQ(run.status, 1) << text;
     EXPECT_FALSE(has(run.err, "[json")) << run.err;
-    return run.err;
+    return run.out + run.err;
   };
   const size_t first = notes.find('\n') + 1;
   for (size_t end = first; end + 20 < notes.size(); end += notes.size() / 5)
