@@ -63,11 +63,13 @@ TEST(EnsembleOnCuda, TilesAreTheProcessors) {
     Raster window = random_raster({0, 0, 19, 15}, 2);
     const Tile tile{{4, 3, 11, 9}, window.window};
     cuda::TileOnCuda on_gpu(model, s);
-    for (int run = 0; run < 3; ++run) {  // as it is, recorded, and replayed
+    const bool all = nchan == 1 && base == Base::bicubic;
+    for (int run = 0; run < (all ? 3 : 1); ++run) {  // as it is, recorded, and replayed
       const FineTile here = upscale_tile(&model, s, window, tile, false), there = on_gpu(window, tile, false);
       expect_near(here.result, there.result);
       expect_near(*here.spread, *there.spread);
     }
+    if (!all) continue;
     window.data<float>()[2 * (8 * 19 + 9)] = NAN;
     const FineTile here = upscale_tile(&model, s, window, tile, false), there = on_gpu(window, tile, false);
     expect_near(here.result, there.result);
