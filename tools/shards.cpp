@@ -40,12 +40,24 @@ std::optional<FileName> parsed(const std::string& file) {
   return FileName{match[1], std::stoi(match[2]), std::stoi(match[3])};
 }
 
-// Of runs with the same results that one which is not done: others were, with another number of shards.
+bool is_joined(const Shards& run) {
+  return std::ranges::all_of(run.begun, [](const auto& shard) { return shard.second.joined; });
+}
+
+fs::file_time_type last_noted(const Shards& run) {
+  fs::file_time_type last = fs::file_time_type::min();
+  for (const auto& [number, notes] : run.begun) {
+    std::error_code none;
+    last = std::max(last, fs::last_write_time(notes.file, none));
+  }
+  return last;
+}
+
+// Of runs with the same results, each with another number of shards, that one which is not done; if all are,
+// the last.
 Shards current(std::vector<Shards> runs, const std::string& path) {
-  const auto joined = [](const Shards& run) {
-    return std::ranges::all_of(run.begun, [](const auto& shard) { return shard.second.joined; });
-  };
-  if (runs.size() > 1) std::erase_if(runs, joined);
+  if (std::ranges::all_of(runs, is_joined)) return *std::ranges::max_element(runs, {}, last_noted);
+  std::erase_if(runs, is_joined);
   if (runs.size() > 1)
     throw Error(Error::Kind::format, path, ": there are shards of ", runs[0].count, " and of ", runs[1].count,
                 "; remove the files of those that are not wanted, *shard-*-of-", runs[0].count,
