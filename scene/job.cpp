@@ -7,6 +7,7 @@
 
 #include "io/crc32c.h"
 #include "io/output_file.h"
+#include "io/tiff/input/alpha_band.h"
 #include "io/tiff/tags/gdal_metadata.h"
 #include "tensor/bands/kernels.h"
 #include "tensor/cuda/device.h"
@@ -41,9 +42,25 @@ Json region_of(const Region& region) {
   return nullptr;
 }
 
-Json storage_of(const TiffWriterOptions& w) {
-  return {
-      static_cast<int>(w.compression), w.cog, w.by_band, level_of(w), w.quality, w.max_z_error, w.predictor};
+// A field for each option, named as that is: what differs is told to people by these.
+void add_storage(Json& job, const TiffWriterOptions& w) {
+  job["compress"] = name_of(w.compression);
+  job["level"] = level_of(w);
+  job["quality"] = w.quality;
+  job["max_z_error"] = w.max_z_error;
+  job["cog"] = w.cog;
+  job["interleave"] = w.by_band ? "band" : "pixel";
+  job["predictor"] = w.predictor;
+}
+
+const char* name_of(const std::optional<PaletteUse>& palette) {
+  return !palette ? "auto" : *palette == PaletteUse::rgb ? "rgb" : "copy";
+}
+
+// As --alpha has it: bands from 1.
+Json alpha_of(const std::optional<int>& band) {
+  if (!band) return nullptr;
+  return *band == kNoAlpha ? Json("none") : Json(*band + 1);
 }
 
 }  // namespace
@@ -72,16 +89,16 @@ std::string job_of(const std::string& input, bool bicubic, int factor, const Sce
   job["software"] = options.origin.software;
   job["input"] = input;
   job["factor"] = factor;
-  job["region"] = region_of(options.region);
-  job["copied"] = options.copy_bands;
-  job["palette"] = options.palette ? static_cast<int>(*options.palette) : -1;
-  job["alpha"] = options.alpha ? Json(*options.alpha) : Json(nullptr);
-  job["ranges"] = numbers_of(options.value_ranges);
-  job["measured"] = options.measure_range;
-  job["storage"] = storage_of(options.writing);
+  job["roi"] = region_of(options.region);
+  job["copy_bands"] = options.copy_bands;
+  job["palette"] = name_of(options.palette);
+  job["alpha"] = alpha_of(options.alpha);
+  job["value_range"] = options.measure_range ? Json("scene") : Json(numbers_of(options.value_ranges));
+  add_storage(job, options.writing);
   if (!bicubic) {
-    job["weights"] = {options.origin.weights, options.origin.mean_values};
-    job["mode"] = options.mode ? static_cast<int>(*options.mode) : -1;
+    job["weights"] = options.origin.weights;
+    job["mean_values"] = options.origin.mean_values;
+    job["colour_mode"] = options.mode ? name_of(*options.mode) : "auto";
     job["self_ensemble"] = options.self_ensemble;
     job["precision"] = precision_of(options);
   }

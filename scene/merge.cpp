@@ -18,6 +18,12 @@ using Json = nlohmann::ordered_json;
 // The field that part_job() adds.
 constexpr const char* kKernels = "kernels";
 
+std::string for_people(const Json& value) {
+  if (value.is_boolean()) return value ? "yes" : "no";
+  if (value.is_string()) return value == "" ? "not given" : value.get<std::string>();
+  return value.is_null() || value.empty() ? "not given" : value.dump();
+}
+
 std::string without_kernels(const std::string& part) {
   Json job = Json::parse(part);
   job.erase(kKernels);
@@ -167,7 +173,7 @@ std::string difference(const std::string& job, const std::string& other) {
   std::string text;
   for (const auto& [key, value] : a.items())
     if (const Json there = b.contains(key) ? b.at(key) : Json(nullptr); there != value)
-      text += (text.empty() ? "" : ", ") + key + " (" + value.dump() + ", " + there.dump() + ")";
+      text += (text.empty() ? "" : ", ") + key + " (" + for_people(value) + "; " + for_people(there) + ")";
   return text;
 }
 

@@ -20,7 +20,6 @@ std::vector<std::pair<std::string, std::string>> provenance(const Origin& origin
   const auto add = [&](const char* name, const std::string& text) {
     if (!text.empty()) items.emplace_back(std::string("SUPERRES_") + name, text);
   };
-  constexpr const char* kModes[] = {"luma", "per_band", "joint"};
   add("SOFTWARE", origin.software);
   add("METHOD", s.bands == 0 ? "copied" : model ? "network" : "bicubic");
   add("FACTOR", std::to_string(s.factor));
@@ -28,7 +27,7 @@ std::vector<std::pair<std::string, std::string>> provenance(const Origin& origin
     add("WEIGHTS", origin.weights);
     add("MEAN_VALUES", origin.mean_values);
     if (!model->has_base()) add("BASE", name_of(model->options().base));
-    add("COLOUR_MODE", kModes[static_cast<int>(s.mode)]);
+    add("COLOUR_MODE", name_of(s.mode));
     std::vector<int> bands = s.colour_bands();
     for (int& band : bands) band = file_band(band, s.copied_bands);
     add("VALUE_RANGE", text_of(s.colour_ranges(), bands));

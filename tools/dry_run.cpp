@@ -20,8 +20,6 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr const char* kName = "eval_superres_net";
-constexpr const char* kModeNames[] = {"luma", "per_band", "joint"};
-constexpr const char* kCompressions[] = {"none", "lzw", "deflate", "zstd", "jpeg", "lerc"};
 
 std::string megabytes(int64_t bytes) {
   char text[32];
@@ -72,7 +70,7 @@ ordered_json to_json(const PreparedScene& scene, const Forecast& found, const Sc
   ordered_json j{{"width", info.width}, {"height", info.height}, {"bands", info.bands}};
   j["sample_type"] = name_of(info.type);
   j["region"] = window_json(scene.region);
-  j["colour_mode"] = scene.model ? kModeNames[static_cast<int>(scene.settings.mode)] : "bicubic";
+  j["colour_mode"] = scene.model ? name_of(scene.settings.mode) : "bicubic";
   j["tiles"] = {{"count", grid.size()},
                 {"width", grid.tile_width},
                 {"height", grid.tile_height},
@@ -81,7 +79,7 @@ ordered_json to_json(const PreparedScene& scene, const Forecast& found, const Sc
   j["peak_memory_bytes"] = scene.plan.peak_bytes;
   const auto known = known_ranges(scene.settings, info, scene.model, options);
   j["value_range"] = known ? ordered_json(numbers_of(known->ranges)) : ordered_json(nullptr);
-  j["compression"] = kCompressions[static_cast<int>(options.writing.compression)];
+  j["compression"] = name_of(options.writing.compression);
   j["result_width"] = scene.region.w * scene.settings.factor;
   j["result_height"] = scene.region.h * scene.settings.factor;
   j["result_bytes_uncompressed"] = found.result_bytes;
@@ -150,8 +148,7 @@ void DryRun::add(const std::string& image, const SceneResults& results, const st
     bytes_ += found.result_bytes * scene.planning.results;
     seconds_ += found.seconds;
     say("  " + megabytes(found.result_bytes * scene.planning.results) + " before compression (" +
-        kCompressions[static_cast<int>(options.writing.compression)] + "), about " +
-        time_text(found.seconds));
+        name_of(options.writing.compression) + "), about " + time_text(found.seconds));
   } catch (const Error& e) {
     if (e.kind() == Error::Kind::stopped) throw;
     const std::string text = e.what();

@@ -11,7 +11,6 @@
 
 #include "idn/checkpoint_files.h"
 #include "io/output_file.h"
-#include "scene/job.h"
 #include "scene/prepare.h"
 #include "scene/scene.h"
 #include "tensor/stop.h"
@@ -190,8 +189,8 @@ int run_shard(const Shard& shard, const std::vector<fs::path>& images, const std
   const std::string results = one ? outputs_of(images[0], folder, o).main() : folder;
   o.common.say("shard " + std::to_string(shard.index) + " of " + std::to_string(shard.count) + " (" +
                shard.source + "): " + list.share_of(shard.index));
-  ShardWriter notes(shard_file(results, shard), {shard, o.arguments, fs::current_path().string(),
-                                                 list.checksum, job_of("", false, o.factor, o.scene)});
+  ShardWriter notes(shard_file(results, shard),
+                    {shard, o.arguments, fs::current_path().string(), list.checksum, alike_in_all(o)});
   return process_all(tasks, folder, model, o, &notes);
 }
 

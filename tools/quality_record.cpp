@@ -17,7 +17,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr const char* kModeNames[] = {"luma", "per_band", "joint"};
 constexpr const char* kMeaning =
     "rmse (in sample units) and psnr (dB on the value range): the result shrunk to the scene's pixels by "
     "antialiased bicubic interpolation, against the scene, without pixels within 2 of no data; clipped: "
@@ -81,7 +80,7 @@ std::string write_quality_record(const std::string& path, const ResultOrigin& or
     json["value_range"].push_back({range.low, range.high});
   json["value_range_source"] = done.range_source.empty() ? "of the sample type" : done.range_source;
   json["factor"] = done.settings.factor;
-  json["colour_mode"] = kModeNames[static_cast<int>(done.settings.mode)];
+  json["colour_mode"] = name_of(done.settings.mode);
   json["region"] = {region.x, region.y, region.w, region.h};
   json["weights"] = {
       {"path", origin.checkpoint}, {"crc32c", checksum(origin.checkpoint)}, {"origin", model.origin}};

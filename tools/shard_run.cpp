@@ -9,6 +9,7 @@
 
 #include "io/counted.h"
 #include "io/crc32c.h"
+#include "scene/job.h"
 #include "scene/prepare.h"
 #include "tensor/error.h"
 #include "tensor/stop.h"
@@ -83,6 +84,16 @@ std::string LineUp::share_of(int index) const {
         ++whole;
     }
   return std::to_string(whole) + " of " + counted(std::ssize(images), "scene") + rows;
+}
+
+std::string alike_in_all(const EvalOptions& o) {
+  Json json = Json::parse(job_of("", false, o.factor, o.scene));
+  json["bicubic"] = o.bicubic;
+  json["bicubic_only"] = o.bicubic_only;
+  json["spread"] = o.spread;
+  json["preview"] = o.preview;
+  json["quality_record"] = o.quality_record;
+  return json.dump();
 }
 
 std::string shard_file(const std::string& results, const Shard& shard) {

@@ -34,8 +34,11 @@ struct ShardStart {
   std::vector<std::string> arguments;  ///< of eval_superres_net
   std::string folder;                  ///< in which it ran
   std::string scenes;                  ///< LineUp::checksum
-  std::string options;                 ///< job_of(), without an input
+  std::string options;                 ///< alike_in_all()
 };
+
+/// What must be the same in all shards of a run: job_of() without an input, and which files are made.
+std::string alike_in_all(const EvalOptions& o);
 
 /// What a shard has noted of a scene.
 struct SceneNote {

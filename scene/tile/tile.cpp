@@ -19,11 +19,6 @@ namespace {
 constexpr uint16_t kPhotometricRgb = 2;
 constexpr int64_t kBicubicReach = 2;
 
-const char* name_of(ColourMode mode) {
-  constexpr const char* kNames[] = {"luma", "per_band", "joint"};
-  return kNames[static_cast<int>(mode)];
-}
-
 ColourMode default_mode(const TiffInfo& info, int colour_bands, int nchan) {
   if (nchan > 1) return ColourMode::joint;
   const bool rgb8 = info.type == SampleType::u8 && info.photometric == kPhotometricRgb && colour_bands == 3;
@@ -196,6 +191,11 @@ Raster to_samples(const Tensor& fine, const SceneSettings& s, const Window& wind
 }
 
 }  // namespace
+
+const char* name_of(ColourMode mode) {
+  constexpr const char* kNames[] = {"luma", "per_band", "joint"};
+  return kNames[static_cast<int>(mode)];
+}
 
 Tensor normalized(const Raster& raster, const ValueRanges& ranges) {
   Tensor values(Shape{1, raster.window.h, raster.window.w, raster.bands});

@@ -26,6 +26,9 @@ enum class ColourMode {
   joint      ///< a net for N channels takes the N bands together
 };
 
+/// "luma", "per_band" or "joint".
+const char* name_of(ColourMode mode);
+
 /// How the samples of one scene meet a model.
 struct SceneSettings {
   int factor = 2;                          ///< by which it is enlarged

@@ -122,7 +122,11 @@ TEST_F(Sharing, PartsThatDoNotBelongTogetherAreRefusedByName) {
     refused(why);
     ASSERT_EQ(run_share(2, 3).status, 0);
   };
-  with_share_2({"--compress", "zstd"}, "shard 1 of 3 and shard 2 of 3 were run with different storage");
+  const std::string different = "shard 1 of 3 and shard 2 of 3 were run with different ";
+  with_share_2({"--compress", "zstd", "--level", "6"}, different + "compress (deflate; zstd); run one");
+  with_share_2({"--cog", "--colour_mode", "per_band"},
+               different + "cog (no; yes), colour_mode (auto; per_band)");
+  with_share_2({"--quality_record"}, different + "quality_record (no; yes)");
   ASSERT_EQ(run_share(1, 4).status, 0);
   refused("there are shards of 3 and of 4");
   fs::remove(folder_ / "out/shard-1-of-4.jsonl");
@@ -179,6 +183,17 @@ TEST_F(Sharing, ResultsThatAreThereAreJoinedAnewIfThatWasAskedFor) {
   EXPECT_EQ(merge().status, 0);
   expect_same();
   EXPECT_EQ(merge().status, 0);
+}
+
+TEST_F(Sharing, AnotherNumberOfSharesMayFollowWhenAllIsJoined) {
+  write_small_model(folder_ / "w", 2);
+  for (const int count : {3, 2}) {
+    run_shares(count, {"--level", std::to_string(count)});
+    for (const char* time : {"first", "again"}) {
+      const ProgramRun joined = merge();
+      EXPECT_EQ(joined.status, 0) << count << ", " << time << joined.err;
+    }
+  }
 }
 
 TEST_F(Sharing, ASceneThatFailsCostsThatSceneAndIsNamedByTheMerge) {

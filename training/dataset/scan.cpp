@@ -27,11 +27,6 @@ struct Candidate {
   std::optional<ValueRange> range;  // of the type
 };
 
-const char* name_of(ColourMode mode) {
-  constexpr const char* kNames[] = {"luma", "per_band", "joint"};
-  return kNames[static_cast<int>(mode)];
-}
-
 void check(const DatasetOptions& o) {
   if (o.tile_w < o.factor || o.tile_h < o.factor || o.tile_w % o.factor || o.tile_h % o.factor)
     throw Error(Error::Kind::usage, "tiles of ", o.tile_w, " x ", o.tile_h,

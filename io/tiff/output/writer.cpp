@@ -36,6 +36,11 @@ Raster band_of(const Raster& block, int band) {
 
 }  // namespace
 
+const char* name_of(Compression compression) {
+  constexpr const char* kNames[] = {"none", "lzw", "deflate", "zstd", "jpeg", "lerc"};
+  return kNames[static_cast<int>(compression)];
+}
+
 int level_of(const TiffWriterOptions& options) {
   return options.level.value_or(options.compression == Compression::zstd ? 5 : 6);
 }

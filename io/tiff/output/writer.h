@@ -18,6 +18,9 @@ class StoredPart;
 /// lzw, deflate and zstd with predictor 2 (integers) or 3 (floats).
 enum class Compression { none, lzw, deflate, zstd, jpeg, lerc };
 
+/// "deflate", ...
+const char* name_of(Compression compression);
+
 /// How a file is laid out and compressed.
 struct TiffWriterOptions {
   Compression compression = Compression::deflate;  ///< of all blocks
