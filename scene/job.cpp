@@ -36,6 +36,26 @@ uint32_t checksum_of(const std::string& path, uint64_t bytes) {
   return crc;
 }
 
+// Of the tags that files beside the scene have a part in. 0: it cannot be opened, of which who enlarges it
+// tells why.
+uint32_t checksum_of_tags(const std::string& path) {
+  try {
+    const TiffReader reader(path, {.block_bytes = int64_t{1} << 40, .cache_bytes = 0});
+    const SceneTags& t = reader.info().tags;
+    uint32_t crc = t.pixel_is_point ? 1 : 0;
+    const auto add = [&](const auto& values) { crc = crc32c(std::as_bytes(std::span(values)), crc); };
+    for (const auto* numbers :
+         {&t.pixel_scale, &t.tiepoints, &t.transformation, &t.geo_double_params, &t.rpc})
+      add(*numbers);
+    add(t.geo_key_directory);
+    for (const auto* text : {&t.geo_ascii_params, &t.gdal_metadata, &t.gdal_nodata}) add(*text);
+    return crc;
+  } catch (const Error& e) {
+    if (e.kind() == Error::Kind::stopped) throw;
+    return 0;
+  }
+}
+
 Json region_of(const Region& region) {
   if (const auto& w = region.pixels) return {w->x, w->y, w->w, w->h};
   if (const auto& g = region.ground) return {{"ground", {g->min_x, g->min_y, g->max_x, g->max_y}}};
@@ -81,7 +101,11 @@ std::string kernels_of(const std::vector<int>& gpus) {
 
 std::string content_of(const std::string& path) {
   const uint64_t bytes = file_bytes(path);
-  return std::to_string(bytes) + " bytes, crc32c " + hex(checksum_of(path, bytes));
+  std::string text = std::to_string(bytes) + " bytes, crc32c " + hex(checksum_of(path, bytes));
+  const std::string mask = path + ".msk";
+  if (std::error_code none; std::filesystem::is_regular_file(mask, none))
+    text += ", of its mask " + hex(checksum_of(mask, file_bytes(mask)));
+  return text + ", of its georeference, RPC and nodata " + hex(checksum_of_tags(path));
 }
 
 std::string job_of(const std::string& input, bool bicubic, int factor, const SceneOptions& options) {

@@ -10,7 +10,8 @@ namespace sr {
 /// What the network computes in on these GPUs, or on the processor: "fp16", "bf16", ...
 std::string precision_of(const std::vector<int>& gpus);
 
-/// Length and CRC-32C of a file, which it reads whole. Errors: io, stopped.
+/// Length and CRC-32C of a scene's file, which it reads whole, and of the files beside it that have a part in
+/// the result: mask, georeference, nodata, RPC. Errors: io, stopped.
 std::string content_of(const std::string& path);
 
 /// In what the network of these options computes, or has computed.

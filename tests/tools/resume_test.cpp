@@ -4,6 +4,7 @@
 
 #include "io/formats/checkpoint.h"
 #include "io/tiff/input/reader.h"
+#include "io/tiff/output/writer.h"
 #include "tests/tools/resume_fixture.h"
 
 namespace sr {
@@ -54,6 +55,31 @@ TEST_F(Resume, FinishedResultsOfTheSameInputAndOptionsAreLeftAsTheyAre) {
   make_scene(in_, "2");
   run("whole", {"--compress", "zstd"});
   EXPECT_NE(written(), third) << "another input";
+}
+
+TEST_F(Resume, FilesBesideTheSceneThatHaveAPartInTheResultAreInputToo) {
+  make_scene(in_, "1", "40", "30");
+  ASSERT_EQ(run("whole").status, 0);
+  const auto made_anew = [&] { return run("whole").out.find("whole/a.tif is there") == std::string::npos; };
+  const auto write_pam = [&](const std::string& items) {
+    write_file(in_ + ".aux.xml", "<PAMDataset>" + items + "</PAMDataset>\n");
+  };
+  EXPECT_FALSE(made_anew());
+  const std::string statistics = "<Metadata><MDI key=\"STATISTICS_MEAN\">3</MDI></Metadata>";
+  write_pam(statistics);
+  EXPECT_FALSE(made_anew()) << "programs that look at a scene leave these";
+  write_pam(statistics + "<GeoTransform>5, 2, 0, 7, 0, -2</GeoTransform>");
+  EXPECT_TRUE(made_anew());
+  EXPECT_EQ(TiffReader(folder_ / "whole/a.tif").info().tags.tiepoints[3], 5);
+  TiffInfo mask;
+  mask.width = 40, mask.height = 30, mask.bands = 1;
+  mask.tags.gdal_metadata = "<GDALMetadata><Item name=\"INTERNAL_MASK_FLAGS_1\">2</Item></GDALMetadata>";
+  TiffWriter writer(in_ + ".msk", mask);
+  writer.write(Raster({0, 0, 40, 30}, 1, SampleType::u8));
+  writer.finish();
+  EXPECT_TRUE(made_anew());
+  EXPECT_TRUE(TiffReader(folder_ / "whole/a.tif").info().has_mask);
+  EXPECT_FALSE(made_anew());
 }
 
 TEST_F(Resume, ARunThatEndedBetweenTwoResultsMakesOnlyTheSecondAndLeavesNothingElse) {
