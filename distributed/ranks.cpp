@@ -30,18 +30,33 @@ void pause(Clock::time_point start) {
     std::this_thread::sleep_for(std::chrono::microseconds(50));
 }
 
-// The first line in which the two differ: its name and both values, or "".
-std::string difference(const std::string& first, const std::string& other) {
-  std::istringstream a(first), b(other);
-  for (std::string line_a, line_b;;) {
-    const bool more_a = static_cast<bool>(std::getline(a, line_a));
-    const bool more_b = static_cast<bool>(std::getline(b, line_b));
-    if (!more_a && !more_b) return "";
-    if (more_a && more_b && line_a == line_b) continue;
-    const std::string name = line_a.substr(0, line_a.find('\t'));
-    const auto value = [](const std::string& line) { return line.substr(line.find('\t') + 1); };
-    return name + " is " + value(line_b) + ", that of rank 0 " + value(line_a);
+using Lines = std::vector<std::pair<std::string, std::string>>;  // name and value
+
+Lines lines_of(const std::string& texts) {
+  Lines lines;
+  std::istringstream in(texts);
+  for (std::string line; std::getline(in, line);) {
+    const size_t tab = line.find('\t');
+    lines.emplace_back(line.substr(0, tab), line.substr(tab + 1));
   }
+  return lines;
+}
+
+std::string value_in(const Lines& lines, const std::string& name) {
+  for (const auto& [known, value] : lines)
+    if (known == name) return value;
+  return "not given";
+}
+
+// The first name for which the two have different values: that and both values, or "". What is not given
+// has no line.
+std::string difference(const std::string& first, const std::string& other) {
+  const Lines a = lines_of(first), b = lines_of(other);
+  for (const Lines* lines : {&a, &b})
+    for (const auto& [name, value] : *lines)
+      if (value_in(a, name) != value_in(b, name))
+        return name + " is " + value_in(b, name) + ", that of rank 0 " + value_in(a, name);
+  return "";
 }
 
 }  // namespace

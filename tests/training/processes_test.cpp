@@ -88,6 +88,8 @@ TEST_P(Processes, WhatIsNotAlikeIsRefused) {
   };
   refused({}, with({kProgram}, options("run", with(kIdn, {"--seed", "2"}))),
           "of rank 1 the option --seed is 2");
+  refused({}, with({kProgram}, options("run", with(kIdn, {"--lr_multipliers"}))),
+          "of rank 1 the option --lr_multipliers is yes, that of rank 0 not given");
   refused({}, with({"env", "SR_SIMD=baseline", kProgram}, options("run", kIdn)),
           "of rank 1 the arithmetic is");
   refused({}, with({kProgram}, options("run", kIdn, "joint")), "of rank 1 the ");
