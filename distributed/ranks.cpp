@@ -1,9 +1,12 @@
 #include "distributed/ranks.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <cstring>
 #include <sstream>
 #include <thread>
@@ -59,10 +62,34 @@ std::string difference(const std::string& first, const std::string& other) {
   return "";
 }
 
+// While it lives a signal to stop ends the process at once, whatever the program does with it otherwise.
+class SignalsEndIt {
+ public:
+  SignalsEndIt() {
+    for (size_t i = 0; i < kSignals.size(); ++i) {
+      sigaction(kSignals[i], nullptr, &before_[i]);
+      if (before_[i].sa_handler != SIG_IGN) std::signal(kSignals[i], SIG_DFL);
+    }
+  }
+  ~SignalsEndIt() {
+    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  SignalsEndIt(const SignalsEndIt&) = delete;
+  SignalsEndIt& operator=(const SignalsEndIt&) = delete;
+
+ private:
+  static constexpr std::array<int, 3> kSignals{SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kSignals.size()> before_{};
+};
+
 }  // namespace
 
+// MPI waits for the others there, however long they take, and looks at nothing else.
 Ranks::Ranks(const MpiModule& mpi, std::function<bool()> stop) : mpi_(&mpi), stop_(std::move(stop)) {
-  check(mpi.init(&rank_, &size_));
+  {
+    const SignalsEndIt until_all_are_there;
+    check(mpi.init(&rank_, &size_));
+  }
   if (!alone()) failure_request_ = receive(&failure_, sizeof failure_, -1, kFailureTag);
 }
 

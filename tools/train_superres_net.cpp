@@ -322,6 +322,17 @@ int run(Options& o, const CLI::App& app) {
   return 0;
 }
 
+// Others wait for this process where MPI starts, MPICH's for ever.
+void tell_others_of_wrong_usage() {
+  try {
+    const MpiLaunch launch = mpi_launch();
+    if (launch.size == 1) return;
+    Ranks ranks(mpi_module(launch.kind), [] { return interrupted != 0; });
+    ranks.fail("wrong usage, as it says itself");
+  } catch (const Error&) {  // no MPI that could tell them
+  }
+}
+
 }  // namespace
 }  // namespace sr
 
@@ -333,5 +344,11 @@ int main(int argc, char** argv) {
   sr::add_step_options(app, options);
   sr::add_run_options(app, options);
   options.common.add_to(app, "tf32", 1, sr::OnProcessor::fp32);
-  return sr::run_program(app, argc, argv, [&] { return sr::run(options, app); });
+  bool begun = false;
+  const int status = sr::run_program(app, argc, argv, [&] {
+    begun = true;
+    return sr::run(options, app);
+  });
+  if (status != 0 && !begun) sr::tell_others_of_wrong_usage();
+  return status;
 }

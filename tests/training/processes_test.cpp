@@ -83,6 +83,7 @@ TEST_P(Processes, WhatIsNotAlikeIsRefused) {
     all.insert(all.end(), second.begin(), second.end());
     const ProgramRun run = run_program(mpirun(), all, 60);
     EXPECT_NE(run.status, 0);
+    EXPECT_EQ(run.signal, 0) << "it did not end by itself";
     EXPECT_NE(run.err.find(text), std::string::npos) << run.err;
     EXPECT_FALSE(fs::exists(out("run") + "/x2/ckpts/ckpt-00000000.sr"));
   };
@@ -93,6 +94,7 @@ TEST_P(Processes, WhatIsNotAlikeIsRefused) {
   refused({}, with({"env", "SR_SIMD=baseline", kProgram}, options("run", kIdn)),
           "of rank 1 the arithmetic is");
   refused({}, with({kProgram}, options("run", kIdn, "joint")), "of rank 1 the ");
+  refused({}, with({kProgram}, options("run", with(kIdn, {"--unknown"}))), "not expected: --unknown");
 }
 
 TEST_P(Processes, MoreThanPairsOfPatchesAndAGpuThatIsNotThereAreRefused) {
