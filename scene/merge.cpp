@@ -30,19 +30,6 @@ std::string without_kernels(const std::string& part) {
   return job.dump();
 }
 
-void check_alike(std::span<const PartNote> notes) {
-  const PartNote& first = notes.front();
-  for (const PartNote& note : notes) {
-    for (const auto line : {&SceneJobs::network, &SceneJobs::bicubic})
-      if (const std::string other = difference(first.jobs.*line, note.jobs.*line); !other.empty())
-        throw Error(Error::Kind::format, "its parts do not belong together: ", note.part.name, " and ",
-                    first.part.name, " differ in ", other, "; run one of them again, as the other");
-    if (note.ranges != first.ranges || note.constant_bands != first.constant_bands || note.top != first.top)
-      throw Error(Error::Kind::format, "its parts do not belong together: ", note.part.name, " and ",
-                  first.part.name, " have found other value ranges; run them again");
-  }
-}
-
 SceneJobs fresh_jobs(const std::string& path, int factor, const SceneOptions& options,
                      std::span<const PartNote> notes) {
   const SceneJobs now = jobs_of(path, factor, options), then = jobs_of(notes.front());
@@ -56,7 +43,7 @@ SceneJobs fresh_jobs(const std::string& path, int factor, const SceneOptions& op
 // Of parts that belong together.
 SceneOptions with_precision(SceneOptions options, std::span<const PartNote> notes) {
   reset_pool_peak();  // what other scenes needed is not this one's
-  check_alike(notes);
+  check_together(notes);
   options.precision = Json::parse(notes.front().jobs.network).at("precision");
   return options;
 }
@@ -175,6 +162,19 @@ std::string difference(const std::string& job, const std::string& other) {
     if (const Json there = b.contains(key) ? b.at(key) : Json(nullptr); there != value)
       text += (text.empty() ? "" : ", ") + key + " (" + for_people(value) + "; " + for_people(there) + ")";
   return text;
+}
+
+void check_together(std::span<const PartNote> notes) {
+  const PartNote& first = notes.front();
+  for (const PartNote& note : notes) {
+    for (const auto line : {&SceneJobs::network, &SceneJobs::bicubic})
+      if (const std::string other = difference(first.jobs.*line, note.jobs.*line); !other.empty())
+        throw Error(Error::Kind::format, "its parts do not belong together: ", note.part.name, " and ",
+                    first.part.name, " differ in ", other, "; run one of them again, as the other");
+    if (note.ranges != first.ranges || note.constant_bands != first.constant_bands || note.top != first.top)
+      throw Error(Error::Kind::format, "its parts do not belong together: ", note.part.name, " and ",
+                  first.part.name, " have found other value ranges; run them again");
+  }
 }
 
 SceneDone merge_scene(const std::string& path, const SceneResults& results, const Model* model, int factor,

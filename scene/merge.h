@@ -36,6 +36,10 @@ std::optional<PartNote> part_note(const std::string& text);
 /// Names of the jobs' fields that differ, with what each has; "" if none does.
 std::string difference(const std::string& job, const std::string& other);
 
+/// Errors: format (parts of a scene that were made of another input, weights, options or value ranges than
+/// the first: says which and in what).
+void check_together(std::span<const PartNote> notes);
+
 /// Joins parts that upscale_scene() has left with the same arguments but `part`: the results are, byte for
 /// byte, those that it writes of the whole scene on a machine that plans tiles as that of the first part has.
 /// No block is decoded and nothing computed but, if asked for and where the processor can, the windows to

@@ -67,12 +67,22 @@ struct Found {
   bool all_parts = false;            // all of them are there
   bool made = false;                 // its results are there
   bool complete = false;             // and all that is made beside them
-  std::vector<std::string> missing;  // for people
+  std::vector<std::string> missing;  // or of something else, for people
 };
 
 // As a file that is not finished, or shown by a VRT.
 bool is_there(const std::string& part, bool cog) {
   return fs::exists(temporary_name(blocks_name(part, cog))) || fs::exists(part);
+}
+
+// For people; "" if they belong together.
+std::string why_not_together(const std::vector<PartNote>& parts) {
+  try {
+    if (!parts.empty()) check_together(parts);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
 }
 
 Found find_scene(const Shards& shards, const fs::path& image, const std::vector<SharePart>& parts,
@@ -93,6 +103,7 @@ Found find_scene(const Shards& shards, const fs::path& image, const std::vector<
   const auto there = [](const std::string& file) { return file.empty() || fs::exists(file); };
   found.complete = found.made && there(found.outputs.preview) && there(found.outputs.quality);
   found.all_parts = found.missing.empty();
+  if (const std::string why = why_not_together(found.parts); !why.empty()) found.missing.push_back(why);
   if (found.made) found.missing.clear();
   return found;
 }

@@ -157,6 +157,21 @@ TEST_F(Sharing, PartsThatDoNotBelongTogetherAreRefusedByName) {
   EXPECT_EQ(merge().status, 0);
 }
 
+TEST_F(Sharing, AFileBesideTheSceneThatHasComeMeanwhilePartsItsPartsAndTheStatusKnows) {
+  write_small_model(folder_ / "w", 2);
+  EXPECT_EQ(run_share(1, 2).status, 0);
+  const std::string grid = "<GeoTransform>5, 2, 0, 7, 0, -2</GeoTransform>";
+  write_file(folder_ / "in/b.tif.aux.xml", "<PAMDataset>" + grid + "</PAMDataset>");
+  EXPECT_EQ(run_share(2, 2).status, 0);
+  const std::string why =
+      "b.tif: its parts do not belong together: shard-2-of-2 and shard-1-of-2 differ in input (";
+  const ProgramRun status = merge({"--status"}), joined = merge();
+  EXPECT_EQ(status.status, 1);
+  EXPECT_TRUE(has(status.out, "missing: " + why)) << status.out;
+  EXPECT_EQ(joined.status, 1);
+  EXPECT_TRUE(has(joined.err, why)) << joined.err;
+}
+
 TEST_F(Sharing, TilesOfAnotherMachineAreNoMatter) {
   write_small_model(folder_ / "w", 2);
   ASSERT_EQ(run("whole", {}).status, 0);
@@ -292,7 +307,8 @@ TEST_F(Sharing, NotesThatAreDamagedAreNamedOrCountAsMissing) {
   };
   const size_t first = notes.find('\n') + 1;
   for (size_t end = first; end + 20 < notes.size(); end += notes.size() / 5)
-    EXPECT_TRUE(has(status_with(notes.substr(0, end)), "shard 2 of 2")) << "as far as a killed shard came";
+    EXPECT_TRUE(has(status_with(notes.substr(0, end)), "tif: shard 2 of 2"))
+        << "as far as a killed shard came";
   for (const std::string& text : {notes.substr(0, first / 2), std::string(), std::string("[]\n{}\n"),
                                   notes.substr(0, first) + "{\"scene\":1}\n"})
     EXPECT_TRUE(has(status_with(text), "shard-2-of-2.jsonl: it is not what a shard"));
