@@ -121,7 +121,7 @@ bool Ranks::done(Request& request) {
 }
 
 void Ranks::look_for_failures() {
-  if (!done(failure_request_)) return;
+  if (alone() || !done(failure_request_)) return;
   throw Error(Error::Kind::io, "rank ", failure_.rank, " failed: ", failure_.why.data());
 }
 

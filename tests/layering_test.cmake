@@ -55,7 +55,7 @@ list(FILTER library EXCLUDE REGEX "^tensor/conv2d/")
 room(tools ${library})
 room(examples ${library})
 foreach(name tests/support tests tests/cuda_emulation tests/cuda_emulation/races tests/cuda_emulation/runtime
-             tests/cuda_emulation/hopper)  # below these, tests lie as what they test
+             tests/cuda_emulation/hopper tests/cuda_emulation/nccl)  # below these, tests lie as what they test
   set(may_${name} any)
   list(APPEND rooms ${name})
 endforeach()

@@ -1,6 +1,7 @@
 #include "tools/version.h"
 
 #include "distributed/mpi_launch.h"
+#include "distributed/nccl.h"
 #include "tensor/bands/kernels.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
@@ -36,7 +37,8 @@ std::string bf16() {
 std::string version_text(const std::string& name) {
   return name + " " + SR_VERSION + " (" + kCommit + ")\nCUDA: " + (cuda::kBuilt ? "yes" : "no") +
          "\ninstruction set: " + name_of(active_float_simd()) + bf16() + "\nGPUs: " + gpus() +
-         "\nMPI: " + mpi_modules();
+         "\nMPI: " + mpi_modules() +
+         "\nNCCL: " + (cuda::kBuilt ? nccl::description() : "none; this build has no CUDA");
 }
 
 }  // namespace sr

@@ -12,8 +12,8 @@ extern const char* const kCommit;
 extern const char* const kCommitDate;
 
 /// "NAME 0.1.0 (1a2b3c4)", and a line each for CUDA, the instruction set in use, the GPUs in use or why
-/// there are none, and the MPIs that several processes can be started by. Errors: usage (SR_SIMD, as
-/// active_simd()).
+/// there are none, the MPIs that several processes can be started by, and NCCL. Errors: usage (SR_SIMD, as
+/// active_simd(); SR_NCCL, as nccl::library()).
 std::string version_text(const std::string& name);
 
 }  // namespace sr

@@ -51,26 +51,41 @@ StepOnCuda::StepOnCuda(Model& model, Model* average, Adam& adam, LossOf loss_of,
   workspace_ = device_array<double>(static_cast<size_t>(pieces_));
   step_ = device_array<AdamStep>(1);
   state_ = device_array<StepState>(1);
-  if (options.sum) sum_.emplace(*options.sum, *model.params);
+  for (Step& step : steps_) {  // which may wait for the device
+    step.pinned_factors.reserve(sizeof(AdamStep));
+    step.pinned_state.reserve(sizeof(StepState));
+  }
+  if (options.on_host || options.by_nccl) block_.emplace(*model.params);
+  if (options.on_host) on_host_.emplace(*options.on_host);
+  if (options.by_nccl) by_nccl_.emplace(*options.by_nccl, *block_);
   forgive();
 }
 
 StepOnCuda::~StepOnCuda() {
   try {
-    synchronize();          // what is under way uses the memory
+    if (by_nccl_ && count_ > 0) options_.by_nccl->give_up();  // others may not come to these steps
+    synchronize();                                            // what is under way uses the memory
   } catch (const Error&) {  // told to whoever waited before, or it is too late
   }
+}
+
+// Until nothing is under way.
+void StepOnCuda::settle() {
+  if (by_nccl_)
+    by_nccl_->wait();
+  else
+    synchronize();
 }
 
 // Memory for batches of this shape.
 void StepOnCuda::prepare(const TrainingBatch& batch) {
   const Shape &down = batch.down.shape(), &gt = batch.gt.shape();
   if (batch_.all && batch_.down.shape() == down && batch_.gt.shape() == gt) return;
-  synchronize();  // what is under way uses the memory that there was
+  settle();  // what is under way uses the memory that there was
   graph_.reset();
   packed_ = {};  // one image may take other kernels than several
   batch_ = TrainingBatch(down, gt.h / down.h, Device::cuda);
-  if (sum_) share_ = static_cast<double>(gt.n) / static_cast<double>(options_.batch_size);
+  if (shared()) share_ = static_cast<double>(gt.n) / static_cast<double>(options_.batch_size);
   // A pixel's gradient of the mean error, 1 / size, becomes about 1: the same in all processes.
   const double size = static_cast<double>(gt.size()) / share_;
   if (loss_scale_ == 0)
@@ -86,7 +101,7 @@ void StepOnCuda::take_gradients() {
     if (!gradient || !gradient.is_contiguous() || gradient.dtype() != DType::f32)
       throw Error(Error::Kind::usage, "training: ", model_.params->list()[i].name,
                   " has no gradient of its own");
-    tensors_[i].gradient = static_cast<const float*>(sum_ ? sum_->gradient(i) : gradient.address());
+    tensors_[i].gradient = static_cast<const float*>(shared() ? block_->gradient(i) : gradient.address());
     table[i] = tensors_[i];
   }
 }
@@ -101,8 +116,8 @@ void StepOnCuda::compute() {
   loss.backward(Tensor::from({1, 1, 1, 1}, {&scale, 1}));
   gathered.finish();
   take_gradients();
-  if (sum_)
-    sum_->start_copy_to_host(loss.value(), *model_.params);
+  if (shared())
+    block_->take(loss.value(), static_cast<float>(share_), *model_.params);
   else
     update(loss.value());
   for (Parameter& p : model_.params->list()) p.var.clear_grad();
@@ -131,7 +146,11 @@ void StepOnCuda::start(Step& step) {
           graph_->launch();
         else
           graph_ = std::make_unique<Graph>([this] { compute(); });
-        if (!sum_) read_state(step);
+        if (by_nccl_) {
+          by_nccl_->start(*block_);
+          update(block_->loss());
+        }
+        if (!on_host_) read_state(step);
       },
       "training step with ", batch_.down.shape(), " to ", batch_.gt.shape());
 }
@@ -144,11 +163,15 @@ void StepOnCuda::read_state(Step& step) {
 StepState StepOnCuda::wait_for(Step& step) {
   telling(
       [&] {
-        if (sum_) {
-          update(sum_->exchange(share_));
+        if (on_host_) {
+          on_host_->sum(*block_);
+          update(block_->loss());
           read_state(step);
         }
-        step.done.wait();
+        if (by_nccl_)
+          by_nccl_->wait_for(step.done);
+        else
+          step.done.wait();
       },
       "training step with ", batch_.down.shape(), " to ", batch_.gt.shape());
   return *static_cast<const StepState*>(step.pinned_state.reserve(sizeof(StepState)));
@@ -162,7 +185,7 @@ void StepOnCuda::forgive() {
 
 // A step that was not taken, with half the factor.
 StepState StepOnCuda::repeat(Step& step) {
-  synchronize();  // those that were begun after it
+  settle();  // those that were begun after it
   loss_scale_ /= 2;
   graph_.reset();  // it has the factor in it
   forgive();
@@ -173,6 +196,7 @@ StepState StepOnCuda::repeat(Step& step) {
 void StepOnCuda::begin(const TrainingBatch& batch, double rate) {
   if (count_ == kUnderWay) throw Error(Error::Kind::usage, "training: ", count_, " steps are under way");
   prepare(batch);
+  if (by_nccl_ && batch.all.device() != Device::cuda) settle();  // its copy would wait without looking out
   Step& step = under_way(count_);
   step.batch = batch.to(Device::cuda);
   step.factors = adam_step(adam_.options(), adam_.steps() + 1 + static_cast<int64_t>(count_), rate,
@@ -196,7 +220,7 @@ StepOnCuda::Result StepOnCuda::finish() {
     first_ = (first_ + 1) % kUnderWay;
     --count_;
   } else {
-    synchronize();
+    settle();
     forgive();
     count_ = 0;
   }

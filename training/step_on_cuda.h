@@ -15,6 +15,8 @@
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/graph.h"
 #include "training/batch.h"
+#include "training/gradient_block_cuda.h"
+#include "training/sum_by_nccl_cuda.h"
 #include "training/sum_on_host_cuda.h"
 
 namespace sr::cuda {
@@ -23,15 +25,16 @@ namespace sr::cuda {
 /// and repeated with one call. With fp16 the loss is multiplied by a power of two, so that gradients do not
 /// vanish; it is halved when they become infinite. A step can be begun while another is under way: the device
 /// then goes from one to the next without the processor. Of several processes what is recorded ends with the
-/// gradients; they are summed in the host's memory, and each process takes the same step from the sum: if
-/// they became infinite in one, all repeat it. For the thread that made it.
+/// gradients; they are summed, and each process takes the same step from the sum: if they became infinite in
+/// one, all repeat it. For the thread that made it.
 class StepOnCuda {
  public:
   struct Options {
     double clip_norm = 0, ema_decay = 0;
     bool rate_multipliers = false;
-    GradientSum* sum = nullptr;  ///< over processes that have a part of each batch; of one node
-    int64_t batch_size = 0;      ///< of all of them together
+    GradientSum* on_host = nullptr;  ///< over processes that have a part of each batch; of one node
+    NcclRanks* by_nccl = nullptr;  ///< the same from GPU to GPU: a device goes on to the next step by itself
+    int64_t batch_size = 0;        ///< of all of them together
   };
   /// The loss of the network's result against gt; both on the GPU.
   using LossOf = std::function<Var(const Var& result, const Tensor& gt)>;
@@ -63,6 +66,8 @@ class StepOnCuda {
     Event done;
   };
 
+  bool shared() const { return block_.has_value(); }
+  void settle();
   void prepare(const TrainingBatch& batch);
   void compute();
   void take_gradients();
@@ -87,7 +92,9 @@ class StepOnCuda {
   TrainingBatch batch_;
   Tensor table_, workspace_, step_, state_;
   PinnedMemory pinned_table_;
-  std::optional<SumOnHost> sum_;
+  std::optional<GradientBlock> block_;  // of several processes, with one of the sums
+  std::optional<SumOnHost> on_host_;
+  std::optional<SumByNccl> by_nccl_;
   std::array<Step, kUnderWay> steps_;
   size_t first_ = 0, count_ = 0;  // those under way
   std::unique_ptr<Graph> graph_;  // last: its memory is used by none of the above

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/functions.h"
+#include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/image_tree.h"
 #include "tensor/on_cuda.h"
@@ -60,6 +61,11 @@ void set_values(Params& params, const std::map<std::string, Tensor>& values, con
   }
 }
 
+std::string place_of_gpu() {
+  if constexpr (cuda::kBuilt) return cuda::device_properties(cuda::device_index()).bus;
+  return "";
+}
+
 }  // namespace
 
 const char* name_of(Loss loss) {
@@ -110,7 +116,7 @@ void Trainer::begin_on_cuda(const Begun& step) {
             return loss_of(o, loss_terms(o, result, gt));
           },
           cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers,
-                                    sum_.get(), batch_size_});
+                                    sum_.get(), nccl_.get(), batch_size_});
     on_cuda_->begin(step.batch, step.rate);
   }
 }
@@ -123,12 +129,21 @@ StepResult Trainer::finish_on_cuda(const Begun& step) {
   return {};
 }
 
-void Trainer::share_steps(Ranks& ranks, int64_t batch_size) {
+std::string Trainer::share_steps(Ranks& ranks, int64_t batch_size) {
   images_of_rank(batch_size, ranks.rank(), ranks.size());  // or there are too many
-  // A GPU sums its images in an order of its own: each process is a leaf then.
-  const bool on_gpu = options_.device == Device::cuda;
-  sum_ = std::make_unique<GradientSum>(ranks, on_gpu ? kImagesOfALeaf * ranks.size() : batch_size);
   batch_size_ = batch_size;
+  if (options_.device != Device::cuda) {
+    sum_ = std::make_unique<GradientSum>(ranks, batch_size);
+    return "";
+  }
+  const std::string why = ranks.alone() ? "there is one process" : why_not_nccl(ranks, place_of_gpu());
+  if (why.empty()) {
+    nccl_ = std::make_unique<NcclRanks>(ranks);
+    return "gradients go from GPU to GPU by NCCL " + nccl::description();
+  }
+  // A GPU sums its images in an order of its own: each process is a leaf then.
+  sum_ = std::make_unique<GradientSum>(ranks, kImagesOfALeaf * ranks.size());
+  return "gradients go through the hosts' memory: " + why;
 }
 
 // Leaves the parameters' gradients; returns the loss.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "distributed/gradient_sum.h"
+#include "distributed/nccl_ranks.h"
 #include "idn/model.h"
 #include "optim/adam.h"
 #include "optim/ema.h"
@@ -53,8 +54,9 @@ class Trainer {
 
   /// Before the first step: its batches, and all later ones, are images_of_rank() of batches of so many
   /// images, whose gradients are summed over the processes. Losses and norms are those of the whole; on the
-  /// processor bits do not depend on the number of processes, on GPUs they do. Errors: as GradientSum.
-  void share_steps(Ranks& ranks, int64_t batch_size);
+  /// processor bits do not depend on the number of processes, on GPUs they do. Returns which way a GPU's
+  /// gradients go, in a line, and why if it is the slower one. Errors: as GradientSum, NcclRanks.
+  std::string share_steps(Ranks& ranks, int64_t batch_size);
 
   /// Forward, backward, update: net(down) + base is compared with gt; `progress` as in learning_rate().
   /// Errors: limit (the loss or its gradient is not finite: the step is not taken), shape, device.
@@ -105,7 +107,8 @@ class Trainer {
   std::unique_ptr<Model> model_, average_;
   std::unique_ptr<Adam> adam_;
   std::optional<Ema> ema_;
-  std::unique_ptr<GradientSum> sum_;
+  std::unique_ptr<GradientSum> sum_;  // or
+  std::unique_ptr<NcclRanks> nccl_;
   int64_t batch_size_ = 0;                     // where it is shared
   std::shared_ptr<cuda::StepOnCuda> on_cuda_;  // not unique: a build without CUDA has no code to end it
   std::deque<Begun> begun_;

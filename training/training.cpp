@@ -160,7 +160,8 @@ class Training {
   }
 
   void share_with_others() {
-    trainer_.share_steps(ranks_, o_.batch_size);
+    const std::string way = trainer_.share_steps(ranks_, o_.batch_size);
+    if (!way.empty()) events_.say(way);
     ranks_.same("checksum of the data set\t" +
                 checksum_of_file(factor_folder(o_.data_path, o_.factor) + "/manifest.json") +
                 "\nchecksum of weights and state\t" + checksum_of(trainer_.checkpoint()) + "\n");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -214,7 +215,10 @@ DeviceProperties device_properties(int index) {
     throw Error(Error::Kind::device, "cuda:", index, ": there are ", count, " devices");
   cudaDeviceProp p{};
   check(cudaGetDeviceProperties(&p, index), "cuda: the device's properties");
-  return {p.name, p.major, p.minor, p.multiProcessorCount, static_cast<int64_t>(p.totalGlobalMem)};
+  char bus[32];
+  std::snprintf(bus, sizeof bus, "%04x:%02x:%02x", static_cast<unsigned>(p.pciDomainID),
+                static_cast<unsigned>(p.pciBusID), static_cast<unsigned>(p.pciDeviceID));
+  return {p.name, p.major, p.minor, p.multiProcessorCount, static_cast<int64_t>(p.totalGlobalMem), bus};
 }
 
 int64_t free_bytes(int index) {
@@ -354,6 +358,16 @@ void Event::record() {
 
 void Event::wait() {
   check_waited(cudaEventSynchronize(event_));
+}
+
+bool Event::passed() {
+  const cudaError_t status = cudaEventQuery(event_);
+  if (status == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  check_waited(status);
+  return true;
 }
 
 void set_precision(Precision precision) {

@@ -21,6 +21,7 @@ struct DeviceProperties {
   int minor = 0;            ///< likewise
   int multiprocessors = 0;  ///< how many it has
   int64_t total_bytes = 0;  ///< of its memory
+  std::string bus;          ///< where it is in this machine: "0000:17:00"; its parts (MIG) have the same
 };
 
 /// The numbers of the devices that compute together: the first that has what the kernels need (compute
@@ -92,6 +93,8 @@ class Event {
   void record();
   /// Until the device has come by. Errors: device (a kernel failed).
   void wait();
+  /// Whether it has. Errors: likewise.
+  bool passed();
 
  private:
   CUevent_st* event_ = nullptr;

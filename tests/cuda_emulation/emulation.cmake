@@ -14,7 +14,7 @@ endif()
 target_link_libraries(sr_cuda_headers INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
 
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
-list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+list(FILTER sources EXCLUDE REGEX "_test\\.cpp$|cuda_emulation/nccl/")
 # The loops of wgmma, half of the tests' time under the sanitizers, touch only what they have checked themselves.
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/hopper/wgmma.cpp
                             PROPERTIES COMPILE_OPTIONS "-O2;-fno-sanitize=address,undefined")
@@ -30,6 +30,16 @@ function(sr_emulate library)
   target_link_libraries(${library} PUBLIC sr_cuda_headers)
   if(NOT TARGET sr_emulated_runtime)
     add_library(sr_emulated_runtime STATIC $<TARGET_OBJECTS:sr_cuda_emulation>)
+    # What it takes of the program that loads it, which must have it: emulation::start(), place_of(), cudaGetDevice().
+    add_library(sr_emulated_nccl SHARED ${PROJECT_SOURCE_DIR}/tests/cuda_emulation/nccl/nccl.cpp)
+    set_target_properties(sr_emulated_nccl PROPERTIES OUTPUT_NAME nccl SOVERSION 2
+                          LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+    target_link_libraries(sr_emulated_nccl PRIVATE sr_cuda_headers)
+    add_dependencies(sr_emulated_runtime sr_emulated_nccl)
+    foreach(symbol _ZN2sr9emulation5startE* _ZN2sr9emulation8place_ofE* cudaGetDevice)
+      target_link_options(sr_emulated_runtime INTERFACE LINKER:--export-dynamic-symbol=${symbol})
+    endforeach()
+    target_link_options(sr_emulated_runtime INTERFACE LINKER:--undefined=cudaGetDevice LINKER:--undefined=cudaStreamQuery)
   endif()
   target_link_libraries(${library} PUBLIC sr_emulated_runtime)
 endfunction()

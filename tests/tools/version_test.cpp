@@ -22,7 +22,7 @@ TEST(Version, TellsCommitAndDevices) {
     EXPECT_EQ(run.status, 0) << run.err;
     const std::regex lines(program +
                            R"( \d+\.\d+\.\d+ \((unknown|[0-9a-f]{7,40}(-dirty)?)\)\nCUDA: (yes|no)\n)" +
-                           "instruction set: baseline, no bf16.*\nGPUs: .+\nMPI: .+\n");
+                           "instruction set: baseline, no bf16.*\nGPUs: .+\nMPI: .+\nNCCL: .+\n");
     EXPECT_TRUE(std::regex_match(run.out, lines)) << run.out;
     EXPECT_EQ(run.out.find("\nCUDA: yes\n") != std::string::npos, cuda::kBuilt);
   }

@@ -10,10 +10,12 @@ class ProcessesOnGpu : public StartedByMpirun {
   static void SetUpTestSuite() {
     StartedByMpirun::SetUpTestSuite();
     setenv("SR_EMULATED_GPUS", "2", 1);
+    setenv("SR_EMULATED_NCCL_FOLDER", folder_->path().c_str(), 1);  // a killed one leaves its files
     make_data("luma", {}, 64, 32);
   }
   static void TearDownTestSuite() {
     unsetenv("SR_EMULATED_GPUS");
+    unsetenv("SR_EMULATED_NCCL_FOLDER");
     StartedByMpirun::TearDownTestSuite();
   }
 
@@ -26,7 +28,8 @@ class ProcessesOnGpu : public StartedByMpirun {
   inline static std::string of_the_other_;  // MPI's last checkpoint
 };
 
-TEST_P(ProcessesOnGpu, TheSameNumberGivesTheSameBitsWithEveryMpiAndAfterARestore) {
+// The first by NCCL, the second until its restore through the host's memory.
+TEST_P(ProcessesOnGpu, TheSameNumberGivesTheSameBitsEitherWayWithEveryMpiAndAfterARestore) {
   const ProgramRun run = train(2, on_gpu("run", {"--nepochs", "2"}));
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_NE(run.out.find("computing in tf32 on "), std::string::npos) << run.out;
@@ -34,8 +37,15 @@ TEST_P(ProcessesOnGpu, TheSameNumberGivesTheSameBitsWithEveryMpiAndAfterARestore
   EXPECT_NE(run.out.find("\non "), std::string::npos) << run.out;
 #ifdef SR_CUDA_EMULATED
   EXPECT_NE(run.out.find(": cuda:0, cuda:1\n"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("\ngradients go from GPU to GPU by NCCL "), std::string::npos) << run.out;
 #endif
-  ASSERT_EQ(train(2, on_gpu("again")).status, 0);
+  setenv("SR_NCCL", "off", 1);
+  const ProgramRun again = train(2, on_gpu("again"));
+  unsetenv("SR_NCCL");
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_NE(again.out.find("\ngradients go through the hosts' memory: rank 0 has no NCCL (SR_NCCL=off"),
+            std::string::npos)
+      << again.out;
   const ProgramRun restored = train(2, on_gpu("again", {"--nepochs", "2", "--restore"}));
   ASSERT_EQ(restored.status, 0) << restored.err;
   const std::string bytes = text_of_file(find_checkpoint(out("run"), 2));
@@ -44,6 +54,12 @@ TEST_P(ProcessesOnGpu, TheSameNumberGivesTheSameBitsWithEveryMpiAndAfterARestore
     EXPECT_TRUE(bytes == of_the_other_) << "two MPIs";
   }
   of_the_other_ = bytes;
+}
+
+// While the other waits for its GPU, which waits for the killed one's gradients.
+TEST_P(ProcessesOnGpu, AKilledOneEndsAll) {
+  kill_one_of(2, on_gpu("run", {"--nepochs", "1000"}), out("run") + "/x2/ckpts/ckpt-00000000.sr");
+  EXPECT_FALSE(fs::exists(out("run") + "/x2/report.html"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Mpi, ProcessesOnGpu, testing::Values("openmpi", "mpich"),

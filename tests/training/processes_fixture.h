@@ -2,12 +2,17 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/run_program.h"
@@ -23,6 +28,28 @@ inline const Arguments kIdn{"--num_Dist_blocks", "1", "--num_FB_layers", "1"};
 inline Arguments with(Arguments some, const Arguments& more) {
   some.insert(some.end(), more.begin(), more.end());
   return some;
+}
+
+// Whether it is one of this program; who has ended, but is still known, is none any more.
+inline bool runs(pid_t process) {
+  std::error_code none;
+  return fs::read_symlink("/proc/" + std::to_string(process) + "/exe", none) == fs::canonical(kProgram);
+}
+
+// Processes of this program below `parent`.
+inline std::vector<pid_t> trainings_below(pid_t parent) {
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const pid_t process = std::atoi(entry.path().filename().c_str());
+    if (process <= 0 || !runs(process)) continue;
+    pid_t above = process;
+    while (above > 1 && above != parent) {
+      const std::string stat = text_of_file("/proc/" + std::to_string(above) + "/stat");
+      above = stat.empty() ? 0 : std::atoi(stat.substr(stat.rfind(')') + 4).c_str());
+    }
+    if (above == parent) found.push_back(process);
+  }
+  return found;
 }
 
 /// With the names of MPIs as parameters.
@@ -85,6 +112,35 @@ class StartedByMpirun : public testing::TestWithParam<std::string> {
     all.push_back(kProgram);
     all.insert(all.end(), given.begin(), given.end());
     return run_program(mpirun(), all, 120);
+  }
+
+  // Starts so many, and kills one when the file is there: all must end, and mpirun with an error. What they
+  // said.
+  std::string kill_one_of(size_t processes, const Arguments& given, const std::string& file) const {
+    Arguments all = with(with({mpirun()}, start_of(static_cast<int>(processes))), with({kProgram}, given));
+    std::vector<char*> argv;
+    for (std::string& a : all) argv.push_back(a.data());
+    argv.push_back(nullptr);
+    const std::string said = *folder_ / (run_ + "said");
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(60);
+      if (!freopen(said.c_str(), "w", stderr)) _exit(126);
+      execvp(argv[0], argv.data());
+      _exit(127);
+    }
+    for (int i = 0; i < 3000 && !fs::exists(file); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const std::vector<pid_t> ranks = trainings_below(child);
+    EXPECT_EQ(ranks.size(), processes);
+    if (ranks.size() > 1) kill(ranks[1], SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    for (int i = 0; i < 500 && std::ranges::any_of(ranks, runs); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_FALSE(std::ranges::any_of(ranks, runs)) << "some live on";
+    return text_of_file(said);
   }
 
   // Names and bytes of all checkpoints.

@@ -1,14 +1,9 @@
 // Trainings by several processes, started by each mpirun that is installed.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <thread>
 
 #include "idn/checkpoint_files.h"
 #include "tensor/bands/kernels.h"
@@ -106,57 +101,14 @@ TEST_P(Processes, MoreThanPairsOfPatchesAndAGpuThatIsNotThereAreRefused) {
   EXPECT_NE(gpu.err.find("cuda: "), std::string::npos) << gpu.err;
 }
 
-// Whether it is one of this program; who has ended, but is still known, is none any more.
-bool runs(pid_t process) {
-  std::error_code none;
-  return fs::read_symlink("/proc/" + std::to_string(process) + "/exe", none) == fs::canonical(kProgram);
-}
-
-// Processes of this program below `parent`.
-std::vector<pid_t> trainings_below(pid_t parent) {
-  std::vector<pid_t> found;
-  for (const auto& entry : fs::directory_iterator("/proc")) {
-    const pid_t process = std::atoi(entry.path().filename().c_str());
-    if (process <= 0 || !runs(process)) continue;
-    pid_t above = process;
-    while (above > 1 && above != parent) {
-      const std::string stat = text_of_file("/proc/" + std::to_string(above) + "/stat");
-      above = stat.empty() ? 0 : std::atoi(stat.substr(stat.rfind(')') + 4).c_str());
-    }
-    if (above == parent) found.push_back(process);
-  }
-  return found;
-}
-
 TEST_P(Processes, AKilledOneEndsAllAndTheNextRunHasTheBitsOfOneUndisturbed) {
   constexpr int kSteps = kInstrumented ? 9 : 20;  // of three an epoch
   const Arguments epochs{"--nepochs", std::to_string(kSteps / 3), "--quiet"};
-  Arguments all = with(with({mpirun()}, start_of(3)), with({kProgram}, options("run", with(kIdn, epochs))));
-  std::vector<char*> argv;
-  for (std::string& a : all) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  const std::string said = out("said");
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    if (!freopen(said.c_str(), "w", stderr)) _exit(126);
-    execvp(argv[0], argv.data());
-    _exit(127);
-  }
-  for (int i = 0; i < 3000 && !fs::exists(out("run") + "/x2/ckpts/best.sr"); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  const std::vector<pid_t> ranks = trainings_below(child);
-  ASSERT_EQ(ranks.size(), 3u);
-  kill(ranks[1], SIGKILL);
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  for (int i = 0; i < 500 && std::ranges::any_of(ranks, runs); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_FALSE(std::ranges::any_of(ranks, runs)) << "some live on";
+  const std::string said =
+      kill_one_of(3, options("run", with(kIdn, epochs)), out("run") + "/x2/ckpts/best.sr");
   EXPECT_FALSE(fs::exists(out("run") + "/x2/report.html"));
   const ProgramRun again = train(2, options("run", with(kIdn, with(epochs, {"--restore"}))));
-  ASSERT_EQ(again.status, 0) << again.err << text_of_file(said);
+  ASSERT_EQ(again.status, 0) << again.err << said;
   ASSERT_EQ(train(0, options("plain", with(kIdn, epochs))).status, 0);
   EXPECT_EQ(text_of_file(find_checkpoint(out("run"), 2)), text_of_file(find_checkpoint(out("plain"), 2)));
 }

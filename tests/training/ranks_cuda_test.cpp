@@ -1,17 +1,10 @@
-// Training steps on GPUs that several processes share: here threads, to which one MPI of their own carries
-// messages.
+// Training steps on GPUs that several processes share, whose gradients go through the host's memory.
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <deque>
 #include <limits>
-#include <list>
-#include <mutex>
-#include <thread>
 
-#include "tensor/cuda/device.h"
 #include "tests/support/expect_error.h"
-#include "tests/training/small_steps.h"
+#include "tests/training/ranks_as_threads.h"
 
 namespace sr {
 namespace {
@@ -19,122 +12,6 @@ namespace {
 using cuda::Precision;
 
 constexpr int64_t kBatch = 6;
-constexpr uint64_t kSteps = 3;
-
-// What has been sent and not taken, and where it is to go.
-struct Message {
-  int from, to, tag;
-  std::string bytes;
-};
-struct Place {
-  void* data;
-  int from, tag;
-};
-struct Post {
-  std::mutex mutex;
-  std::list<Message> messages;
-  std::deque<Place> places;
-  int size = 0;
-} post;
-thread_local int t_rank;
-
-const MpiModule kPost{
-    .init = [](int* rank, int* size) { return *rank = t_rank, *size = post.size, 0; },
-    .isend =
-        [](const void* data, int bytes, int to, int tag, long long* request) {
-          const std::lock_guard lock(post.mutex);
-          post.messages.push_back(
-              {t_rank, to, tag, {static_cast<const char*>(data), static_cast<size_t>(bytes)}});
-          *request = -1;
-          return 0;
-        },
-    .irecv =
-        [](void* data, int, int from, int tag, long long* request) {
-          const std::lock_guard lock(post.mutex);
-          *request = std::ssize(post.places);
-          post.places.push_back({data, from, tag});
-          return 0;
-        },
-    .test =
-        [](long long* request, int* done) {
-          const std::lock_guard lock(post.mutex);
-          *done = *request < 0;
-          if (*done) return 0;
-          const Place place = post.places[static_cast<size_t>(*request)];
-          const auto message = std::ranges::find_if(post.messages, [&](const Message& m) {
-            return m.to == t_rank && m.tag == place.tag && (place.from < 0 || m.from == place.from);
-          });
-          if (message == post.messages.end()) return 0;
-          std::memcpy(place.data, message->bytes.data(), message->bytes.size());
-          post.messages.erase(message);
-          *done = 1;
-          return 0;
-        },
-    .text = [](int, char* to, int) { *to = 0; },
-    .abort = [](int) { std::abort(); },
-    .finalize = [] { return 0; }};
-
-// f in so many threads.
-void as_ranks(int size, const std::function<void(Ranks&)>& f) {
-  post.messages.clear(), post.places.clear(), post.size = size;
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank)
-    threads.emplace_back([&, rank] {
-      t_rank = rank;
-      Ranks ranks(kPost, [] { return false; });
-      f(ranks);
-    });
-  for (std::thread& thread : threads) thread.join();
-}
-
-// One layer of each kind.
-Model tiny_model() {
-  NetworkOptions o;
-  o.num_FB_layers = 1, o.num_Dist_blocks = 0;
-  return Model(o, 5);
-}
-
-// A batch of its own: a GPU's step copies the whole memory.
-TrainingBatch part_of(const TrainingBatch& batch, const Ranks& ranks) {
-  const Images own = images_of_rank(kBatch, ranks.rank(), ranks.size());
-  const TrainingBatch there = batch.images(own.begin, own.end);
-  TrainingBatch part(there.down.shape(), 2);
-  for (const auto& [from, to] :
-       {std::pair{&there.gt, &part.gt}, {&there.base, &part.base}, {&there.down, &part.down}})
-    std::copy_n(from->data(), from->shape().size(), to->data());
-  return part;
-}
-
-using Batches = std::function<TrainingBatch(uint64_t step)>;
-
-TrainingBatch whole_batch(uint64_t step) {
-  return batch_of(step, kBatch, 6);
-}
-
-struct Trained {
-  Checkpoint checkpoint;
-  StepResult last;
-};
-
-// What each of so many has come to after some steps with their parts of the batches.
-std::vector<Trained> trained_by(int size, const Model& start, const TrainerOptions& o,
-                                const Batches& batches = whole_batch) {
-  std::vector<Trained> all(static_cast<size_t>(size));
-  as_ranks(size, [&](Ranks& ranks) {
-    Trainer trainer(Model::from_checkpoint(start.to_checkpoint(), "start"), o);
-    trainer.share_steps(ranks, kBatch);
-    Trained& mine = all[static_cast<size_t>(ranks.rank())];
-    for (uint64_t t = 0; t < kSteps; ++t) mine.last = trainer.step(part_of(batches(t), ranks), 0);
-    mine.checkpoint = trainer.checkpoint();
-  });
-  return all;
-}
-
-std::string bytes_of(const Trained& trained) {
-  const TestFolder folder;
-  save_checkpoint(folder / "c.sr", trained.checkpoint);
-  return text_of_file(folder / "c.sr");
-}
 
 class RanksOnGpu : public testing::Test {
  protected:

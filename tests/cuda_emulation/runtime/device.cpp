@@ -30,6 +30,10 @@ Failure g_failure;
 
 }  // namespace
 
+int device() {
+  return t_device;
+}
+
 void fail_next(const std::string& call, cudaError_t error, int skip) {
   const std::lock_guard lock(g_mutex);
   g_failure = {call, error, skip};
@@ -152,6 +156,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   p.warpSize = 32;
   p.regsPerBlock = p.regsPerMultiprocessor = 65536;
   p.memoryPoolsSupported = 1;
+  p.pciBusID = device;
   *properties = p;
   return cudaSuccess;
 }

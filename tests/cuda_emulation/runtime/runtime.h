@@ -8,7 +8,8 @@
 
 namespace sr::emulation {
 
-/// Work of the device; what it gives is what a later synchronisation gives.
+/// Work of the device; what it gives is what a later synchronisation gives. cudaErrorNotReady: it waits for
+/// another device, and is to be called again.
 using Work = std::function<cudaError_t()>;
 
 /// What fail_next() asks of this call, else cudaSuccess.
@@ -21,7 +22,11 @@ cudaError_t keep(cudaError_t status);
 /// `call` is the name of the function that asks for it.
 cudaError_t start(const char* call, cudaStream_t stream, Work work);
 
-/// Runs what is in a stream, or in all of them, and gives the first error since the last call.
+/// The calling thread's.
+int device();
+
+/// Runs what is in a stream, or in all of the thread's device, waiting for other devices, and gives the first
+/// error since the last call.
 cudaError_t finish(cudaStream_t stream);
 cudaError_t finish_all();
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct CUstream_st {
   uint64_t given = 0, done = 0;
   bool waits_for_default = true;  // as the default stream does for it
   bool alive = true;
+  int device = 0;
   CUgraph_st* capture = nullptr;  // what it is given goes there
 };
 
@@ -71,24 +73,44 @@ CUstream_st* stream_of(cudaStream_t stream) {
   return stream == nullptr || stream == cudaStreamLegacy ? &streams().standard : stream;
 }
 
-void run(const Ticket& ticket) {
+// False: some of it waits for another device.
+bool run(const Ticket& ticket) {
   CUstream_st& s = *ticket.stream;
   while (s.done < ticket.count) {
-    const Item item = std::move(s.queue.front());
-    s.queue.pop_front();
-    ++s.done;
-    for (const Ticket& t : item.after) run(t);
+    const Item& item = s.queue.front();
+    for (const Ticket& t : item.after)
+      if (!run(t)) return false;
     cudaError_t status;
     {
       const DeviceRuns runs;
       status = item.work();
     }
+    if (status == cudaErrorNotReady) return false;
+    s.queue.pop_front();
+    ++s.done;
     if (streams().error == cudaSuccess) streams().error = status;
+  }
+  return true;
+}
+
+// While others go on. The caller must not hold the lock.
+void run_all(const Ticket& ticket) {
+  for (;;) {
+    {
+      const std::lock_guard lock(streams().mutex);
+      if (run(ticket)) return;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
 }
 
 Ticket all_of(CUstream_st* s) {
   return {s, s->given};
+}
+
+Ticket all_given_to(CUstream_st* s) {
+  const std::lock_guard lock(streams().mutex);
+  return all_of(s);
 }
 
 // What the default stream's rules put before new work in s.
@@ -138,6 +160,7 @@ cudaError_t create_stream(const char* call, cudaStream_t* stream, unsigned flags
   if (status != cudaSuccess) return keep(status);
   streams().others.push_back(std::make_unique<CUstream_st>());
   *stream = streams().others.back().get();
+  (*stream)->device = device();
   (*stream)->waits_for_default = (flags & cudaStreamNonBlocking) == 0;
   return cudaSuccess;
 }
@@ -161,15 +184,21 @@ cudaError_t start(const char* call, cudaStream_t stream, Work work) {
 }
 
 cudaError_t finish(cudaStream_t stream) {
+  run_all(all_given_to(stream_of(stream)));
   const std::lock_guard lock(streams().mutex);
-  run(all_of(stream_of(stream)));
   return told();
 }
 
 cudaError_t finish_all() {
+  std::vector<Ticket> all;
+  {
+    const std::lock_guard lock(streams().mutex);
+    all.push_back(all_of(&streams().standard));
+    for (const auto& s : streams().others)
+      if (s->device == device()) all.push_back(all_of(s.get()));
+  }
+  for (const Ticket& ticket : all) run_all(ticket);
   const std::lock_guard lock(streams().mutex);
-  run(all_of(&streams().standard));
-  for (const auto& s : streams().others) run(all_of(s.get()));
   return told();
 }
 
@@ -196,27 +225,33 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
 
 // What is in it is done before it is gone.
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const std::lock_guard lock(streams().mutex);
-  const cudaError_t status = begin("cudaStreamDestroy", stream);
-  if (status != cudaSuccess) return keep(status);
-  run(all_of(stream));
-  stream->alive = false;
+  {
+    const std::lock_guard lock(streams().mutex);
+    const cudaError_t status = begin("cudaStreamDestroy", stream);
+    if (status != cudaSuccess) return keep(status);
+    stream->alive = false;
+  }
+  run_all(all_given_to(stream));
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const std::lock_guard lock(streams().mutex);
-  const cudaError_t status = begin("cudaStreamSynchronize", stream);
-  if (status != cudaSuccess) return keep(status);
-  if (stream_of(stream)->capture != nullptr) return keep(cudaErrorStreamCaptureUnsupported);
+  {
+    const std::lock_guard lock(streams().mutex);
+    const cudaError_t status = begin("cudaStreamSynchronize", stream);
+    if (status != cudaSuccess) return keep(status);
+    if (stream_of(stream)->capture != nullptr) return keep(cudaErrorStreamCaptureUnsupported);
+  }
   return finish(stream);
 }
 
 cudaError_t cudaDeviceSynchronize() {
-  const std::lock_guard lock(streams().mutex);
-  const cudaError_t status = begin("cudaDeviceSynchronize", nullptr);
-  if (status != cudaSuccess) return keep(status);
-  if (capturing()) return keep(cudaErrorStreamCaptureUnsupported);
+  {
+    const std::lock_guard lock(streams().mutex);
+    const cudaError_t status = begin("cudaDeviceSynchronize", nullptr);
+    if (status != cudaSuccess) return keep(status);
+    if (capturing()) return keep(cudaErrorStreamCaptureUnsupported);
+  }
   return finish_all();
 }
 
@@ -254,9 +289,8 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) {
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  const std::lock_guard lock(streams().mutex);
   if (event == nullptr) return keep(cudaErrorInvalidResourceHandle);
-  if (event->ticket.stream != nullptr) run(event->ticket);  // which will write the time
+  if (event->ticket.stream != nullptr) run_all(event->ticket);  // which will write the time
   delete event;
   return cudaSuccess;
 }
@@ -278,10 +312,13 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  {
+    const std::lock_guard lock(streams().mutex);
+    const cudaError_t status = begin("cudaEventSynchronize", nullptr);
+    if (status != cudaSuccess) return keep(status);
+  }
+  if (event->ticket.stream != nullptr) run_all(event->ticket);
   const std::lock_guard lock(streams().mutex);
-  const cudaError_t status = begin("cudaEventSynchronize", nullptr);
-  if (status != cudaSuccess) return keep(status);
-  if (event->ticket.stream != nullptr) run(event->ticket);
   return told();
 }
 
