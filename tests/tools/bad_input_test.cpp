@@ -304,7 +304,8 @@ TEST_F(BadInput, AFullDiskLeavesNothingUnderTheResultsName) {
 }
 
 TEST_F(BadInput, ARunThatIsInterruptedOrLosesItsTerminalLeavesNothingUnderTheResultsName) {
-  add_scene("a.tif", 2500, 2500);
+  constexpr int kSide = kInstrumented ? 600 : 2500;  // more than a second to compute
+  add_scene("a.tif", kSide, kSide);
   for (const char* signal : {"INT", "TERM", "HUP"}) {
     const ProgramRun run = eval_until({"-s", signal, "1"});
     EXPECT_EQ(run.status, 124) << "it must still be running after a second";

@@ -13,12 +13,12 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST_F(Resume, KillsAtRandomMomentsEndInTheFilesOfAnUninterruptedRun) {
-  kill_at_random_moments(kInstrumented ? 8 : 50);
+  kill_at_random_moments(kInstrumented ? 6 : 50);
 }
 
 TEST_F(Resume, KillsOfRunsThatMakeCogsEndInTheFilesOfAnUninterruptedRun) {
   use_several_blocks();
-  kill_at_random_moments(kInstrumented ? 4 : 15, {"--cog"});
+  kill_at_random_moments(kInstrumented ? 2 : 15, {"--cog"});
 }
 
 TEST_F(Resume, AStopSaysWhatStaysAndTheNextRunGoesOn) {

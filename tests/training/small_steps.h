@@ -19,6 +19,13 @@ inline Model small_model() {
   return model;
 }
 
+// For tests to which it does not matter what is computed: without a distillation block.
+inline Model tiny_model() {
+  NetworkOptions o;
+  o.num_FB_layers = 1, o.num_Dist_blocks = 0;
+  return Model(o, 5);
+}
+
 inline Model small_span() {
   return Model({.span = SpanOptions{.channels = 16, .blocks = 1, .branches = true}}, 5);
 }

@@ -127,9 +127,9 @@ TEST_F(TrainingOnGpu, AGradientThatIsReadBeforeTheOthersIsRight) {
 
 TEST_F(TrainingOnGpu, GoesOnBitByBitWhereItWasSaved) {
   cuda::set_precision(Precision::tf32);
-  Trainer whole(small_model(), options(Device::cuda));
+  Trainer whole(tiny_model(), options(Device::cuda));
   for (int i = 0; i < 4; ++i) step(whole);
-  Trainer first(small_model(), options(Device::cuda));
+  Trainer first(tiny_model(), options(Device::cuda));
   for (int i = 0; i < 2; ++i) step(first);
   const TestFolder folder;
   first.save(folder / "c.sr", "{}");
@@ -151,7 +151,7 @@ void run_ahead(Trainer& trainer, int64_t steps, const std::function<TrainingBatc
 
 TEST_F(TrainingOnGpu, StepsThatAreBegunAheadHaveTheSameBits) {
   cuda::set_precision(Precision::bf16);
-  Trainer one(small_model(), options(Device::cuda)), ahead(small_model(), options(Device::cuda));
+  Trainer one(tiny_model(), options(Device::cuda)), ahead(tiny_model(), options(Device::cuda));
   for (int i = 0; i < 4; ++i) step(one);
   run_ahead(ahead, 4, [](int64_t t) {
     // One lies on the device already.
@@ -175,7 +175,7 @@ TEST_F(TrainingOnGpu, AStepThatIsRepeatedWithASmallerFactorIsFollowedByTheOthers
   TrainerOptions o = options(Device::cuda);
   o.loss = Loss::l2;
   o.clip_norm = 0.5;
-  Trainer one(small_model(), o), ahead(small_model(), o);
+  Trainer one(tiny_model(), o), ahead(tiny_model(), o);
   for (int64_t t = 0; t < 4; ++t)
     EXPECT_TRUE(std::isfinite(one.step(batch(t), static_cast<double>(t) / 100).gradient_norm));
   run_ahead(ahead, 4, batch);
