@@ -89,13 +89,6 @@ inline void as_ranks(int size, const std::function<void(Ranks&)>& f) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// One layer of each kind.
-inline Model tiny_model() {
-  NetworkOptions o;
-  o.num_FB_layers = 1, o.num_Dist_blocks = 0;
-  return Model(o, 5);
-}
-
 // The part of a rank, as a batch of its own: a GPU's step copies the whole memory.
 inline TrainingBatch part_of(const TrainingBatch& batch, const Ranks& ranks) {
   const Images own = images_of_rank(batch.gt.shape().n, ranks.rank(), ranks.size());
