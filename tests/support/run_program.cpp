@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 namespace sr {
 namespace {
@@ -23,6 +24,12 @@ int64_t bytes_written_by(pid_t process) {
   return -1;
 }
 
+bool has_ended(pid_t process, int options) {
+  siginfo_t ended{};
+  waitid(P_PID, static_cast<id_t>(process), &ended, WEXITED | WNOWAIT | options);
+  return ended.si_pid != 0;
+}
+
 }  // namespace
 
 std::string text_of_file(const std::string& path) {
@@ -33,6 +40,11 @@ std::string text_of_file(const std::string& path) {
 }
 
 ProgramRun run_program(const std::string& program, std::vector<std::string> arguments, int seconds) {
+  return run_program_until(nullptr, 0, program, std::move(arguments), seconds);
+}
+
+ProgramRun run_program_until(const std::function<bool()>& moment, int signal, const std::string& program,
+                             std::vector<std::string> arguments, int seconds) {
   const TestFolder folder;
   const std::string out = folder / "out", err = folder / "err";
   const std::string built = std::string(SR_BIN_DIR) + "/" + program;
@@ -49,8 +61,14 @@ ProgramRun run_program(const std::string& program, std::vector<std::string> argu
     execvp(argv[0], argv.data());
     _exit(127);
   }
-  siginfo_t ended{};
-  waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT);
+  while (moment && !has_ended(child, WNOHANG)) {
+    if (moment()) {
+      kill(child, signal);
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  has_ended(child, 0);
   ProgramRun run;
   run.written_bytes = bytes_written_by(child);
   int status = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,5 +23,10 @@ std::string text_of_file(const std::string& path);
 
 /// `program` is a name in the build's bin folder, or found on the PATH. Killed after `seconds`.
 ProgramRun run_program(const std::string& program, std::vector<std::string> arguments, int seconds = 300);
+
+/// The same, and it is sent `signal` as soon as moment(), asked every millisecond, is true. A program that
+/// was faster than that has simply ended.
+ProgramRun run_program_until(const std::function<bool()>& moment, int signal, const std::string& program,
+                             std::vector<std::string> arguments, int seconds = 300);
 
 }  // namespace sr

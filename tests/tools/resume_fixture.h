@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mount.h>
 
 #include <filesystem>
@@ -64,6 +65,17 @@ class Resume : public testing::Test {
     const auto rest = command(out, more);
     list.insert(list.end(), rest.begin(), rest.end());
     return run_program("timeout", list);
+  }
+
+  /// Gets the signal when a fourth of the larger result is written, if it has not ended before that is seen.
+  ProgramRun run_until_begun(int signal, const std::string& out) const {
+    const uintmax_t wanted = std::filesystem::file_size(folder_ / "whole/a.tif") / 4;
+    const auto begun = [&] {
+      std::error_code none;
+      const uintmax_t size = std::filesystem::file_size(folder_ / (out + "/a.tif.part"), none);
+      return !none && size >= wanted;
+    };
+    return run_program_until(begun, signal, "eval_superres_net", command(out));
   }
 
   /// A scene whose COG, of larger blocks than a plain file's, has several of them in each direction.

@@ -3,11 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <thread>
 
 #include "idn/checkpoint_files.h"
 #include "tensor/bands/kernels.h"
@@ -117,28 +115,14 @@ TEST_F(TrainProgram, AnotherSeedGivesOtherWeights) {
   EXPECT_NE(text_of_file(newest("one")), text_of_file(newest("two")));
 }
 
-// Starts a training without end and sends it `signal` once it has written a checkpoint after the initial one.
-int end_by_signal(std::vector<std::string> arguments, const std::string& ckpts, int signal) {
-  arguments.insert(arguments.begin(), std::string(SR_BIN_DIR) + "/train_superres_net");
-  std::vector<char*> argv;
-  for (std::string& a : arguments) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(120);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  for (int i = 0; i < 10000; ++i) {
+// Sends a training the signal once it has written a checkpoint after the initial one.
+ProgramRun end_by_signal(std::vector<std::string> arguments, const std::string& ckpts, int signal) {
+  const auto saved = [&] {
     std::error_code none;
     const auto files = fs::directory_iterator(ckpts, none);
-    if (!none && std::distance(fs::begin(files), fs::end(files)) >= 4) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  kill(child, signal);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return status;
+    return !none && std::distance(fs::begin(files), fs::end(files)) >= 4;
+  };
+  return run_program_until(saved, signal, "train_superres_net", std::move(arguments), 120);
 }
 
 // Epochs of a training that is still under way when it is stopped after its first.
@@ -146,9 +130,7 @@ constexpr const char* kLong = kInstrumented ? "6" : "20";
 
 TEST_F(TrainProgram, CtrlCSavesAndARestoredRunEndsAsOneThatWasNotStopped) {
   const std::vector<std::string> epochs{"--nepochs", kLong, "--quiet"};
-  const int status = end_by_signal(options("stopped", epochs), folder_ / "stopped/x2/ckpts", SIGINT);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(end_by_signal(options("stopped", epochs), folder_ / "stopped/x2/ckpts", SIGINT).status, 0);
   EXPECT_NE(text_of_file(folder_ / "stopped/x2/report.html").find("stopped"), std::string::npos);
   ASSERT_EQ(train_into("stopped", {"--nepochs", kLong, "--restore"}).status, 0);
   ASSERT_EQ(train_into("straight", epochs).status, 0);
@@ -157,8 +139,7 @@ TEST_F(TrainProgram, CtrlCSavesAndARestoredRunEndsAsOneThatWasNotStopped) {
 
 TEST_F(TrainProgram, AKilledRunGoesOnFromItsLastCheckpoint) {
   const std::vector<std::string> epochs{"--nepochs", kLong, "--quiet"};
-  const int status = end_by_signal(options("killed", epochs), folder_ / "killed/x2/ckpts", SIGKILL);
-  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_EQ(end_by_signal(options("killed", epochs), folder_ / "killed/x2/ckpts", SIGKILL).signal, SIGKILL);
   EXPECT_FALSE(fs::exists(folder_ / "killed/x2/report.html")) << "it was killed before its end";
   ASSERT_EQ(train_into("killed", {"--nepochs", kLong, "--restore"}).status, 0);
   ASSERT_EQ(train_into("straight", epochs).status, 0);
