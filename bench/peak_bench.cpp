@@ -4,10 +4,10 @@
 #include <charconv>
 #include <cstring>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "bench/peak.h"
+#include "io/json_text.h"
 
 namespace {
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "io/formats/checkpoint.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
 #include "tensor/ops/resize.h"

@@ -2,10 +2,10 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "io/crc32c.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "io/tiff/input/alpha_band.h"
 #include "io/tiff/tags/gdal_metadata.h"

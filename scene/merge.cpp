@@ -2,8 +2,8 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
+#include "io/json_text.h"
 #include "scene/job.h"
 #include "scene/scene_files.h"
 #include "scene/verify.h"

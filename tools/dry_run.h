@@ -2,10 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "io/json_text.h"
 #include "scene/prepare.h"
 #include "tools/program.h"
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "io/crc32c.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "scene/quality.h"
 

@@ -1,11 +1,11 @@
 // Scores weights on a folder of ground-truth images by the literature's protocol.
 #include <cerrno>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "idn/checkpoint_files.h"
 #include "idn/score.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "tools/file_identity.h"
 #include "tools/images.h"

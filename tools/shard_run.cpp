@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <sstream>
 
 #include "io/counted.h"
 #include "io/crc32c.h"
+#include "io/json_text.h"
 #include "scene/job.h"
 #include "scene/prepare.h"
 #include "tensor/error.h"

@@ -1,9 +1,9 @@
 #include "training/trainer.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "autograd/functions.h"
+#include "io/json_text.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/image_tree.h"

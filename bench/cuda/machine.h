@@ -1,9 +1,8 @@
 // What the figures of a CUDA benchmark were measured on.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "bench/cuda/timer.h"
+#include "io/json_text.h"
 
 namespace sr::bench {
 

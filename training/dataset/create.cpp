@@ -5,12 +5,12 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "io/counted.h"
 #include "io/formats/picture.h"
 #include "io/formats/records.h"
+#include "io/json_text.h"
 #include "tensor/error.h"
 #include "training/dataset/dataset.h"
 #include "training/dataset/folder.h"

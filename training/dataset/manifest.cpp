@@ -1,7 +1,5 @@
 #include "training/dataset/manifest.h"
 
-#include <nlohmann/json.hpp>
-
 #include "io/json_text.h"
 #include "io/output_file.h"
 #include "tensor/error.h"

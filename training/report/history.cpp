@@ -3,8 +3,9 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string_view>
+
+#include "io/json_text.h"
 
 namespace sr {
 namespace {

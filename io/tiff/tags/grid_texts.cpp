@@ -4,9 +4,9 @@
 #include <cctype>
 #include <charconv>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "io/json_text.h"
 #include "io/tiff/tags/gdal_metadata.h"
 #include "io/tiff/tags/shown_names.h"
 #include "io/tiff/tags/xml_places.h"
