@@ -25,14 +25,14 @@ uint16_t to_bf16(float v) {
 /// The memory of a Convolution.
 struct PackedConvolution {
   Convolution view;
-  std::vector<int32_t> row, offset;
+  std::vector<int32_t> offset;
   std::vector<float> bias;
   std::vector<uint16_t> weights;
   std::shared_ptr<void>
       aligned;  // the weights once more: rows of a tile that cross a cache line take twice as long
 
   const Convolution& finished() {
-    view.row = row.data(), view.offset = offset.data(), view.bias = bias.data();
+    view.offset = offset.data(), view.bias = bias.data();
     aligned = allocate_cpu(static_cast<int64_t>(weights.size()) * 2);
     view.weights =
         std::copy(weights.begin(), weights.end(), static_cast<uint16_t*>(aligned.get())) - weights.size();
@@ -45,6 +45,8 @@ struct PackedConvolution {
 struct PackedLayer {
   Layer view;
   PackedConvolution convolution, pointwise;
+  std::vector<bf16::Piece> pieces;
+  std::vector<int32_t> first_piece;
 };
 
 /// Weights by where they lie: of output o at tap (u, v) for channel c.
@@ -53,6 +55,7 @@ struct Taps {
   int64_t before;  // columns left of the output's pixel
   const float* data;
   int64_t groups;
+  int64_t row_outputs;  // that lie side by side in a row of the result; of others than an upsampling all
 
   // `column` and `channel` of the whole input.
   float at(int64_t o, int64_t u, int64_t v, int64_t channel) const {
@@ -94,49 +97,78 @@ std::vector<Run> runs_of(const Taps& t, int64_t tile, int64_t group) {
   return steps_of(runs) < steps_of({whole}) ? runs : std::vector<Run>{whole};
 }
 
-// Output o of a tile of `group` pixels is output o % t.outputs of pixel o / t.outputs.
+// Which output of which pixel of a group is output o of it: row by row of the result, so that those which lie
+// side by side there do so here.
+struct OfGroup {
+  int64_t pixel, output;
+};
+OfGroup of_group(const Taps& t, int64_t group, int64_t o) {
+  const int64_t of_row = o % (group * t.row_outputs), row = o / (group * t.row_outputs);
+  return {of_row / t.row_outputs, row * t.row_outputs + of_row % t.row_outputs};
+}
+
 float weight_at(const Taps& t, int64_t group, int64_t o, int64_t u, int64_t element) {
   if (o >= group * t.outputs) return 0;
-  const int64_t pixel = o / t.outputs;
-  return t.at(o % t.outputs, u, element / t.inputs - pixel, element % t.inputs);
+  const auto [pixel, output] = of_group(t, group, o);
+  return t.at(output, u, element / t.inputs - pixel, element % t.inputs);
+}
+
+void pack_tap(PackedConvolution& p, const Taps& t, int64_t tile, int64_t group, int64_t u, int64_t begin,
+              int64_t end) {
+  for (int64_t pair = 0; pair < kDepth / 2; ++pair)
+    for (int64_t o = 0; o < kOutputs; ++o)
+      for (int64_t i = 0; i < 2; ++i) {
+        const int64_t element = begin + 2 * pair + i;
+        p.weights.push_back(element < end ? to_bf16(weight_at(t, group, tile * kOutputs + o, u, element))
+                                          : uint16_t{0});
+      }
 }
 
 void pack_tile(PackedConvolution& p, const Taps& t, int64_t tile, int64_t group) {
-  for (int64_t u = 0; u < t.kernel; ++u)
-    for (const Run& run : runs_of(t, tile, group))
-      for (int64_t begin = run.begin; begin < run.end; begin += kDepth) {
-        p.row.push_back(static_cast<int32_t>(u));
-        p.offset.push_back(static_cast<int32_t>(begin - t.before * t.inputs));
-        for (int64_t pair = 0; pair < kDepth / 2; ++pair)
-          for (int64_t o = 0; o < kOutputs; ++o)
-            for (int64_t i = 0; i < 2; ++i) {
-              const int64_t element = begin + 2 * pair + i;
-              p.weights.push_back(element < run.end
-                                      ? to_bf16(weight_at(t, group, tile * kOutputs + o, u, element))
-                                      : uint16_t{0});
-            }
-      }
+  for (const Run& run : runs_of(t, tile, group))
+    for (int64_t begin = run.begin; begin < run.end; begin += kDepth) {
+      p.offset.push_back(static_cast<int32_t>(begin - t.before * t.inputs));
+      for (int64_t u = 0; u < t.kernel; ++u) pack_tap(p, t, tile, group, u, begin, run.end);
+    }
 }
 
 const Convolution& pack(PackedConvolution& p, const Taps& t, const Tensor& bias, float leak,
                         int64_t group = 1) {
   Convolution& view = p.view;
-  view.inputs = t.inputs, view.outputs = t.outputs * group, view.group = group, view.leak = leak;
+  view.inputs = view.pitch = t.inputs, view.outputs = t.outputs * group, view.group = group, view.leak = leak;
+  view.rows = t.kernel;
   view.tiles = (view.outputs + kOutputs - 1) / kOutputs;
   for (int64_t tile = 0; tile < view.tiles; ++tile)
-    view.steps = std::max(view.steps, steps_of(runs_of(t, tile, group)) * t.kernel);
+    view.steps = std::max(view.steps, steps_of(runs_of(t, tile, group)));
   for (int64_t tile = 0; tile < view.tiles; ++tile) {
     pack_tile(p, t, tile, group);
     const auto all =
         static_cast<size_t>((tile + 1) * view.steps);  // steps of zeros where another tile has more
-    p.row.resize(all), p.offset.resize(all), p.weights.resize(all * kDepth * kOutputs);
+    p.offset.resize(all), p.weights.resize(all * static_cast<size_t>(t.kernel * kDepth * kOutputs));
   }
-  view.shared = t.groups == 1;
   p.bias.assign(static_cast<size_t>(view.tiles * kOutputs), 0.0f);
   if (bias)
     for (int64_t o = 0; o < view.outputs; ++o)
       p.bias[static_cast<size_t>(o)] = bias.data()[o % bias.shape().c];
   return p.finished();
+}
+
+// Where the outputs of each tile go, of a group of pixels in the result.
+void find_pieces(PackedLayer& p, const Taps& t, int64_t group) {
+  const Convolution& c = p.view.convolution;
+  const int64_t row_floats = group * t.row_outputs;
+  for (int64_t tile = 0; tile < c.tiles; ++tile) {
+    p.first_piece.push_back(static_cast<int32_t>(p.pieces.size()));
+    const int64_t end = std::min((tile + 1) * kOutputs, c.outputs);
+    for (int64_t o = tile * kOutputs; o < end;) {
+      const int64_t next = std::min((o / row_floats + 1) * row_floats, end);
+      p.pieces.push_back({static_cast<int32_t>(o % kOutputs), static_cast<int32_t>(next - o),
+                          static_cast<int32_t>(o / row_floats), static_cast<int32_t>(o % row_floats)});
+      o = next;
+    }
+  }
+  p.first_piece.push_back(static_cast<int32_t>(p.pieces.size()));
+  p.view.pieces = p.pieces.data(), p.view.first_piece = p.first_piece.data();
 }
 
 // The transposed convolution as one to stride^2 values for each coarse pixel, of as many pixels together as
@@ -145,13 +177,14 @@ PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions
   const auto p = std::make_shared<PackedLayer>();
   const int64_t channels = stage.weight.shape().c, values = stage.stride * stage.stride * channels;
   const Tensor taps = subpixel_weights(stage.weight, stage.stride, stage.crop);
-  const Taps t{taps.shape().h, taps.shape().c, values, stage.before, taps.data(), 1};
+  const Taps t{taps.shape().h, taps.shape().c, values, stage.before, taps.data(), 1, stage.stride * channels};
   const int64_t group = values * 4 <= kOutputs ? 4 : values * 2 <= kOutputs ? 2 : 1;
   p->view.convolution = pack(p->convolution, t, stage.bias, 1, group);
   p->view.stride = stage.stride, p->view.result_channels = channels;
+  find_pieces(*p, t, group);
   PackedStage packed;
   packed.run = functions.upsampling;
-  packed.scratch_bytes = p->view.convolution.tiles * bf16::kSumBytes;
+  packed.scratch_bytes = bf16::kSumBytes;
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;
 }
@@ -165,7 +198,7 @@ PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& fun
   const auto p = std::make_shared<PackedLayer>();
   const Shape& w = stage.weight.shape();
   p->view.convolution =
-      pack(p->convolution, {w.h, stage.from.channels, w.n, w.h / 2, stage.weight.data(), stage.groups},
+      pack(p->convolution, {w.h, stage.from.channels, w.n, w.h / 2, stage.weight.data(), stage.groups, w.n},
            stage.bias, stage.leak);
   p->view.convolution.activation = stage.activation;
   p->view.joins = stage.joins;
@@ -175,9 +208,11 @@ PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& fun
   packed.scratch_bytes = bf16::kSumBytes;
   if (stage.pointwise_weight) {
     const Shape& pw = stage.pointwise_weight.shape();
-    p->view.pointwise = pack(p->pointwise, {1, pw.c, pw.n, 0, stage.pointwise_weight.data(), 1},
+    p->view.pointwise = pack(p->pointwise, {1, pw.c, pw.n, 0, stage.pointwise_weight.data(), 1, pw.n},
                              stage.pointwise_bias, stage.pointwise_leak);
-    packed.scratch_bytes += kBand * (bf16::kColumns + 32) * pw.c * 2;
+    const int64_t pitch = (pw.c + kDepth - 1) / kDepth * kDepth;
+    p->view.pointwise.pitch = pitch;
+    packed.scratch_bytes += bf16::kBlockRows * bf16::kPixelsBetween * pitch * 2;
   }
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;

@@ -40,8 +40,9 @@ namespace {
 
 template <const bf16::Functions& functions>
 constexpr Kernels bf16_kernels(const char* name) {
-  return {name, 2, 1, bf16::kColumns,
-          [](const Stage& stage, bool first) { return pack_bf16(stage, first, functions); }};
+  return {name, 2, 1, bf16::kBlockRows, bf16::kColumns, [](const Stage& stage, bool first) {
+            return pack_bf16(stage, first, functions);
+          }};
 }
 
 std::atomic<Precision> the_precision{Precision::fp32};
@@ -52,8 +53,9 @@ constexpr Kernels kAmx = bf16_kernels<bf16::amx::kFunctions>("amx");
 
 template <const fp32::Functions& functions>
 constexpr Kernels fp32_kernels(const char* name) {
-  return {name, 4, fp32::kTile, fp32::kColumns,
-          [](const Stage& stage, bool first) { return pack_fp32(stage, first, functions); }};
+  return {name,           4,
+          fp32::kTile,    fp32::kTile,
+          fp32::kColumns, [](const Stage& stage, bool first) { return pack_fp32(stage, first, functions); }};
 }
 
 constexpr std::array kFloat = {fp32_kernels<fp32::baseline::kFunctions>("baseline"),

@@ -96,7 +96,7 @@ struct Cut {
       : columns(k.columns), across((width + column_phase + columns - 1) / columns) {
     constexpr int64_t kJobsPerThread = 4;
     const int64_t parts = std::max<int64_t>(1, (kJobsPerThread * threads + across - 1) / across);
-    rows = std::clamp(round_up(step_rows / parts, k.align), k.align, kBand);
+    rows = std::clamp(round_up(step_rows / parts, k.rows), k.rows, kBand);
   }
 };
 

@@ -69,6 +69,17 @@ inline Lanes16 load_first(const float* p, int64_t count) {
 #endif
 }
 
+/// to[0 .. count-1] = the lanes from `first` on.
+inline void store_lanes(float* to, Lanes16 v, int64_t first, int64_t count) {
+#if defined(__AVX512BF16__)
+  _mm512_mask_storeu_ps(to - first, static_cast<__mmask16>(((1u << count) - 1) << first), v.a);
+#else
+  float all[16];
+  v.store(all);
+  std::memcpy(to, all + first, static_cast<size_t>(count) * sizeof(float));
+#endif
+}
+
 /// A tile with rows and columns of pairs exchanged: pair i of row j is pair j of row i.
 inline void transpose_pairs(const uint16_t (&from)[16][32], uint16_t* to) {
 #if defined(__AVX512BF16__)
