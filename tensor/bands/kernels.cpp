@@ -40,9 +40,13 @@ namespace {
 
 template <const bf16::Functions& functions>
 constexpr Kernels bf16_kernels(const char* name) {
-  return {name, 2, 1, bf16::kBlockRows, bf16::kColumns, [](const Stage& stage, bool first) {
-            return pack_bf16(stage, first, functions);
-          }};
+  return {.name = name,
+          .element_bytes = 2,
+          .align = 1,
+          .rows = bf16::kBlockRows,
+          .columns = bf16::kColumns,
+          .least_columns = bf16::kColumns / 2,
+          .pack = [](const Stage& stage, bool first) { return pack_bf16(stage, first, functions); }};
 }
 
 std::atomic<Precision> the_precision{Precision::fp32};
@@ -53,9 +57,13 @@ constexpr Kernels kAmx = bf16_kernels<bf16::amx::kFunctions>("amx");
 
 template <const fp32::Functions& functions>
 constexpr Kernels fp32_kernels(const char* name) {
-  return {name,           4,
-          fp32::kTile,    fp32::kTile,
-          fp32::kColumns, [](const Stage& stage, bool first) { return pack_fp32(stage, first, functions); }};
+  return {.name = name,
+          .element_bytes = 4,
+          .align = fp32::kTile,
+          .rows = fp32::kTile,
+          .columns = fp32::kColumns,
+          .least_columns = fp32::kColumns,
+          .pack = [](const Stage& stage, bool first) { return pack_fp32(stage, first, functions); }};
 }
 
 constexpr std::array kFloat = {fp32_kernels<fp32::baseline::kFunctions>("baseline"),

@@ -56,6 +56,7 @@ struct Kernels {
   int64_t align;          ///< stages compute multiples of so many rows
   int64_t rows;     ///< that are computed together: jobs have multiples of it unless a stage has fewer left
   int64_t columns;  ///< that a Job has at most; they begin at multiples of it, less the grid's column phase
+  int64_t least_columns;  ///< to which jobs are halved where there are fewer than threads
   PackedStage (*pack)(const Stage& stage, bool first);  ///< `first`: it reads the image
 };
 

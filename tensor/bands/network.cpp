@@ -93,11 +93,17 @@ struct Cut {
   int64_t across;
 
   Cut(int64_t step_rows, const Kernels& k, int64_t width, int64_t column_phase, int64_t threads)
-      : columns(k.columns), across((width + column_phase + columns - 1) / columns) {
+      : columns(k.columns), across(jobs_across(width + column_phase)) {
     constexpr int64_t kJobsPerThread = 4;
     const int64_t parts = std::max<int64_t>(1, (kJobsPerThread * threads + across - 1) / across);
     rows = std::clamp(round_up(step_rows / parts, k.rows), k.rows, kBand);
+    for (const int64_t down = (step_rows + rows - 1) / rows;
+         columns > k.least_columns && across * down < threads; across = jobs_across(width + column_phase))
+      columns /= 2;
   }
+
+ private:
+  int64_t jobs_across(int64_t all) const { return (all + columns - 1) / columns; }
 };
 
 /// Everything that a Job needs to know of a step.
