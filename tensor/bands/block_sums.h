@@ -59,7 +59,7 @@ class Blocks {
     while (vectors < kTilePixels && vectors * parts < end_ - at_) vectors *= 2;
     return vectors;
   }
-  [[gnu::always_inline]] void finish(int64_t vectors) {
+  void finish(int64_t vectors) {
     if (at_ == end_) return;
     const auto at = static_cast<uint64_t>(at_), first = at % kTilePixels;
     finish_(before_, before_.runs[at / kTilePixels], finished_ + at * kOutputs, static_cast<int64_t>(first),
