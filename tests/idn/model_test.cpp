@@ -5,9 +5,9 @@
 
 #include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "io/formats/checkpoint.h"
+#include "io/json_text.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/run_program.h"
 

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <random>
 
 #include <jpeglib.h>
@@ -19,6 +18,7 @@
 #include "idn/checkpoint_files.h"
 #include "idn/metrics.h"
 #include "io/formats/picture.h"
+#include "io/json_text.h"
 #include "tensor/ops/resize.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/shared_data.h"

@@ -1,7 +1,8 @@
 #include "tests/support/golden.h"
 
 #include <fstream>
-#include <nlohmann/json.hpp>
+
+#include "io/json_text.h"
 
 namespace sr {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "io/formats/picture.h"
+#include "io/json_text.h"
 #include "io/tiff/input/reader.h"
 #include "tensor/random.h"
 #include "tests/support/run_program.h"

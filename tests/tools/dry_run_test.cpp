@@ -3,8 +3,8 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "io/tiff/input/reader.h"
 #include "tests/support/run_program.h"

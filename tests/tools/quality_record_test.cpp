@@ -3,10 +3,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "io/crc32c.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "tests/support/run_program.h"
 #include "tests/tools/small_model.h"

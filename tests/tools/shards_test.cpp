@@ -1,8 +1,8 @@
 // Scenes shared out among runs of eval_superres_net, and superres_merge, which joins what they leave.
+#include "io/json_text.h"
 #include "tests/tools/shards_fixture.h"
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <random>
 
 namespace sr {

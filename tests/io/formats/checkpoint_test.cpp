@@ -10,11 +10,11 @@
 #include <fstream>
 #include <functional>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <random>
 
 #include "io/bytes.h"
 #include "io/crc32c.h"
+#include "io/json_text.h"
 #include "io/output_file.h"
 #include "tensor/error.h"
 

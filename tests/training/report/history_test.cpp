@@ -4,8 +4,8 @@
 
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "io/json_text.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/run_program.h"
 
