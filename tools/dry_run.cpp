@@ -11,6 +11,7 @@
 #include "scene/choose_range.h"
 #include "scene/forecast.h"
 #include "tensor/error.h"
+#include "tools/eval_options.h"
 
 namespace sr {
 namespace {
@@ -18,8 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using nlohmann::ordered_json;
-
-constexpr const char* kName = "eval_superres_net";
 
 std::string megabytes(int64_t bytes) {
   char text[32];
@@ -116,7 +115,7 @@ void DryRun::say(const std::string& text) const {
 
 void DryRun::refuse(const std::string& text) {
   ++refused_;
-  print_error(kName, text.c_str());
+  print_error(kEvalName, text.c_str());
 }
 
 bool DryRun::passes(const std::function<void()>& check) {
@@ -173,7 +172,7 @@ int DryRun::finish(const std::string& folder) {
   if (!unknown && bytes_ > free) {
     const std::string text = "the results take " + megabytes(bytes_) + " before compression, and " +
                              disk.string() + " has " + megabytes(free) + " free: the disk may become full";
-    std::fprintf(stderr, "%s: warning: %s\n", kName, text.c_str());
+    std::fprintf(stderr, "%s: warning: %s\n", kEvalName, text.c_str());
     json_["warnings"].push_back(text);
   }
   json_["bytes_uncompressed"] = bytes_;

@@ -10,6 +10,9 @@
 
 namespace sr {
 
+/// The program, in what it says.
+inline constexpr const char* kEvalName = "eval_superres_net";
+
 /// As given, and what settle() makes of them in `scene`.
 struct EvalOptions {
   std::string data_path, pretrained_path, mean_values_path, out_path, out_file, img_ext = ".tif";

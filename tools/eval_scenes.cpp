@@ -13,7 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kName = "eval_superres_net";
 constexpr int64_t kPreviewSide = 640;
 
 // GDAL takes what such files say, whichever result they were made for.
@@ -26,7 +25,7 @@ void warn_of_older_side_files(const std::string& result) {
       std::fprintf(
           stderr,
           "%s: warning: %s is older than the result beside it, and may overrule what that says; remove it\n",
-          kName, beside.c_str());
+          kEvalName, beside.c_str());
   }
 }
 

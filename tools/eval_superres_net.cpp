@@ -27,8 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kName = "eval_superres_net";
-
 using Options = EvalOptions;
 
 // The option by which a user moves the results.
@@ -157,7 +155,7 @@ int process_all(const std::vector<Task>& tasks, const std::string& folder, const
   std::vector<std::string> failures;
   const auto failed = [&](const fs::path& image, const std::string& why) {
     failures.push_back(failure_of(image, why));
-    print_error(kName, failures.back().c_str());
+    print_error(kEvalName, failures.back().c_str());
     if (notes) notes->failed(image.filename().string(), failures.back());
   };
   for (const Task& task : tasks) {
@@ -220,7 +218,7 @@ int run(Options& o) {
 
 int main(int argc, char** argv) {
   sr::Options options;
-  CLI::App app("Super-resolves every image of a folder with trained weights.", sr::kName);
+  CLI::App app("Super-resolves every image of a folder with trained weights.", sr::kEvalName);
   sr::add_options(app, options);
   options.arguments = {argv + 1, argv + argc};
   return sr::run_program(app, argc, argv, [&] { return sr::run(options); });
