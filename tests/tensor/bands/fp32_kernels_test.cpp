@@ -2,14 +2,13 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include <cstring>
-
 #include "idn/network.h"
 #include "tensor/bands/network.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/instrumented.h"
 #include "tests/support/reference.h"
 #include "tests/support/simd_sets.h"
+#include "tests/tensor/bands/windows.h"
 
 namespace sr {
 namespace {
@@ -110,20 +109,6 @@ TEST(BandsInFloat32, StagesThatSplitJoinAndGoOnAgreeWithDoublePrecisionLoops) {
     for (const Origin origin : {Origin{0, 0}, {3, 1}})
       EXPECT_LT(reference::difference(network.run(image, origin), expected), 4e-6);
   });
-}
-
-Tensor window(const Tensor& x, int64_t row, int64_t column, int64_t h, int64_t w) {
-  const Shape s = x.shape();
-  Tensor part(Shape{1, h, w, s.c});
-  for (int64_t i = 0; i < h; ++i)
-    std::memcpy(part.data() + i * w * s.c, x.data() + ((row + i) * s.w + column) * s.c,
-                static_cast<size_t>(w * s.c) * sizeof(float));
-  return part;
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() &&
-         std::memcmp(a.data(), b.data(), static_cast<size_t>(a.shape().size()) * sizeof(float)) == 0;
 }
 
 // A window's values are the whole's where no tile of a layer, whose values depend on all that the tile reads,

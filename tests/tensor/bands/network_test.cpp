@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 
 #include "idn/network.h"
 #include "tensor/random.h"
@@ -16,6 +15,7 @@
 #include "tests/support/instrumented.h"
 #include "tests/support/reference.h"
 #include "tests/tensor/bands/families.h"
+#include "tests/tensor/bands/windows.h"
 
 namespace sr {
 namespace {
@@ -58,20 +58,6 @@ double largest(const Array& a) {
   double most = 0;
   for (const double v : a.values) most = std::max(most, std::abs(v));
   return most;
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() &&
-         std::memcmp(a.data(), b.data(), static_cast<size_t>(a.shape().size()) * sizeof(float)) == 0;
-}
-
-Tensor window(const Tensor& x, int64_t row, int64_t column, int64_t h, int64_t w) {
-  Tensor y(Shape{x.shape().n, h, w, x.shape().c});
-  for (int64_t n = 0; n < x.shape().n; ++n)
-    for (int64_t i = 0; i < h; ++i)
-      std::copy_n(x.data() + ((n * x.shape().h + row + i) * x.shape().w + column) * x.shape().c,
-                  w * x.shape().c, y.data() + (n * h + i) * w * x.shape().c);
-  return y;
 }
 
 // Two factors of bfloat16 have 8 bits each, and what lies between layers is rounded to 8 bits. A gate's
