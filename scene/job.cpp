@@ -96,7 +96,9 @@ std::string precision_of(const SceneOptions& options) {
 }
 
 std::string kernels_of(const std::vector<int>& gpus) {
-  return gpus.empty() ? bands::kernels(bands::precision()).name : "cuda";
+  if (!gpus.empty()) return "cuda";
+  const bands::Kernels& k = bands::kernels(bands::precision());
+  return k.revision == 1 ? k.name : k.name + ("-" + std::to_string(k.revision));
 }
 
 std::string content_of(const std::string& path) {

@@ -41,6 +41,7 @@ namespace {
 template <const bf16::Functions& functions>
 constexpr Kernels bf16_kernels(const char* name) {
   return {.name = name,
+          .revision = 2,
           .element_bytes = 2,
           .align = 1,
           .rows = bf16::kBlockRows,
@@ -58,6 +59,7 @@ constexpr Kernels kAmx = bf16_kernels<bf16::amx::kFunctions>("amx");
 template <const fp32::Functions& functions>
 constexpr Kernels fp32_kernels(const char* name) {
   return {.name = name,
+          .revision = 1,
           .element_bytes = 4,
           .align = fp32::kTile,
           .rows = fp32::kTile,

@@ -52,6 +52,7 @@ struct PackedStage {
 /// Kernels that go together.
 struct Kernels {
   const char* name;
+  int revision;           ///< of the bits of results: what another has begun is not gone on with
   int64_t element_bytes;  ///< of rows between stages
   int64_t align;          ///< stages compute multiples of so many rows
   int64_t rows;     ///< that are computed together: jobs have multiples of it unless a stage has fewer left
