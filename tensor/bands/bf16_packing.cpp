@@ -29,7 +29,7 @@ struct PackedConvolution {
   std::vector<float> bias;
   std::vector<uint16_t> weights;
   std::shared_ptr<void>
-      aligned;  // the weights once more: rows of a tile that cross a cache line take twice as long
+      aligned;  // the weights once more: rows of a tile that cross a cache line take three times as long
 
   const Convolution& finished() {
     view.offset = offset.data(), view.bias = bias.data();

@@ -108,8 +108,7 @@ TEST_P(BandsOf, NumberOfThreadsDoesNotChangeABit) {
     omp_set_num_threads(1);
     const Tensor expected = network.run(image);
     for (const int threads : {2, 5, 16}) {
-      if (kInstrumented && threads < 16)
-        continue;  // slow
+      if (kInstrumented && threads < 16) continue;  // slow
       omp_set_num_threads(threads);
       EXPECT_TRUE(same_bits(network.run(image), expected)) << family.name << ", " << threads << " threads";
     }
