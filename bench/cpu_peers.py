@@ -222,7 +222,7 @@ Load of the machine before and after: {facts['load'][0]:.1f}, {facts['load'][1]:
 Times are the best of {args.rounds} rounds, wall clock and CPU time; "passive" and "active" is how threads wait. Ratios are to
 this project's network of the same precision. "x FMA peak": by the wall clock, to the most of float32 multiply-adds.
 "difference": the largest, relative to the largest value, from the same network in double (ours: up to 2e-5 in
-float32 and 2e-2 in bfloat16, or there were no figure). MB: the largest resident set, libraries included.
+float32, 2e-2 in bfloat16 on AMX and 5e-2 by AVX-512, or there were no figure). MB: the largest resident set, libraries included.
 
 """ + "\n\n".join([*(table(s, m) for s, m in measured.items()), "## Peaks\n\n" + peak_table(measured)]) + "\n"
     with open(path + ".md", "w") as f:

@@ -1,6 +1,6 @@
-// Sums of products of bfloat16 for a block of pixels: of tiles of AMX, the same in software, or the pairwise
-// products of AVX-512. While a block's products are computed the sums of the one before it are finished: two
-// units work side by side. Included by *_bf16.cpp files only (see tensor/simd/tiles.h).
+// Sums of products of bfloat16 for a block of pixels, in AMX's tiles or the same in software. While a block's
+// products are computed the sums of the one before it are finished: two units work side by side. Included by
+// *_tiles.cpp files only (see tensor/simd/tiles.h).
 #pragma once
 
 #include <immintrin.h>
@@ -8,14 +8,14 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tensor/bands/bf16.h"
+#include "tensor/bands/tiles_layer.h"
 #include "tensor/simd/tiles.h"
 
 namespace {
 
-using sr::bands::bf16::Convolution;
-using sr::bands::bf16::kBlockTiles;
-using sr::bands::bf16::kOutputs;
+using sr::bands::tiles::Convolution;
+using sr::bands::tiles::kBlockTiles;
+using sr::bands::tiles::kOutputs;
 
 constexpr int64_t kTileWeights = 512;  // elements of a tap's
 constexpr int64_t kTilePixels = 16;
@@ -86,58 +86,6 @@ class Blocks {
   int64_t at_ = 0, end_ = 0, side_ = 0;
   Block before_{};
 };
-
-#if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
-
-constexpr const char* kProductsCompiledFor = "avx512_bf16";
-inline void products_begin() {}
-inline void products_end() {}
-
-inline void sum_tile(const Convolution& c, int64_t tile, const uint16_t* const* in, int64_t x, float* to) {
-  const int64_t pixel = c.group * c.pitch;
-  __m512 sum[kTilePixels];
-#pragma GCC unroll 16
-  for (int i = 0; i < kTilePixels; ++i) sum[i] = _mm512_setzero_ps();
-  const uint16_t* w = c.weights + tile * c.steps * c.rows * kTileWeights;
-  for (int64_t s = 0; s < c.steps; ++s) {
-    const int64_t at = x * c.pitch + c.offset[tile * c.steps + s];
-    for (int64_t u = 0; u < c.rows; ++u) {
-      const uint16_t* a = in[u] + at;
-      for (int64_t pair = 0; pair < 16; ++pair, w += 2 * kOutputs) {
-        const auto weights = (__m512bh)_mm512_loadu_si512(w);
-#pragma GCC unroll 16
-        for (int i = 0; i < kTilePixels; ++i) {
-          int32_t both;
-          std::memcpy(&both, a + i * pixel + 2 * pair, sizeof both);
-          sum[i] = _mm512_dpbf16_ps(sum[i], (__m512bh)_mm512_set1_epi32(both), weights);
-        }
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < kTilePixels; ++i) _mm512_storeu_ps(to + i * kOutputs, sum[i]);
-}
-
-template <class Finish>
-void sum_block(const Block& b, Blocks<Finish>& blocks) {
-  blocks.finish_all();
-  const Convolution& c = *b.convolution;
-  for (int i = 0; i < kBlockTiles; ++i) {
-    const Run& run = b.runs[i];
-    if (run.pixels > 0)
-      sum_tile(c, b.tile, b.in + run.row - b.runs[0].row, run.x, blocks.sums() + i * kTileSums);
-  }
-}
-
-#else
-
-constexpr const char* kProductsCompiledFor = kTilesCompiledFor;
-inline void products_begin() {
-  tiles_begin();
-}
-inline void products_end() {
-  tiles_end();
-}
 
 // ---- four rows of one run: tiles 0 .. 3 are sums, 4 .. 6 weights of the kernel's rows, 7 pixels ----
 
@@ -223,8 +171,6 @@ void sum_block(const Block& b, Blocks<Finish>& blocks) {
   tile_store<2>(sums + 2 * kTileSums, kTileRowBytes);
   tile_store<3>(sums + 3 * kTileSums, kTileRowBytes);
 }
-
-#endif
 
 // All blocks of a convolution: a few tiles of outputs, whose weights the first-level cache holds, over all of
 // the job's pixels before the next ones. in[k]: input row k of those that the job's first row reads;

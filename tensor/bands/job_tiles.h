@@ -2,12 +2,12 @@
 // tensor/simd/lanes.h).
 #pragma once
 
-#include "tensor/bands/fp32.h"
+#include "tensor/bands/winograd_layer.h"
 
 namespace {
 
 using sr::bands::Job;
-using sr::bands::fp32::kTile;
+using sr::bands::winograd::kTile;
 
 inline int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "tensor/bands/program.h"
 
@@ -11,7 +12,8 @@ namespace sr::bands {
 /// How the network's layers are computed; images and the result are float32 in each.
 enum class Precision {
   fp32,  ///< products and sums in float32, by Winograd's transforms where they pay
-  bf16   ///< factors and what is stored between layers in bfloat16, sums in float32
+  bf16  ///< factors and what is stored between layers in bfloat16, sums in float32: direct sums where AMX is,
+        ///< else by the transforms as well
 };
 
 constexpr int64_t kBand = 16;      ///< rows that a Job has at most, a multiple of every Kernels::align
@@ -52,9 +54,10 @@ struct PackedStage {
 /// Kernels that go together.
 struct Kernels {
   const char* name;
-  int revision;           ///< of the bits of results: what another has begun is not gone on with
-  int64_t element_bytes;  ///< of rows between stages
-  int64_t align;          ///< stages compute multiples of so many rows
+  const char* (*compiled_for)();  ///< the set that the compiler really used, from its own macros
+  int revision;                   ///< of the bits of results: what another has begun is not gone on with
+  int64_t element_bytes;          ///< of rows between stages
+  int64_t align;                  ///< stages compute multiples of so many rows
   int64_t rows;     ///< that are computed together: jobs have multiples of it unless a stage has fewer left
   int64_t columns;  ///< that a Job has at most; they begin at multiples of it, less the grid's column phase
   int64_t least_columns;  ///< to which jobs are halved where there are fewer than threads
@@ -75,7 +78,8 @@ const Kernels& kernels(Precision precision);
 bool has_bf16();
 bool has_amx();
 
-/// The kernels of bfloat16 with AMX's arithmetic in plain code, for any processor with AVX2: for tests.
-const Kernels& software_bf16_kernels();
+/// The kernels of bfloat16 with the arithmetic of AMX and of AVX-512's products in plain code, for any
+/// processor with AVX2: for tests.
+std::span<const Kernels> software_bf16_kernels();
 
 }  // namespace sr::bands

@@ -1,4 +1,5 @@
-// Sixteen floats as bfloat16, and the two ways in which tiles want them. Included by *_bf16.cpp files only.
+// Sixteen floats as bfloat16, and the two ways in which tiles want them. Included by files that are compiled
+// once per instruction set or way to multiply only.
 #pragma once
 
 #include <immintrin.h>
@@ -10,16 +11,20 @@
 
 namespace {
 
+inline float widened_number(uint16_t v) {
+  const uint32_t bits = static_cast<uint32_t>(v) << 16;
+  float number;
+  std::memcpy(&number, &bits, sizeof number);
+  return number;
+}
+
 inline Lanes16 widened(const uint16_t* p) {
 #if defined(__AVX512BF16__)
   const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
 #else
   float v[16];
-  for (int i = 0; i < 16; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(p[i]) << 16;
-    std::memcpy(&v[i], &bits, sizeof bits);
-  }
+  for (int i = 0; i < 16; ++i) v[i] = widened_number(p[i]);
   return Lanes16::load(v);
 #endif
 }

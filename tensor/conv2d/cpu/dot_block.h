@@ -1,30 +1,32 @@
 // Products of pixels with filters where the lanes are input channels: for few outputs and many inputs.
-// Included by *_simd.cpp files only (see tensor/simd/lanes.h).
+// Included by files that are compiled once per instruction set only (see tensor/simd/lanes.h).
 #pragma once
 
+#include "tensor/simd/elements.h"
 #include "tensor/simd/lanes.h"
 
 namespace {
 
-// sums[p][q] += products of P pixels with Q filters under one kernel row, in lanes 16 floats apart; `terms`
-// and `channels` are multiples of 16.
-template <int Q, int P>
-void dot_block(const float* x, int64_t channels, const float* w, int64_t filter_floats, int64_t terms,
+// sums[p][q] += products of P pixels with Q filters under one kernel row, in lanes 16 floats apart. Pixels
+// are `channels` elements apart, filters `filter_elements`; `terms` is a multiple of what 16 lanes take.
+template <int Q, int P, class Element>
+void dot_block(const Element* x, int64_t channels, const Element* w, int64_t filter_elements, int64_t terms,
                float* sums) {
+  using F = Factors<Vector, Element>;
   Vector sum[P][Q];
 #pragma GCC unroll 12
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
     for (int q = 0; q < Q; ++q) sum[p][q] = Vector::load(sums + (p * Q + q) * 16);
-  for (int64_t k = 0; k < terms; k += 16) {
-    Vector weights[Q];
+  for (int64_t k = 0; k < terms; k += 16 * F::kTogether) {
+    decltype(F::load(w)) weights[Q];
 #pragma GCC unroll 4
-    for (int q = 0; q < Q; ++q) weights[q] = Vector::load(w + q * filter_floats + k);
+    for (int q = 0; q < Q; ++q) weights[q] = F::load(w + q * filter_elements + k);
 #pragma GCC unroll 12
     for (int p = 0; p < P; ++p) {
-      const Vector value = Vector::load(x + p * channels + k);
+      const auto value = F::load(x + p * channels + k);
 #pragma GCC unroll 4
-      for (int q = 0; q < Q; ++q) sum[p][q].add_product(value, weights[q]);
+      for (int q = 0; q < Q; ++q) F::add_product(sum[p][q], value, weights[q]);
     }
   }
 #pragma GCC unroll 12

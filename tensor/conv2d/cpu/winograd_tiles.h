@@ -63,7 +63,8 @@ void transform_tile(const Grid& x, int64_t n, int64_t row, int64_t column, int64
     from = patch, row_floats = T::kFrom * channels, pixel_floats = channels;
   } else {
     for (int i = 0; i < T::kFrom; ++i)  // of the next tile
-      prefetch(from + i * row_floats + T::kFrom * pixel_floats, kWinogradOutputs * pixel_floats);
+      prefetch(from + i * row_floats + T::kFrom * pixel_floats,
+               kWinogradOutputs * pixel_floats * static_cast<int64_t>(sizeof(float)));
   }
   for (int64_t k = 0; k < channels; k += kLanes)
     transform_square<Vector, T>(

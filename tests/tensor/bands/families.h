@@ -16,6 +16,9 @@ struct Family {
   std::string name;
   const bands::Kernels* kernels;
   bool exact;  // float32
+
+  /// Direct sums of kernels of any size; the others transform 3 x 3.
+  bool direct() const { return kernels->align == 1; }
 };
 
 /// float32 for each instruction set, bfloat16 for each way to multiply it, software among them.
@@ -32,7 +35,9 @@ inline std::vector<Family> families() {
       list.push_back({std::string("bf16 ") + name_of(simd), &bands::kernels(bands::Precision::bf16), false});
   }
   set_simd(before);
-  if (best_simd() >= Simd::avx2) list.push_back({"bf16 software", &bands::software_bf16_kernels(), false});
+  if (best_simd() >= Simd::avx2)
+    for (const bands::Kernels& kernels : bands::software_bf16_kernels())
+      list.push_back({std::string("bf16 ") + kernels.name, &kernels, false});
   return list;
 }
 

@@ -1,12 +1,12 @@
-// What rows_bf16.cpp, compiled once for each way to multiply bfloat16, shares with bf16_packing.cpp: plain
-// numbers and pointers.
+// What rows_tiles.cpp, compiled once for each way to multiply tiles of bfloat16, shares with
+// tiles_packing.cpp: plain numbers and pointers.
 #pragma once
 
 #include <cstdint>
 
 #include "tensor/bands/kernels.h"
 
-namespace sr::bands::bf16 {
+namespace sr::bands::tiles {
 
 constexpr int64_t kOutputs = 16;   ///< of a tile
 constexpr int64_t kDepth = 32;     ///< products of a step: elements that lie side by side in a row
@@ -63,4 +63,4 @@ extern const Functions kFunctions;
 }
 #endif
 
-}  // namespace sr::bands::bf16
+}  // namespace sr::bands::tiles

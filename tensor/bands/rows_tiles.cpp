@@ -1,5 +1,5 @@
-// Stages in bfloat16, compiled once for each way to multiply, whose name CMakeLists.txt defines SR_SIMD as:
-// tiles of AMX, the same in software, and the pairwise products of AVX-512.
+// Stages in bfloat16 by direct sums, compiled once for each way to multiply tiles of it, whose name
+// CMakeLists.txt defines SR_SIMD as: AMX, and the same in software.
 //
 // Sixteen outputs of sixteen pixels in each of four rows at a time (block_sums.h). Pixels' inputs are read in
 // place, as rows of a tile that lie a pixel apart; a tap's weights are a tile. The terms of a value are added
@@ -8,9 +8,9 @@
 
 #include <cstring>
 
-#include "tensor/bands/bf16.h"
 #include "tensor/bands/block_sums.h"
 #include "tensor/bands/first_layer_rows.h"
+#include "tensor/bands/tiles_layer.h"
 #include "tensor/simd/activations.h"
 #include "tensor/simd/bf16.h"
 #include "tensor/simd/lanes.h"
@@ -19,10 +19,10 @@
 namespace {
 
 using sr::bands::Activation;
-using sr::bands::bf16::kBlockRows;
-using sr::bands::bf16::kRowsBeyond;
-using sr::bands::bf16::Layer;
-using sr::bands::bf16::Piece;
+using sr::bands::tiles::kBlockRows;
+using sr::bands::tiles::kRowsBeyond;
+using sr::bands::tiles::Layer;
+using sr::bands::tiles::Piece;
 
 // ---- layers ----
 
@@ -121,10 +121,10 @@ void join(const Layer& l, const Job& job, const Rows& rows, int64_t row, uint16_
 void convolve_both(const Layer& l, const Job& job, Rows rows, int64_t count, unsigned char* scratch) {
   const int64_t channels = l.pointwise.inputs, pitch = l.pointwise.pitch,
                 columns = (job.columns + kTilePixels - 1) / kTilePixels * kTilePixels;
-  auto* between = reinterpret_cast<uint16_t*>(scratch + sr::bands::bf16::kSumBytes);
+  auto* between = reinterpret_cast<uint16_t*>(scratch + sr::bands::tiles::kSumBytes);
   Rows last = rows;
   for (int64_t r = 0; r < count; ++r) {
-    uint16_t* row = between + r * sr::bands::bf16::kPixelsBetween * pitch;
+    uint16_t* row = between + r * sr::bands::tiles::kPixelsBetween * pitch;
     for (int64_t x = 0; x < columns && channels < pitch; ++x)  // they are a multiple of 16
       std::memset(row + x * pitch + channels, 0, 16 * sizeof *row);
     rows.out[0][r] = row - job.x * pitch;
@@ -160,7 +160,7 @@ Rows rows_of(const Layer& l, const Job& job, int64_t first) {
 void layer(const void* packed, const Job& job) {
   const Layer& l = *static_cast<const Layer*>(packed);
   auto* scratch = static_cast<unsigned char*>(job.scratch);
-  products_begin();
+  tiles_begin();
   if (l.pointwise.tiles > 0) {
     for (int64_t r = 0; r < job.rows; r += kBlockRows)
       convolve_both(l, job, rows_of(l, job, r), smaller(kBlockRows, job.rows - r), scratch);
@@ -168,7 +168,7 @@ void layer(const void* packed, const Job& job) {
     Rows rows = rows_of(l, job, 0);
     convolve(l.convolution, rows, job.rows, job.x, job.columns, scratch);
   }
-  products_end();
+  tiles_end();
 }
 
 // What becomes of an upsampling's sums: the result's pixels.
@@ -202,9 +202,9 @@ void upsampling(const void* packed, const Job& job) {
   for (int64_t k = 0; k < sr::bands::kMostRows; ++k) rows[k] = static_cast<const uint16_t*>(job.in[k]);
   repeat_last(rows, job.rows + c.rows - 1);
   Blocks blocks(ToResult{l, job}, job.scratch);
-  products_begin();
+  tiles_begin();
   sum_blocks(c, rows, job.rows, job.x, job.columns, blocks, [](Run&, int64_t) {});
-  products_end();
+  tiles_end();
 }
 
 void first_layer(const void* packed, const Job& job) {
@@ -217,6 +217,6 @@ void first_layer(const void* packed, const Job& job) {
 
 }  // namespace
 
-namespace sr::bands::bf16::SR_SIMD {
-extern const Functions kFunctions{kProductsCompiledFor, layer, first_layer, upsampling};
+namespace sr::bands::tiles::SR_SIMD {
+extern const Functions kFunctions{kTilesCompiledFor, layer, first_layer, upsampling};
 }

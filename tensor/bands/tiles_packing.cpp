@@ -1,4 +1,4 @@
-#include "tensor/bands/bf16_packing.h"
+#include "tensor/bands/tiles_packing.h"
 
 #include <algorithm>
 #include <bit>
@@ -11,10 +11,10 @@
 namespace sr::bands {
 namespace {
 
-using bf16::Convolution;
-using bf16::kDepth;
-using bf16::kOutputs;
-using bf16::Layer;
+using tiles::Convolution;
+using tiles::kDepth;
+using tiles::kOutputs;
+using tiles::Layer;
 
 // To nearest, ties to even; weights are finite.
 uint16_t to_bf16(float v) {
@@ -45,7 +45,7 @@ struct PackedConvolution {
 struct PackedLayer {
   Layer view;
   PackedConvolution convolution, pointwise;
-  std::vector<bf16::Piece> pieces;
+  std::vector<tiles::Piece> pieces;
   std::vector<int32_t> first_piece;
 };
 
@@ -173,7 +173,7 @@ void find_pieces(PackedLayer& p, const Taps& t, int64_t group) {
 
 // The transposed convolution as one to stride^2 values for each coarse pixel, of as many pixels together as
 // fill a tile: their inputs overlap, so each takes fewer products.
-PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions) {
+PackedStage pack_upsampling(const Stage& stage, const tiles::Functions& functions) {
   const auto p = std::make_shared<PackedLayer>();
   const int64_t channels = stage.weight.shape().c, values = stage.stride * stage.stride * channels;
   const Tensor taps = subpixel_weights(stage.weight, stage.stride, stage.crop);
@@ -184,16 +184,16 @@ PackedStage pack_upsampling(const Stage& stage, const bf16::Functions& functions
   find_pieces(*p, t, group);
   PackedStage packed;
   packed.run = functions.upsampling;
-  packed.scratch_bytes = bf16::kSumBytes;
+  packed.scratch_bytes = tiles::kSumBytes;
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;
 }
 
 }  // namespace
 
-PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& functions) {
+PackedStage pack_tiles(const Stage& stage, bool first, const tiles::Functions& functions) {
   check_channels(stage);
-  if (first) return pack_first(stage, functions.first, bf16::kColumns);
+  if (first) return pack_first(stage, functions.first, tiles::kColumns);
   if (stage.kind == Stage::Kind::upsampling) return pack_upsampling(stage, functions);
   const auto p = std::make_shared<PackedLayer>();
   const Shape& w = stage.weight.shape();
@@ -205,14 +205,14 @@ PackedStage pack_bf16(const Stage& stage, bool first, const bf16::Functions& fun
   p->view.split = stage.to[0].channels;
   PackedStage packed;
   packed.run = functions.layer;
-  packed.scratch_bytes = bf16::kSumBytes;
+  packed.scratch_bytes = tiles::kSumBytes;
   if (stage.pointwise_weight) {
     const Shape& pw = stage.pointwise_weight.shape();
     p->view.pointwise = pack(p->pointwise, {1, pw.c, pw.n, 0, stage.pointwise_weight.data(), 1, pw.n},
                              stage.pointwise_bias, stage.pointwise_leak);
     const int64_t pitch = (pw.c + kDepth - 1) / kDepth * kDepth;
     p->view.pointwise.pitch = pitch;
-    packed.scratch_bytes += bf16::kBlockRows * bf16::kPixelsBetween * pitch * 2;
+    packed.scratch_bytes += tiles::kBlockRows * tiles::kPixelsBetween * pitch * 2;
   }
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;
