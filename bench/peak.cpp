@@ -16,7 +16,7 @@ namespace sr::bench {
 // `rounds` rounds of multiply-adds; returns the number of operations.
 using Rounds = double(int64_t rounds, const float* start, float* result);
 namespace baseline {
-Rounds fma_rounds;  // fma_peak_simd.cpp
+Rounds fma_rounds;  // peak_simd.cpp
 }
 namespace avx2 {
 Rounds fma_rounds;
@@ -25,10 +25,10 @@ namespace avx512 {
 Rounds fma_rounds;
 }
 namespace avx512_bf16 {
-Rounds dot_rounds, dot_rounds_loading;  // dot_peak_bf16.cpp
+Rounds dot_rounds, dot_rounds_loading;  // peak_pairs.cpp
 }
 namespace amx {
-Rounds tile_rounds, tile_rounds_loading;  // tile_peak_bf16.cpp
+Rounds tile_rounds, tile_rounds_loading;  // peak_tiles.cpp
 }
 
 namespace {

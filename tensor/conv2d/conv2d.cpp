@@ -109,10 +109,12 @@ bool takes_winograd(const Conv2dOptions& o, const Shape& weight) {
          weight.c >= 8 && weight.n / o.groups >= 8;
 }
 
-// Whether products of bfloat16 are wanted, possible and worth their while: tiles take 16 outputs by 32
-// channels, or at larger strides by 32 elements of the windows.
+// Whether products of bfloat16 are wanted, possible and worth their while: pairs take two channels of a
+// group, tiles 16 outputs by 32 channels, or at larger strides by 32 elements of the windows.
 bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
   if (o.method != Conv2dMethod::bf16 || weight.n < 16) return false;
+  if (cpu::bf16_kernels().transforms)
+    return takes_winograd(o, weight) && weight.c % 2 == 0 && weight.n / o.groups % 2 == 0;
   if (o.stride > 1) return o.groups == 1 && weight.h * weight.w * weight.c >= 32;
   const int64_t smaller_side = std::min(weight.h, weight.w);
   return o.pad_begin < smaller_side && o.pad_end < smaller_side && weight.c * o.groups >= 16;
@@ -120,7 +122,8 @@ bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
 
 // The kernel for the weights' gradient.
 auto grad_weight_of(const Conv2dOptions& o, const Shape& weight) {
-  if (takes_bf16(o, weight)) return cpu::bf16_kernels().grad_weight;
+  if (takes_bf16(o, weight) && (o.groups == 1 || !cpu::bf16_kernels().transforms))
+    return cpu::bf16_kernels().grad_weight;
   if (takes_winograd(o, weight) && o.groups == 1)  // small groups gain nothing
     return cpu::conv_kernels().grad_weight_winograd;
   return cpu::conv_kernels().grad_weight;
@@ -276,7 +279,7 @@ Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight
   cpu::ConvDims d = dims_of(x.shape(), weight, y, options);
   d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
   const auto compute = grad_weight_of(options, weight);
-  const int64_t leaves = takes_bf16(options, weight) ? cpu::kMostSlots : 1;
+  const int64_t leaves = takes_bf16(options, weight) && !cpu::bf16_kernels().transforms ? cpu::kMostSlots : 1;
   if (x.shape().n == 0) return Tensor::zeros(weight);
   TreeSum<Summand> sum;
   for_each_leaf(

@@ -1,5 +1,5 @@
 // The logistic function and what is made of it, on registers: __m128, __m256, __m512 or any other vector of
-// floats. Included by *_simd.cpp and *_bf16.cpp files only (see lanes.h).
+// floats. Included by files that are compiled once per instruction set only (see lanes.h).
 //
 // Products and sums are rounded one by one, none is fused, so that every instruction set, every lane and the
 // GPU (tensor/ops/activations.cuh) has the same bits.

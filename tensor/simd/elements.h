@@ -59,6 +59,13 @@ struct Pairs<Lanes8> {
   void add_product_to(Lanes8& sum, Pairs w) const { sum.a = _mm256_dpbf16_ps(sum.a, a, w.a); }
 };
 
+/// [8][2]: each lane of one beside that of the other.
+inline void store_pairs(uint16_t* p, Lanes8 first, Lanes8 second) {
+  const auto a = (__m128i)_mm256_cvtneps_pbh(first.a), b = (__m128i)_mm256_cvtneps_pbh(second.a);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_unpacklo_epi16(a, b));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm_unpackhi_epi16(a, b));
+}
+
 #else
 
 constexpr const char* kPairsCompiledFor = "software";
@@ -75,6 +82,14 @@ inline void store(uint16_t* p, Lanes8 v) {
   v.store(numbers);
   store(halves, Lanes16::load(numbers));
   std::memcpy(p, halves, 8 * sizeof *p);
+}
+
+/// [8][2]: each lane of one beside that of the other.
+inline void store_pairs(uint16_t* p, Lanes8 first, Lanes8 second) {
+  uint16_t halves[2][8];
+  store(halves[0], first);
+  store(halves[1], second);
+  for (int i = 0; i < 8; ++i) p[2 * i] = halves[0][i], p[2 * i + 1] = halves[1][i];
 }
 
 /// A pair of numbers for each lane.

@@ -1,8 +1,6 @@
 // Tiles as AMX has them: eight registers of 16 rows of 64 bytes, and the product of two whose elements are
-// pairs of bfloat16. Compiled for AMX these are its instructions; for AVX-512's products of bfloat16 their
-// tiles lie in memory, and sums are rounded as those products have it; else they are AMX's arithmetic in
-// plain code, to the bit, so that kernels can be proven on any processor (slowly). Included by *_bf16.cpp
-// files only.
+// pairs of bfloat16. Compiled for AMX these are its instructions; else they are its arithmetic in plain code,
+// to the bit, so that kernels can be proven on any processor (slowly). Included by *_tiles.cpp files only.
 #pragma once
 
 #include <immintrin.h>
@@ -85,32 +83,6 @@ void tile_store(void* to, int64_t stride) {
     std::memcpy(static_cast<char*>(to) + i * stride, software_tiles[T].rows[i], kTileRowBytes);
 }
 
-#if defined(__AVX512BF16__)
-
-constexpr const char* kTilesCompiledFor = "avx512_bf16";
-
-template <int C, int A, int B>
-void tile_dot() {
-  const SoftwareTile &a = software_tiles[A], &b = software_tiles[B];
-  SoftwareTile& c = software_tiles[C];
-  __m512 sums[kTileRows];
-#pragma GCC unroll 16
-  for (int m = 0; m < kTileRows; ++m) sums[m] = _mm512_load_ps(c.rows[m]);
-  for (int k = 0; k < 16; ++k) {
-    const auto factors = (__m512bh)_mm512_load_si512(b.rows[k]);
-#pragma GCC unroll 16
-    for (int m = 0; m < kTileRows; ++m) {
-      int32_t pair;
-      std::memcpy(&pair, a.rows[m] + 4 * k, sizeof pair);
-      sums[m] = _mm512_dpbf16_ps(sums[m], (__m512bh)_mm512_set1_epi32(pair), factors);
-    }
-  }
-#pragma GCC unroll 16
-  for (int m = 0; m < kTileRows; ++m) _mm512_store_ps(c.rows[m], sums[m]);
-}
-
-#else
-
 constexpr const char* kTilesCompiledFor = "software";
 
 inline float from_bits(uint32_t bits) {
@@ -154,7 +126,6 @@ void tile_dot() {
   _mm_setcsr(before);
 }
 
-#endif
 #endif
 
 }  // namespace

@@ -1,5 +1,5 @@
 // An image's rows in bfloat16 one after the other, with as many zeros between them as a kernel looks over: a
-// tap is then a distance between pixels, the same for all. Included by *_bf16.cpp files only.
+// tap is then a distance between pixels, the same for all. Included by *_tiles.cpp files only.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,7 @@ constexpr int64_t kPixelsAtATime = 128;
 struct Side {
   const float* first;  // output pixel (0, 0) of the first image, tap row 0
   int64_t pixel, row, image, tap_row;
-  Walk at(int64_t n, int64_t i, int64_t u) const {
+  Walk<float> at(int64_t n, int64_t i, int64_t u) const {
     return {first + n * image + i * row + u * tap_row, pixel, row};
   }
 };
@@ -79,10 +79,10 @@ void run(const ConvDims& d, const Task& task, float* totals) {
         const int64_t begin = inside > first ? inside : first;
         const int64_t end = smaller(smaller(first + rows, d.oh), outside);
         if (begin >= end) continue;
-        const Walk vectors = task.vectors.at(n, begin, u);
-        Walk values = task.values.at(n, begin, u);
+        const Walk<float> vectors = task.vectors.at(n, begin, u);
+        Walk<float> values = task.values.at(n, begin, u);
         for (int64_t part = 0; part < parts.number; ++part, values.first += parts.size)
-          sum_function(parts.in(part), task.vector_count)(
+          sum_function<float>(parts.in(part), task.vector_count)(
               vectors, task.vector_step, values, end - begin, d.ow,
               totals + (u * parts.number + part) * part_floats, task.vector_count * kLanes);
       }

@@ -1,10 +1,11 @@
-// Sums of outer products in registers: the loops behind the gradients for weights. Included by *_simd.cpp
-// files only (see tensor/simd/lanes.h).
+// Sums of outer products in registers: the loops behind the gradients for weights. Included by files
+// that are compiled once per instruction set only (see tensor/simd/lanes.h).
 #pragma once
 
 #include <cstdint>
 
 #include "tensor/conv2d/cpu/row_ring.h"
+#include "tensor/simd/elements.h"
 #include "tensor/simd/lanes.h"
 
 namespace {
@@ -15,33 +16,36 @@ constexpr int values_for(int vectors) {
   return kVectorSums / vectors < 8 ? kVectorSums / vectors : 8;
 }
 
-// One side of the products: floats from one pixel to the next, and from one row of pixels.
+// One side of the products: elements from one pixel to the next, and from one row of pixels. Of bfloat16 a
+// pixel is two, whose values of a channel lie side by side.
+template <class Element>
 struct Walk {
-  const float* first;
+  const Element* first;
   int64_t pixel, row;
 };
 
 // total[q][t] += sum over rows x columns pixels of value q * vector t. The vectors of a pixel lie `step`
-// floats apart, its values side by side; q's totals lie `total_step` apart, t's side by side.
-template <int Q, int T>
-void sum_products(const Walk& vectors, int64_t step, const Walk& values, int64_t rows, int64_t columns,
-                  float* total, int64_t total_step) {
+// elements apart, its values side by side; q's totals lie `total_step` apart, t's side by side.
+template <int Q, int T, class Element>
+void sum_products(const Walk<Element>& vectors, int64_t step, const Walk<Element>& values, int64_t rows,
+                  int64_t columns, float* total, int64_t total_step) {
+  using F = Factors<Vector, Element>;
   Vector sum[Q][T];
 #pragma GCC unroll 8
   for (int q = 0; q < Q; ++q)
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) sum[q][t] = Vector::zero();
   for (int64_t i = 0; i < rows; ++i) {
-    const float *vector_at = vectors.first + i * vectors.row, *value_at = values.first + i * values.row;
+    const Element *vector_at = vectors.first + i * vectors.row, *value_at = values.first + i * values.row;
     for (int64_t j = 0; j < columns; ++j) {
-      Vector vector[T];
+      decltype(F::load(vector_at)) vector[T];
 #pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) vector[t] = Vector::load(vector_at + t * step);
+      for (int t = 0; t < T; ++t) vector[t] = F::load(vector_at + t * step);
 #pragma GCC unroll 8
       for (int q = 0; q < Q; ++q) {
-        const Vector::Scalar value = Vector::broadcast(value_at + q);
+        const typename F::Scalar value = F::broadcast(value_at + q * F::kTogether);
 #pragma GCC unroll 4
-        for (int t = 0; t < T; ++t) sum[q][t].add_product(value, vector[t]);
+        for (int t = 0; t < T; ++t) F::add_product(sum[q][t], value, vector[t]);
       }
       vector_at += vectors.pixel;
       value_at += values.pixel;
@@ -56,21 +60,24 @@ void sum_products(const Walk& vectors, int64_t step, const Walk& values, int64_t
     }
 }
 
-using SumFunction = void (*)(const Walk&, int64_t, const Walk&, int64_t, int64_t, float*, int64_t);
+template <class Element>
+using SumFunction = void (*)(const Walk<Element>&, int64_t, const Walk<Element>&, int64_t, int64_t, float*,
+                             int64_t);
 
-template <int T, int Q = values_for(T)>
-SumFunction sum_function_of(int64_t values) {
+template <class Element, int T, int Q = values_for(T)>
+SumFunction<Element> sum_function_of(int64_t values) {
   if constexpr (Q > 1)
-    if (values < Q) return sum_function_of<T, Q - 1>(values);
-  return sum_products<Q, T>;
+    if (values < Q) return sum_function_of<Element, T, Q - 1>(values);
+  return sum_products<Q, T, Element>;
 }
 
-SumFunction sum_function(int64_t values, int64_t vectors) {
-  if (vectors == 1) return sum_function_of<1>(values);
-  if (vectors == 2) return sum_function_of<2>(values);
+template <class Element>
+SumFunction<Element> sum_function(int64_t values, int64_t vectors) {
+  if (vectors == 1) return sum_function_of<Element, 1>(values);
+  if (vectors == 2) return sum_function_of<Element, 2>(values);
   if constexpr (kLargestCount >= 4)
-    if (vectors == 4) return sum_function_of<4>(values);
-  return sum_function_of<3>(values);
+    if (vectors == 4) return sum_function_of<Element, 4>(values);
+  return sum_function_of<Element, 3>(values);
 }
 
 // `count` things in parts of at most `largest`, as equal as can be.

@@ -1,5 +1,5 @@
-// The grid of tiles that Winograd's transforms walk. Included by *_simd.cpp files only (see
-// tensor/simd/lanes.h).
+// The grid of tiles that Winograd's transforms walk. Included by files that are compiled once per instruction
+// set only (see tensor/simd/lanes.h).
 #pragma once
 
 #include <cstring>
@@ -7,6 +7,7 @@
 #include "tensor/conv2d/cpu/kernels.h"
 #include "tensor/conv2d/cpu/row_ring.h"
 #include "tensor/conv2d/cpu/winograd.h"
+#include "tensor/simd/elements.h"
 #include "tensor/simd/lanes.h"
 
 namespace {
@@ -53,9 +54,9 @@ inline void copy_patch(const Grid& x, int64_t n, int64_t row, int64_t column, in
 
 // T of the square of pixels from (row, column) on -> to[36 places, `place` apart][channels], a multiple of
 // the lanes. `patch` is room for 36 * channels floats.
-template <class T>
+template <class T, class Element>
 void transform_tile(const Grid& x, int64_t n, int64_t row, int64_t column, int64_t channels, float* patch,
-                    float* to, int64_t place) {
+                    Element* to, int64_t place) {
   const float* from = x.data + ((n * x.h + row) * x.w + column) * x.pitch;
   int64_t row_floats = x.w * x.pitch, pixel_floats = x.pitch;
   if (channels != x.c || row < 0 || row + T::kFrom > x.h || column < 0 || column + T::kFrom > x.w) {
@@ -69,7 +70,7 @@ void transform_tile(const Grid& x, int64_t n, int64_t row, int64_t column, int64
   for (int64_t k = 0; k < channels; k += kLanes)
     transform_square<Vector, T>(
         [&](int i, int j) { return Vector::load(from + i * row_floats + j * pixel_floats + k); },
-        [&](int i, int j, Vector value) { value.store(to + (i * T::kTo + j) * place + k); });
+        [&](int i, int j, Vector value) { store(to + (i * T::kTo + j) * place + k, value); });
 }
 
 }  // namespace

@@ -275,6 +275,6 @@ void convolve(const ConvDims& d, const float* x, const float* weight, bool flipp
 
 }  // namespace
 
-namespace sr::cpu::SR_SIMD {
-extern const Bf16Kernels kBf16Kernels{kTilesCompiledFor, convolve, conv2d_grad_weight_bf16};
-}  // namespace sr::cpu::SR_SIMD
+namespace sr::cpu::tiles::SR_SIMD {
+extern const Bf16Kernels kBf16Kernels{kTilesCompiledFor, false, convolve, conv2d_grad_weight_bf16};
+}  // namespace sr::cpu::tiles::SR_SIMD

@@ -264,10 +264,10 @@ class GradWeight {
 
 }  // namespace
 
-namespace sr::cpu::SR_SIMD {
+namespace sr::cpu::tiles::SR_SIMD {
 
 void conv2d_grad_weight_bf16(const ConvDims& d, const float* x, const float* dy, float* dw) {
   GradWeight(d, x, dy).run(dw);
 }
 
-}  // namespace sr::cpu::SR_SIMD
+}  // namespace sr::cpu::tiles::SR_SIMD

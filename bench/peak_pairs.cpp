@@ -6,7 +6,7 @@
 namespace sr::bench {
 namespace {
 
-constexpr int kChains = 24;  // as fma_peak_simd.cpp: more than latency times issues a cycle
+constexpr int kChains = 24;  // as peak_simd.cpp: more than latency times issues a cycle
 
 struct Chains {
   __m512 x[kChains];

@@ -1,0 +1,271 @@
+// Convolution with 3x3 kernels by Winograd's F(4x4, 3x3); what is multiplied are elements of float32 or
+// bfloat16. Included by files that are compiled once per instruction set only (see tensor/simd/lanes.h).
+//
+// Some tiles of 4x4 outputs at a time: their inputs are transformed, multiplied by the transformed weights in
+// each of the 36 places by itself (a matrix product tiles x inputs x outputs), and the products transformed
+// back, all within the second-level cache. A value's terms are added in an order that depends on the weights'
+// shape and the place within its tile only.
+#pragma once
+
+#include <omp.h>
+
+#include <cstring>
+
+#include "tensor/conv2d/cpu/kernels.h"
+#include "tensor/conv2d/cpu/output_blocks.h"
+#include "tensor/conv2d/cpu/row_ring.h"
+#include "tensor/conv2d/cpu/winograd.h"
+#include "tensor/conv2d/cpu/winograd_tiles.h"
+#include "tensor/simd/elements.h"
+#include "tensor/simd/lanes.h"
+
+namespace {
+
+using sr::cpu::ConvDims;
+
+constexpr int64_t kTilesAtATime = kAccumulators == 24 ? 24 : 12;
+// Elements from one of the 36 places to the next: an odd number of cache lines, which spreads over all sets.
+template <class Element>
+int64_t place_elements(int64_t channels) {
+  constexpr int64_t kLine = 64 / sizeof(Element);
+  return ((kTilesAtATime * channels + kLine - 1) / kLine | 1) * kLine;
+}
+
+// ---- weights ----
+
+// Up to V::kLanes floats, `step` apart.
+template <class V>
+V gather(const float* from, int64_t step, int64_t count) {
+  if (step == 1 && count == V::kLanes) return V::load(from);
+  float v[V::kLanes];
+  for (int64_t i = 0; i < V::kLanes; ++i) v[i] = i < count ? from[i * step] : 0.0f;
+  return V::load(v);
+}
+
+// Where the weights of one input channel lie in the caller's array.
+struct Taps {
+  const float* first;  // of output 0, tap (0, 0)
+  int64_t output, tap;
+};
+
+Taps taps_of(const ConvDims& d, const float* weight, bool flipped, int64_t group, int64_t input) {
+  const int64_t cg = d.c / d.groups, og = d.o / d.groups;
+  if (flipped) return {weight + ((group * cg + input) * 9 + 8) * og, 1, -og};
+  return {weight + group * og * 9 * cg + input, 9 * cg, cg};
+}
+
+// Of one block, output i on, and one input channel: store(place, V::kLanes outputs).
+template <class V, class Store>
+[[gnu::always_inline]] inline void transform_weights(const Taps& taps, const OutputBlock& block, int64_t i,
+                                                     const Store& store) {
+  const float* from = taps.first + i * taps.output;
+  const int64_t count = smaller(V::kLanes, block.count - i);
+  transform_square<V, WeightTransform>(
+      [&](int u, int v) { return gather<V>(from + (u * 3 + v) * taps.tap, taps.output, count); },
+      [&](int u, int v, V value) { store(u * kWinogradInputs + v, value); });
+}
+
+// For one block and the input channels that are multiplied together: [36 places, `place`
+// apart][width][inputs].
+template <class V>
+void transform_weights(const Taps (&taps)[1], const OutputBlock& block, int64_t width, float* to,
+                       int64_t place) {
+  for (int64_t i = 0; i < width; i += V::kLanes)
+    transform_weights<V>(taps[0], block, i, [&](int f, V value) { value.store(to + f * place + i); });
+}
+template <class V>
+void transform_weights(const Taps (&taps)[2], const OutputBlock& block, int64_t width, uint16_t* to,
+                       int64_t place) {
+  for (int64_t i = 0; i < width; i += V::kLanes) {
+    V first[kWinogradProducts];
+    transform_weights<V>(taps[0], block, i, [&](int f, V value) { first[f] = value; });
+    transform_weights<V>(taps[1], block, i,
+                         [&](int f, V value) { store_pairs(to + f * place + 2 * i, first[f], value); });
+  }
+}
+
+// ---- results ----
+
+// One tile's products -> its outputs.
+void transform_output(const ConvDims& d, const Tile& tile, const float* from, int64_t place,
+                      const ConvEpilogue& e, float* y) {
+  const int64_t rows = smaller(kWinogradOutputs, d.oh - tile.row);
+  const int64_t columns = smaller(kWinogradOutputs, d.ow - tile.column);
+  const int64_t corner = (tile.n * d.oh + tile.row) * d.ow + tile.column;
+  for (int64_t o = 0; o < d.o; o += kLanes) {
+    const int64_t count = smaller(kLanes, d.o - o);
+    const Vector bias = bias_lanes<Vector>(e, o, count);
+    const auto product = [&](int i, int j) { return Vector::load(from + (i * 6 + j) * place + o); };
+    if (rows == 4 && columns == 4 && count == kLanes && !e.added[0].data) {
+      float* to = y + corner * d.y_pitch + o;
+      transform_square<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
+        (value + bias).leaky(e.leak).store(to + (i * d.ow + j) * d.y_pitch);
+      });
+      continue;
+    }
+    transform_square<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
+      if (i >= rows || j >= columns) return;
+      const int64_t pixel = corner + i * d.ow + j;
+      finish<Vector>(value, bias, e, pixel, o, count, y + pixel * d.y_pitch + o);
+    });
+  }
+}
+
+// ---- products ----
+
+// to[tile][N vectors] = from[tile][depth] * weights[depth][N vectors] for `tiles`, P at a time.
+template <class V, int N, int P, class Element>
+void multiply(const Element* from, int64_t from_step, int64_t depth, const Element* weights, int64_t tiles,
+              float* to, int64_t to_step) {
+  using F = Factors<V, Element>;
+  for (int64_t t = 0; t < tiles; t += P, from += P * from_step, to += P * to_step) {
+    V sum[P][N];
+#pragma GCC unroll 24
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 5
+      for (int i = 0; i < N; ++i) sum[p][i] = V::zero();
+    const Element* w = weights;
+    for (int64_t k = 0; k < depth; k += F::kTogether, w += N * V::kLanes * F::kTogether) {
+      decltype(F::load(w)) weight[N];
+#pragma GCC unroll 5
+      for (int i = 0; i < N; ++i) weight[i] = F::load(w + i * V::kLanes * F::kTogether);
+#pragma GCC unroll 24
+      for (int p = 0; p < P; ++p) {
+        const typename F::Scalar value = F::broadcast(from + p * from_step + k);
+#pragma GCC unroll 5
+        for (int i = 0; i < N; ++i) F::add_product(sum[p][i], value, weight[i]);
+      }
+    }
+#pragma GCC unroll 24
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 5
+      for (int i = 0; i < N; ++i) sum[p][i].store(to + p * to_step + i * V::kLanes);
+  }
+}
+
+template <class Element>
+using MultiplyFunction = void (*)(const Element*, int64_t, int64_t, const Element*, int64_t, float*, int64_t);
+
+// The tiles at a time divide kTilesAtATime, so that the last ones stay within the buffers.
+template <class Element>
+MultiplyFunction<Element> multiply_function(int64_t og, int vectors) {
+  if (uses_eight(og)) return multiply < Lanes8, 1, kAccumulators == 24 ? 24 : 2 * kAccumulators > ;
+  if constexpr (kLargestVectors > 1) {
+    switch (vectors) {
+      case 2:
+        return multiply<Lanes16, 2, 12>;
+      case 3:
+        return multiply<Lanes16, 3, 8>;
+      case 4:
+        return multiply<Lanes16, 4, 6>;
+      case 5:
+        return multiply<Lanes16, 5, 4>;
+      default:
+        break;
+    }
+  }
+  return multiply<Lanes16, 1, kAccumulators>;
+}
+
+// ---- all of it ----
+
+template <class Element>
+class Winograd {
+ public:
+  Winograd(const ConvDims& d, const float* weight, bool flipped)
+      : d_(d),
+        blocks_(d),
+        channels_(round_up(d.c, kLanes)),
+        cg_(d.c / d.groups),
+        weights_(floats(kWinogradProducts * place_of_weights())) {
+    constexpr int kTogether = Factors<Vector, Element>::kTogether;
+    const int64_t inputs = blocks_.size() * cg_;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < inputs; i += kTogether) {
+      const OutputBlock block = blocks_[i / cg_];
+      const int64_t first = block.first - block.group * (d.o / d.groups);
+      const int64_t width = block.vectors * lanes_for(d.o / d.groups);
+      Taps taps[kTogether];
+      for (int t = 0; t < kTogether; ++t) {
+        taps[t] = taps_of(d, weight, flipped, block.group, i % cg_ + t);
+        taps[t].first += first * taps[t].output;
+      }
+      Element* to = weights_of(0, i / cg_) + i % cg_ * width;
+      if (uses_eight(d.o / d.groups))
+        transform_weights<Lanes8>(taps, block, width, to, place_of_weights());
+      else
+        transform_weights<Vector>(taps, block, width, to, place_of_weights());
+    }
+  }
+
+  int64_t scratch_floats() const {
+    return kWinogradProducts *
+           (floats(place_elements<Element>(channels_)) + place_elements<float>(products()) + channels_);
+  }
+
+  // Tiles first .. first+count of y.
+  void run(const float* x, const Tiles& tiles, int64_t first, int64_t count, const ConvEpilogue& e,
+           float* scratch, float* y) {
+    const int64_t input_place = place_elements<Element>(channels_);
+    const int64_t product_place = place_elements<float>(products());
+    auto* inputs = reinterpret_cast<Element*>(scratch);
+    float* results = scratch + floats(kWinogradProducts * input_place);
+    float* patch = results + kWinogradProducts * product_place;
+    for (int64_t t = 0; t < count; ++t) {
+      const Tile tile = tiles[first + t];
+      transform_tile<InputTransform>({x, d_.h, d_.w, d_.c, d_.x_pitch}, tile.n, tile.row - d_.pad_h,
+                                     tile.column - d_.pad_w, channels_, patch, inputs + t * channels_,
+                                     input_place);
+    }
+    for (int64_t f = 0; f < kWinogradProducts; ++f)
+      for (int64_t b = 0; b < blocks_.size(); ++b) {
+        const OutputBlock block = blocks_[b];
+        multiply_function<Element>(d_.o / d_.groups, block.vectors)(
+            inputs + f * input_place + block.group * cg_, channels_, cg_, weights_of(f, b), count,
+            results + f * product_place + block.first, products());
+      }
+    for (int64_t t = 0; t < count; ++t)
+      transform_output(d_, tiles[first + t], results + t * products(), product_place, e, y);
+  }
+
+ private:
+  // Floats of one tile's products: a block's lanes beyond its outputs are overwritten by the next block's
+  // first.
+  int64_t products() const {
+    return round_up(blocks_[blocks_.size() - 1].first + blocks_.width(), 16);
+  }
+  int64_t place_of_weights() const {
+    return cg_ * blocks_.size() * blocks_.width();
+  }
+  static int64_t floats(int64_t elements) {
+    return elements * static_cast<int64_t>(sizeof(Element)) / 4;
+  }
+  Element* weights_of(int64_t place, int64_t block) {
+    return reinterpret_cast<Element*>(weights_.data()) + place * place_of_weights() +
+           block * cg_ * blocks_.width();
+  }
+
+  const ConvDims& d_;
+  OutputBlocks blocks_;
+  int64_t channels_, cg_;
+  Buffer weights_;  // [36][block][input][vectors * lanes], of bfloat16 two inputs' side by side
+};
+
+template <class Element>
+void convolve_by_winograd(const ConvDims& d, const float* x, const float* weight, bool flipped,
+                          const ConvEpilogue& e, float* y) {
+  Winograd<Element> winograd(d, weight, flipped);
+  const Tiles tiles(d);
+  const int64_t scratch_floats = round_up(winograd.scratch_floats(), 16);
+  Buffer scratch(scratch_floats * omp_get_max_threads());
+#pragma omp parallel
+  {
+    float* mine = scratch.data() + scratch_floats * omp_get_thread_num();
+    std::memset(mine, 0, static_cast<size_t>(scratch_floats) * sizeof(float));
+#pragma omp for schedule(dynamic)
+    for (int64_t first = 0; first < tiles.size(); first += kTilesAtATime)
+      winograd.run(x, tiles, first, smaller(kTilesAtATime, tiles.size() - first), e, mine, y);
+  }
+}
+
+}  // namespace
