@@ -11,8 +11,8 @@ namespace {
 
 using Sides = std::vector<int64_t>;
 
-constexpr double kUnits = 256;  // that ours counts in, span.h
-constexpr double kRange = 255;  // that theirs multiplies images by
+constexpr double kOurUnits = 256;  // that ours counts in, span.h
+constexpr double kRange = 255;     // that theirs multiplies images by
 constexpr double kMeans[] = {0.4488, 0.4371, 0.4040};
 constexpr int64_t kWhole = 16;  // of which our channels are a multiple
 constexpr const char* kLast = "upsampler.0.weight";
@@ -175,7 +175,7 @@ void set_upsampler(Parameters& to, const Convolution& conv, int64_t nchan, int64
       for (int64_t k = 0; k < in; ++k) {
         const int64_t row = f * (2 - tap / 3) + o / f % f, column = f * (2 - tap % 3) + o % f;
         weight.data()[((k * side + row) * side + column) * nchan + o / (f * f)] =
-            static_cast<float>(kUnits) * *from++;
+            static_cast<float>(kOurUnits) * *from++;
       }
 }
 
@@ -189,10 +189,10 @@ void set_upsampler_bias(Parameters& to, const Tensor& bias, int64_t nchan, int64
     double sum = 0;
     for (int64_t i = 0; i < f * f; ++i) sum += double{own[i]};
     const double middle = sum / static_cast<double>(f * f);
-    mean.data()[c] = static_cast<float>(kUnits * middle);
+    mean.data()[c] = static_cast<float>(kOurUnits * middle);
     for (int64_t i = 0; i < f * f && spare < weight.shape().n; ++i)
       weight.data()[((spare * 3 * f + f + i / f) * 3 * f + f + i % f) * nchan + c] =
-          static_cast<float>(kUnits * (double{own[i]} - middle));
+          static_cast<float>(kOurUnits * (double{own[i]} - middle));
   }
 }
 
@@ -264,7 +264,7 @@ Model model_of_published_span(const std::vector<NamedArray>& all, const std::str
     throw Error(Error::Kind::format, "it takes ", form.nchan, " channels, and without a \"", kNoNorm,
                 "\" the means of red, green and blue are taken off");
   Convolution first = conv3x3(arrays, "conv_1", n, form.nchan);
-  first.weight = scaled(first.weight, (normed ? kRange : 1) / kUnits);
+  first.weight = scaled(first.weight, (normed ? kRange : 1) / kOurUnits);
   to.set("features", first);
   for (int64_t block = 0; block < form.blocks; ++block)
     for (const std::string k : {"1", "2", "3"})

@@ -42,12 +42,12 @@ for preset in release sanitize; do
   say_and_run "$preset tests" ctest --preset "$preset" -j "$jobs" --no-tests=error || failed=1
 done
 
-# The build of a machine without the CUDA toolkit: unoptimized, where what is not called must link too, it makes the released
-# one's bytes, and refuses a GPU in one line.
+# The build of a machine without the CUDA toolkit: unoptimized, where what is not called must link too, and each source by itself,
+# which must include what it uses. It makes the released one's bytes, and refuses a GPU in one line.
 without_cuda() {
   local programs=build/no_cuda/bin made=build/no_cuda/made
-  cmake -S . -B build/no_cuda -G Ninja -DCMAKE_BUILD_TYPE=None -DSR_CUDA=off -DSR_TESTS=OFF -DSR_BENCH=OFF \
-    -DCMAKE_COMPILE_WARNING_AS_ERROR=ON "${launcher[@]}" || return
+  cmake -S . -B build/no_cuda -G Ninja -DCMAKE_BUILD_TYPE=None -DSR_CUDA=off -DSR_UNITY=OFF -DSR_TESTS=OFF \
+    -DSR_BENCH=OFF -DCMAKE_COMPILE_WARNING_AS_ERROR=ON "${launcher[@]}" || return
   cmake --build build/no_cuda -j "$jobs" --target make_scene eval_superres_net train_superres_net || return
   rm -rf "$made" && mkdir "$made" || return
   "$programs/make_scene" --out "$made/scene.tif" --width 60 --height 40 || return

@@ -81,11 +81,11 @@ std::vector<uint8_t> scaled_xmp(const std::vector<uint8_t>& xmp, int factor) {
 std::string retold_json(const std::string& text) {
   constexpr int kDeepest = 32;  // what nests deeper is not told again: writing it would nest as deep
   const auto shallow = [](int depth, auto, auto&) { return depth < kDeepest; };
-  auto json = nlohmann::ordered_json::parse(text, shallow, false);
-  if (!json.is_object()) return "";
-  if (const auto shape = json.find("shape"); shape == json.end() || !shape->is_array()) return text;
-  for (const char* key : {"shape", "axes", "truncated"}) json.erase(key);
-  return json.empty() ? "" : json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  auto root = nlohmann::ordered_json::parse(text, shallow, false);
+  if (!root.is_object()) return "";
+  if (const auto shape = root.find("shape"); shape == root.end() || !shape->is_array()) return text;
+  for (const char* key : {"shape", "axes", "truncated"}) root.erase(key);
+  return root.empty() ? "" : root.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
 // Lines KEY=VALUE: those that say how many pictures there are.
