@@ -20,6 +20,7 @@ set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/hopper/wgmma.cpp
                             PROPERTIES COMPILE_OPTIONS "-O2;-fno-sanitize=address,undefined")
 add_library(sr_cuda_emulation OBJECT EXCLUDE_FROM_ALL ${sources})
 target_link_libraries(sr_cuda_emulation PRIVATE sr_cuda_headers)
+target_compile_options(sr_cuda_emulation PRIVATE ${optimized})
 add_library(sr_emulated_gpu OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/support/emulated_gpu.cpp)
 target_link_libraries(sr_emulated_gpu PRIVATE sr_cuda_headers)
 
