@@ -15,7 +15,7 @@
 
 namespace sr {
 
-inline std::vector<char> file_bytes(const std::string& path) {
+inline std::vector<char> contents_of(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   return std::vector<char>(std::istreambuf_iterator<char>(stream), {});
 }

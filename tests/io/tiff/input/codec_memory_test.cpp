@@ -40,7 +40,7 @@ TEST(CodecMemory, IsTheWholeStripWhereTheCodecTakesItAtOnce) {
 TEST(CodecMemory, HoldsNoCoefficientsOfAJpegOfOneScan) {
   const TestFolder folder;
   const int64_t bytes = memory_of(folder / "a.tif", COMPRESSION_JPEG);
-  EXPECT_LE(bytes, static_cast<int64_t>(file_bytes(folder / "a.tif").size()));
+  EXPECT_LE(bytes, static_cast<int64_t>(contents_of(folder / "a.tif").size()));
 }
 
 }  // namespace

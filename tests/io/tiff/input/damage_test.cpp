@@ -63,7 +63,7 @@ size_t entry_of(const std::vector<char>& bytes, uint16_t tag) {
 
 template <class T>
 void patch(const std::string& path, uint16_t tag, size_t offset_in_entry, T value) {
-  std::vector<char> bytes = file_bytes(path);
+  std::vector<char> bytes = contents_of(path);
   std::memcpy(&bytes[entry_of(bytes, tag) + offset_in_entry], &value, sizeof value);
   write_bytes(path, bytes);
 }
@@ -94,7 +94,7 @@ TEST(TiffDamage, FileCutAnywhereIsAnError) {
   for (const TestPage& page : {tiled_deflate(), TestPage{}}) {
     // libtiff puts the directory last; rewriting it in front leaves the samples to be cut.
     ASSERT_TRUE(write_tiff(folder / "a.tif", page));
-    const std::vector<char> bytes = file_bytes(folder / "a.tif");
+    const std::vector<char> bytes = contents_of(folder / "a.tif");
     for (size_t length = 0; length < bytes.size(); length += 1 + length / 40) {
       write_bytes(folder / "b.tif", {bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(length)});
       EXPECT_NE(error_of(folder / "b.tif"), "") << length << " of " << bytes.size() << " bytes";
@@ -122,7 +122,7 @@ TEST(TiffDamage, SamplesBeyondTheEndAreFoundAtOpening) {
   for (const TestPage& page : {tiled_deflate(), TestPage{}}) {
     write_directory_first(folder / "a.tif", page);
     ASSERT_EQ(error_of(folder / "a.tif"), "");
-    std::vector<char> bytes = file_bytes(folder / "a.tif");
+    std::vector<char> bytes = contents_of(folder / "a.tif");
     bytes.erase(bytes.end() - 20, bytes.end());
     write_bytes(folder / "a.tif", bytes);
     try {
@@ -149,7 +149,7 @@ TEST(TiffDamage, FlippedBytesNeverCrash) {
   limits.cache_bytes = 4000;
   for (const TestPage& page : pages) {
     ASSERT_TRUE(write_tiff(folder / "a.tif", page));
-    const std::vector<char> good = file_bytes(folder / "a.tif");
+    const std::vector<char> good = contents_of(folder / "a.tif");
     uint32_t directory = 0;
     std::memcpy(&directory, &good[4], 4);
     for (int i = 0; i < 250; ++i) {
@@ -168,7 +168,7 @@ TEST(TiffDamage, FlippedBytesNeverCrash) {
 TEST(TiffDamage, CorruptBlockIsNamed) {
   const TestFolder folder;
   ASSERT_TRUE(write_tiff(folder / "a.tif", tiled_deflate(), "wl"));
-  std::vector<char> bytes = file_bytes(folder / "a.tif");
+  std::vector<char> bytes = contents_of(folder / "a.tif");
   uint32_t offsets = 0, tile_5 = 0;
   std::memcpy(&offsets, &bytes[entry_of(bytes, TIFFTAG_TILEOFFSETS) + kValue], 4);
   std::memcpy(&tile_5, &bytes[offsets + 5 * 4], 4);
@@ -189,7 +189,7 @@ TEST(TiffDamage, JpegThatEndsEarlyIsAnErrorAndNotGrey) {
   page.rows_per_strip = 48;
   ASSERT_TRUE(write_tiff(folder / "a.tif", page, "wl"));
   ASSERT_EQ(error_of(folder / "a.tif"), "");
-  std::vector<char> bytes = file_bytes(folder / "a.tif");
+  std::vector<char> bytes = contents_of(folder / "a.tif");
   const std::vector<char> good = bytes;
   uint32_t strip = 0, count = 0;
   std::memcpy(&strip, &bytes[entry_of(bytes, TIFFTAG_STRIPOFFSETS) + kValue], 4);
@@ -310,7 +310,7 @@ TEST(TiffDamage, UnsupportedKindsAreNamed) {
       "a palette for the first of 2 bands; gdal_translate -b 1 OLD.tif NEW.tif takes that one alone");
   // The three bits per sample lie outside the entry: 8 8 8 becomes 8 16 8.
   ASSERT_TRUE(write_tiff(folder / "a.tif", tiled_deflate(), "wl"));
-  std::vector<char> bytes = file_bytes(folder / "a.tif");
+  std::vector<char> bytes = contents_of(folder / "a.tif");
   uint32_t at = 0;
   std::memcpy(&at, &bytes[entry_of(bytes, TIFFTAG_BITSPERSAMPLE) + kValue], 4);
   bytes[at + 2] = 16;

@@ -219,7 +219,7 @@ TEST_F(DecoderWarnings, TagsOutOfOrderAreToldInANote) {
   ASSERT_TRUE(write_tiff(path_, TestPage{}, "wl"));
   EXPECT_TRUE(TiffReader(path_).info().notes.empty());
   const auto pixels = read().samples;
-  Bytes file = file_bytes(path_);
+  Bytes file = contents_of(path_);
   const auto width = file.begin() + static_cast<ptrdiff_t>(entry_of(file, TIFFTAG_IMAGEWIDTH));
   std::swap_ranges(width, width + 12, width + 12);
   write_bytes(path_, file);
@@ -234,7 +234,7 @@ TEST_F(DecoderWarnings, UncompressedStripsAreReadWhateverLengthIsStatedIfTheyHav
   page.rows_per_strip = 41;
   ASSERT_TRUE(write_tiff(path_, page, "wl"));
   const auto pixels = read().samples;
-  Bytes file = file_bytes(path_);
+  Bytes file = contents_of(path_);
   const uint32_t few = 2100;  // of 2173: libtiff itself puts right what is far off
   std::memcpy(&file[entry_of(file, TIFFTAG_STRIPBYTECOUNTS) + 8], &few, 4);
   write_bytes(path_, file);
@@ -242,7 +242,7 @@ TEST_F(DecoderWarnings, UncompressedStripsAreReadWhateverLengthIsStatedIfTheyHav
 
   page.rows_per_strip = 7;  // six strips, the second moved into the first
   ASSERT_TRUE(write_tiff(path_, page, "wl"));
-  file = file_bytes(path_);
+  file = contents_of(path_);
   uint32_t offsets = 0, counts = 0, second = 0;
   std::memcpy(&offsets, &file[entry_of(file, TIFFTAG_STRIPOFFSETS) + 8], 4);
   std::memcpy(&counts, &file[entry_of(file, TIFFTAG_STRIPBYTECOUNTS) + 8], 4);

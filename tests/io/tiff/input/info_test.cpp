@@ -295,7 +295,7 @@ TEST(TiffInfo, FurtherPagesAreNotedUnlessTheyAreOverviewsOrTheirMasks) {
 TEST(TiffInfo, DirectoriesInALoopAreReadOnce) {
   const TestFolder folder;
   ASSERT_TRUE(write_tiff(folder / "a.tif", TestPage{}, "wl"));
-  std::vector<char> bytes = file_bytes(folder / "a.tif");
+  std::vector<char> bytes = contents_of(folder / "a.tif");
   uint32_t directory = 0;
   std::memcpy(&directory, &bytes[4], 4);
   uint16_t entries = 0;

@@ -265,7 +265,7 @@ TEST(TiffReader, WindowsEqualTheWholeWhateverTheCacheHolds) {
 }
 
 void damage(const std::string& path, std::initializer_list<uint32_t> blocks) {
-  std::vector<char> bytes = file_bytes(path);
+  std::vector<char> bytes = contents_of(path);
   TIFF* tiff = TIFFOpen(path.c_str(), "r");
   for (const uint32_t block : blocks)
     std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(TIFFGetStrileOffset(tiff, block)), 20, '\xff');
