@@ -8,7 +8,7 @@ packages=(build-essential cmake ninja-build pkg-config libtiff-dev libgeotiff-de
           nlohmann-json3-dev libprotobuf-dev protobuf-compiler libpugixml-dev libstb-dev)
 case "${1:-}" in
   "") ;;
-  --tests) packages+=(libgtest-dev libbenchmark-dev gdal-bin python3-gdal python3-numpy
+  --tests) packages+=(libgtest-dev libbenchmark-dev lld gdal-bin python3-gdal python3-numpy
                       openmpi-bin libopenmpi-dev mpich libmpich-dev) ;;
   --docs) packages+=(doxygen) ;;
   *) echo "setup.sh: error: unknown argument '$1'; want nothing, --tests or --docs" >&2; exit 2 ;;
