@@ -4,6 +4,7 @@
 #pragma once
 
 #include "tensor/bands/winograd_layer.h"
+#include "tensor/conv2d/cpu/multiply_choice.h"
 #include "tensor/simd/elements.h"
 #include "tensor/simd/lanes.h"
 
@@ -59,35 +60,20 @@ void multiply(Matrix<Element> from, int64_t first, int64_t last, const Element* 
   }
 }
 
-template <class Element>
-using MultiplyFunction = void (*)(Matrix<Element>, int64_t, int64_t, const Element*, int64_t, float*,
-                                  int64_t);
-
 // The rows at a time divide 24, so that the last ones stay within a buffer for as many.
 template <class Element>
-MultiplyFunction<Element> multiply_function(const Weights& w) {
-  if (w.group_outputs <= 8) return multiply < Lanes8, 1, kAccumulators == 24 ? 24 : 2 * kAccumulators > ;
-  if constexpr (kLargestVectors > 1) {
-    switch (w.vectors) {
-      case 2:
-        return multiply<Lanes16, 2, 12>;
-      case 3:
-        return multiply<Lanes16, 3, 8>;
-      case 4:
-        return multiply<Lanes16, 4, 6>;
-      case 5:
-        return multiply<Lanes16, 5, 4>;
-      default:
-        break;
-    }
+struct Multiply {
+  using Function = void (*)(Matrix<Element>, int64_t, int64_t, const Element*, int64_t, float*, int64_t);
+  template <class V, int N, int P>
+  static Function of() {
+    return multiply<V, N, P, Element>;
   }
-  return multiply<Lanes16, 1, kAccumulators>;
-}
+};
 
 // to[row][result_floats] = from[row] * the weights of a place.
 template <class Element>
 void multiply_place(const Weights& w, int64_t place, const Matrix<Element>& from, int64_t rows, float* to) {
-  const auto multiply = multiply_function<Element>(w);
+  const auto multiply = multiply_function<Multiply<Element>>(w.group_outputs <= 8, w.vectors);
   const Element* values = static_cast<const Element*>(w.values) + place * w.blocks * w.block_elements;
   for (int64_t b = 0; b < w.blocks; ++b) {
     const int64_t first = b / w.group_blocks * w.inputs;

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "tensor/conv2d/cpu/kernels.h"
+#include "tensor/conv2d/cpu/multiply_choice.h"
 #include "tensor/conv2d/cpu/output_blocks.h"
 #include "tensor/conv2d/cpu/row_ring.h"
 #include "tensor/conv2d/cpu/winograd.h"
@@ -143,29 +144,15 @@ void multiply(const Element* from, int64_t from_step, int64_t depth, const Eleme
   }
 }
 
-template <class Element>
-using MultiplyFunction = void (*)(const Element*, int64_t, int64_t, const Element*, int64_t, float*, int64_t);
-
 // The tiles at a time divide kTilesAtATime, so that the last ones stay within the buffers.
 template <class Element>
-MultiplyFunction<Element> multiply_function(int64_t og, int vectors) {
-  if (uses_eight(og)) return multiply < Lanes8, 1, kAccumulators == 24 ? 24 : 2 * kAccumulators > ;
-  if constexpr (kLargestVectors > 1) {
-    switch (vectors) {
-      case 2:
-        return multiply<Lanes16, 2, 12>;
-      case 3:
-        return multiply<Lanes16, 3, 8>;
-      case 4:
-        return multiply<Lanes16, 4, 6>;
-      case 5:
-        return multiply<Lanes16, 5, 4>;
-      default:
-        break;
-    }
+struct Multiply {
+  using Function = void (*)(const Element*, int64_t, int64_t, const Element*, int64_t, float*, int64_t);
+  template <class V, int N, int P>
+  static Function of() {
+    return multiply<V, N, P, Element>;
   }
-  return multiply<Lanes16, 1, kAccumulators>;
-}
+};
 
 // ---- all of it ----
 
@@ -220,7 +207,7 @@ class Winograd {
     for (int64_t f = 0; f < kWinogradProducts; ++f)
       for (int64_t b = 0; b < blocks_.size(); ++b) {
         const OutputBlock block = blocks_[b];
-        multiply_function<Element>(d_.o / d_.groups, block.vectors)(
+        multiply_function<Multiply<Element>>(uses_eight(d_.o / d_.groups), block.vectors)(
             inputs + f * input_place + block.group * cg_, channels_, cg_, weights_of(f, b), count,
             results + f * product_place + block.first, products());
       }
