@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <new>
@@ -29,8 +30,10 @@ class Pool {
   void* take(int64_t bytes) {
     {
       const std::lock_guard lock(mutex_);
-      const auto found = free_.lower_bound(bytes);
+      auto found = free_.lower_bound(bytes);
       if (found != free_.end() && serves(found->first, bytes)) {
+        // Of those of a size the one that was freed last, which the caches may still hold.
+        found = std::prev(free_.upper_bound(found->first));
         const auto [size, block] = *found;
         free_.erase(found);
         statistics_.bytes_cached -= size;
