@@ -10,6 +10,30 @@
 
 namespace {
 
+// load_first(p, count) of the vectors below: floats of the first `count` lanes, zeros in the others; and
+// store_first(p, count) writes those of the first. By masks where there are some: a vector that is loaded
+// where single floats have just been stored waits until all stores before it have reached the first-level
+// cache.
+#if defined(__AVX2__)
+inline __m256 load_first_of_eight(const float* p, int64_t count) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane));
+}
+#else
+template <class V>
+V load_first_of_array(const float* p, int64_t count) {
+  float v[V::kLanes] = {};
+  for (int64_t i = 0; i < V::kLanes && i < count; ++i) v[i] = p[i];
+  return V::load(v);
+}
+#endif
+template <class V>
+void store_first_of_array(const V& v, float* p, int64_t count) {
+  float lanes[V::kLanes];
+  v.store(lanes);
+  for (int64_t i = 0; i < V::kLanes && i < count; ++i) p[i] = lanes[i];
+}
+
 #if defined(__AVX512F__) && defined(__AVX512VL__)
 
 constexpr const char* kCompiledFor = "avx512";
@@ -22,8 +46,15 @@ struct Lanes16 {
   __m512 a;
   static Lanes16 zero() { return {_mm512_setzero_ps()}; }
   static Lanes16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Lanes16 load_first(const float* p, int64_t count) {
+    return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p)};
+  }
   static Scalar broadcast(const float* p) { return _mm512_set1_ps(*p); }
   void store(float* p) const { _mm512_storeu_ps(p, a); }
+  void store_first(float* p, int64_t count) const {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), a);
+  }
+  void store_past_caches(float* p) const { _mm512_stream_ps(p, a); }  // p is aligned to 64 bytes
   void add_product(Scalar x, Lanes16 w) { a = _mm512_fmadd_ps(x, w.a, a); }
   void add_product(Lanes16 x, Lanes16 w) { a = _mm512_fmadd_ps(x.a, w.a, a); }
   Lanes16 operator+(Lanes16 b) const { return {_mm512_add_ps(a, b.a)}; }
@@ -43,8 +74,12 @@ struct Lanes16 {
   __m256 a, b;
   static Lanes16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
   static Lanes16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static Lanes16 load_first(const float* p, int64_t count) {
+    return {load_first_of_eight(p, count), load_first_of_eight(p + 8, count - 8)};
+  }
   static Scalar broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   void store(float* p) const { _mm256_storeu_ps(p, a), _mm256_storeu_ps(p + 8, b); }
+  void store_first(float* p, int64_t count) const { store_first_of_array(*this, p, count); }
   void add_product(Scalar x, Lanes16 w) { a = _mm256_fmadd_ps(x, w.a, a), b = _mm256_fmadd_ps(x, w.b, b); }
   void add_product(Lanes16 x, Lanes16 w) {
     a = _mm256_fmadd_ps(x.a, w.a, a), b = _mm256_fmadd_ps(x.b, w.b, b);
@@ -71,10 +106,12 @@ struct Lanes16 {
   static Lanes16 load(const float* p) {
     return {{_mm_loadu_ps(p), _mm_loadu_ps(p + 4), _mm_loadu_ps(p + 8), _mm_loadu_ps(p + 12)}};
   }
+  static Lanes16 load_first(const float* p, int64_t count) { return load_first_of_array<Lanes16>(p, count); }
   static Scalar broadcast(const float* p) { return _mm_set1_ps(*p); }
   void store(float* p) const {
     for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + 4 * i, a[i]);
   }
+  void store_first(float* p, int64_t count) const { store_first_of_array(*this, p, count); }
   void add_product(Scalar x, Lanes16 w) {
     for (int i = 0; i < 4; ++i) a[i] = _mm_add_ps(a[i], _mm_mul_ps(x, w.a[i]));
   }
@@ -108,8 +145,10 @@ struct Lanes8 {
   __m256 a;
   static Lanes8 zero() { return {_mm256_setzero_ps()}; }
   static Lanes8 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static Lanes8 load_first(const float* p, int64_t count) { return {load_first_of_eight(p, count)}; }
   static Scalar broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   void store(float* p) const { _mm256_storeu_ps(p, a); }
+  void store_first(float* p, int64_t count) const { store_first_of_array(*this, p, count); }
   void add_product(Scalar x, Lanes8 w) { a = _mm256_fmadd_ps(x, w.a, a); }
   void add_product(Lanes8 x, Lanes8 w) { a = _mm256_fmadd_ps(x.a, w.a, a); }
   Lanes8 operator+(Lanes8 b) const { return {_mm256_add_ps(a, b.a)}; }
@@ -125,8 +164,10 @@ struct Lanes8 {
   __m128 a, b;
   static Lanes8 zero() { return {_mm_setzero_ps(), _mm_setzero_ps()}; }
   static Lanes8 load(const float* p) { return {_mm_loadu_ps(p), _mm_loadu_ps(p + 4)}; }
+  static Lanes8 load_first(const float* p, int64_t count) { return load_first_of_array<Lanes8>(p, count); }
   static Scalar broadcast(const float* p) { return _mm_set1_ps(*p); }
   void store(float* p) const { _mm_storeu_ps(p, a), _mm_storeu_ps(p + 4, b); }
+  void store_first(float* p, int64_t count) const { store_first_of_array(*this, p, count); }
   void add_product(Scalar x, Lanes8 w) {
     a = _mm_add_ps(a, _mm_mul_ps(x, w.a)), b = _mm_add_ps(b, _mm_mul_ps(x, w.b));
   }

@@ -68,17 +68,13 @@ class OutputBlocks {
 
 // ---- the way out ----
 
-inline void load_some(float* v, const float* from, int64_t count, int lanes) {
-  for (int64_t i = 0; i < lanes; ++i) v[i] = i < count ? from[i] : 0.0f;
-}
-
 // The added tensors' values for output channels first .. first+count of one pixel.
 template <class V>
 V added_lanes(const ConvEpilogue& e, int64_t pixel, int64_t first, int64_t count) {
   const AddedChannels& a = e.added[0];
   const AddedChannels& b = e.added[1];
-  if (count == V::kLanes && first + count <= a.c) return V::load(a.data + pixel * a.pitch + first);
-  if (count == V::kLanes && first >= a.c) return V::load(b.data + pixel * b.pitch + first - a.c);
+  if (first + count <= a.c) return V::load_first(a.data + pixel * a.pitch + first, count);
+  if (first >= a.c) return V::load_first(b.data + pixel * b.pitch + first - a.c, count);
   float v[V::kLanes] = {};
   for (int64_t i = 0; i < count; ++i)
     v[i] = first + i < a.c ? a.data[pixel * a.pitch + first + i] : b.data[pixel * b.pitch + first + i - a.c];
@@ -87,9 +83,7 @@ V added_lanes(const ConvEpilogue& e, int64_t pixel, int64_t first, int64_t count
 
 template <class V>
 V bias_lanes(const ConvEpilogue& e, int64_t first, int64_t count) {
-  float v[V::kLanes] = {};
-  if (e.bias) load_some(v, e.bias + first, count, V::kLanes);
-  return V::load(v);
+  return e.bias ? V::load_first(e.bias + first, count) : V::zero();
 }
 
 template <class V>
@@ -97,13 +91,10 @@ void finish(V sum, V bias, const ConvEpilogue& e, int64_t pixel, int64_t first, 
   V result = sum + bias;
   if (e.leak != 1.0f) result = result.leaky(e.leak);
   if (e.added[0].data) result = result + added_lanes<V>(e, pixel, first, count);
-  if (count == V::kLanes) {
+  if (count == V::kLanes)
     result.store(y);
-    return;
-  }
-  float v[V::kLanes];
-  result.store(v);
-  std::memcpy(y, v, static_cast<size_t>(count) * sizeof(float));
+  else
+    result.store_first(y, count);
 }
 
 }  // namespace
