@@ -104,26 +104,44 @@ struct WeightGradTransform {
   }
 };
 
+// One column of T applied to the columns of a square of vectors, and one row of that to its rows.
+template <class V, class T, class Load>
+[[gnu::always_inline]] inline void transform_column(int j, V (&half)[T::kTo][T::kFrom], const Load& load) {
+  V from[T::kFrom], to[T::kTo];
+#pragma GCC unroll 6
+  for (int i = 0; i < T::kFrom; ++i) from[i] = load(i, j);
+  T::apply(from, to);
+#pragma GCC unroll 6
+  for (int i = 0; i < T::kTo; ++i) half[i][j] = to[i];
+}
+template <class V, class T, class Store>
+[[gnu::always_inline]] inline void transform_row(int i, const V (&half)[T::kTo][T::kFrom],
+                                                 const Store& store) {
+  V to[T::kTo];
+  T::apply(half[i], to);
+#pragma GCC unroll 6
+  for (int j = 0; j < T::kTo; ++j) store(i, j, to[j]);
+}
+
 /// T x T^T of a square of vectors: load(i, j) gives one, store(i, j, vector) takes one.
 template <class V, class T, class Load, class Store>
 [[gnu::always_inline]] inline void transform_square(Load load, Store store) {
   V half[T::kTo][T::kFrom];
 #pragma GCC unroll 6
-  for (int j = 0; j < T::kFrom; ++j) {
-    V from[T::kFrom], to[T::kTo];
+  for (int j = 0; j < T::kFrom; ++j) transform_column<V, T>(j, half, load);
 #pragma GCC unroll 6
-    for (int i = 0; i < T::kFrom; ++i) from[i] = load(i, j);
-    T::apply(from, to);
-#pragma GCC unroll 6
-    for (int i = 0; i < T::kTo; ++i) half[i][j] = to[i];
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < T::kTo; ++i) {
-    V to[T::kTo];
-    T::apply(half[i], to);
-#pragma GCC unroll 6
-    for (int j = 0; j < T::kTo; ++j) store(i, j, to[j]);
-  }
+  for (int i = 0; i < T::kTo; ++i) transform_row<V, T>(i, half, store);
+}
+
+/// The same, a column and a row at a time: less code, and fewer registers for addresses where strides are
+/// known at run time only.
+template <class V, class T, class Load, class Store>
+[[gnu::always_inline]] inline void transform_square_in_steps(Load load, Store store) {
+  V half[T::kTo][T::kFrom];
+#pragma GCC unroll 1
+  for (int j = 0; j < T::kFrom; ++j) transform_column<V, T>(j, half, load);
+#pragma GCC unroll 1
+  for (int i = 0; i < T::kTo; ++i) transform_row<V, T>(i, half, store);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "tensor/conv2d/cpu/kernels.h"
-#include "tensor/conv2d/cpu/multiply_choice.h"
+#include "tensor/conv2d/cpu/multiply.h"
 #include "tensor/conv2d/cpu/output_blocks.h"
 #include "tensor/conv2d/cpu/row_ring.h"
 #include "tensor/conv2d/cpu/winograd.h"
@@ -87,9 +87,28 @@ void transform_weights(const Taps (&taps)[2], const OutputBlock& block, int64_t 
 
 // ---- results ----
 
+// Whether results are written to memory past the caches, which are to hold other things: they would not hold
+// all of them until they are read, and what was in memory would be read first only to be overwritten. Whole
+// lines of the caches only.
+bool goes_past_caches(const ConvDims& d, const float* y) {
+  constexpr int64_t kSecondLevel = 1 << 20, kLine = 64;
+  const int64_t pitch_bytes = d.y_pitch * 4;
+  return kLanes * 4 == kLine && pitch_bytes % kLine == 0 && reinterpret_cast<uintptr_t>(y) % kLine == 0 &&
+         d.n * d.oh * d.ow * pitch_bytes > kSecondLevel * omp_get_max_threads();
+}
+
+inline void store_result(Vector v, bool past_caches, float* to) {
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+  if (past_caches) return v.store_past_caches(to);
+#else
+  (void)past_caches;
+#endif
+  v.store(to);
+}
+
 // One tile's products -> its outputs.
 void transform_output(const ConvDims& d, const Tile& tile, const float* from, int64_t place,
-                      const ConvEpilogue& e, float* y) {
+                      const ConvEpilogue& e, bool past_caches, float* y) {
   const int64_t rows = smaller(kWinogradOutputs, d.oh - tile.row);
   const int64_t columns = smaller(kWinogradOutputs, d.ow - tile.column);
   const int64_t corner = (tile.n * d.oh + tile.row) * d.ow + tile.column;
@@ -97,62 +116,21 @@ void transform_output(const ConvDims& d, const Tile& tile, const float* from, in
     const int64_t count = smaller(kLanes, d.o - o);
     const Vector bias = bias_lanes<Vector>(e, o, count);
     const auto product = [&](int i, int j) { return Vector::load(from + (i * 6 + j) * place + o); };
-    if (rows == 4 && columns == 4 && count == kLanes && !e.added[0].data) {
+    if (count == kLanes && !e.added[0].data) {
       float* to = y + corner * d.y_pitch + o;
-      transform_square<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
-        (value + bias).leaky(e.leak).store(to + (i * d.ow + j) * d.y_pitch);
+      transform_square_in_steps<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
+        if (i >= rows || j >= columns) return;
+        store_result((value + bias).leaky(e.leak), past_caches, to + (i * d.ow + j) * d.y_pitch);
       });
       continue;
     }
-    transform_square<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
+    transform_square_in_steps<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
       if (i >= rows || j >= columns) return;
       const int64_t pixel = corner + i * d.ow + j;
       finish<Vector>(value, bias, e, pixel, o, count, y + pixel * d.y_pitch + o);
     });
   }
 }
-
-// ---- products ----
-
-// to[tile][N vectors] = from[tile][depth] * weights[depth][N vectors] for `tiles`, P at a time.
-template <class V, int N, int P, class Element>
-void multiply(const Element* from, int64_t from_step, int64_t depth, const Element* weights, int64_t tiles,
-              float* to, int64_t to_step) {
-  using F = Factors<V, Element>;
-  for (int64_t t = 0; t < tiles; t += P, from += P * from_step, to += P * to_step) {
-    V sum[P][N];
-#pragma GCC unroll 24
-    for (int p = 0; p < P; ++p)
-#pragma GCC unroll 5
-      for (int i = 0; i < N; ++i) sum[p][i] = V::zero();
-    const Element* w = weights;
-    for (int64_t k = 0; k < depth; k += F::kTogether, w += N * V::kLanes * F::kTogether) {
-      decltype(F::load(w)) weight[N];
-#pragma GCC unroll 5
-      for (int i = 0; i < N; ++i) weight[i] = F::load(w + i * V::kLanes * F::kTogether);
-#pragma GCC unroll 24
-      for (int p = 0; p < P; ++p) {
-        const typename F::Scalar value = F::broadcast(from + p * from_step + k);
-#pragma GCC unroll 5
-        for (int i = 0; i < N; ++i) F::add_product(sum[p][i], value, weight[i]);
-      }
-    }
-#pragma GCC unroll 24
-    for (int p = 0; p < P; ++p)
-#pragma GCC unroll 5
-      for (int i = 0; i < N; ++i) sum[p][i].store(to + p * to_step + i * V::kLanes);
-  }
-}
-
-// The tiles at a time divide kTilesAtATime, so that the last ones stay within the buffers.
-template <class Element>
-struct Multiply {
-  using Function = void (*)(const Element*, int64_t, int64_t, const Element*, int64_t, float*, int64_t);
-  template <class V, int N, int P>
-  static Function of() {
-    return multiply<V, N, P, Element>;
-  }
-};
 
 // ---- all of it ----
 
@@ -190,9 +168,16 @@ class Winograd {
            (floats(place_elements<Element>(channels_)) + place_elements<float>(products()) + channels_);
   }
 
+  // Inputs of tiles that are not there are multiplied too.
+  void clear(float* scratch) const {
+    std::memset(
+        scratch, 0,
+        static_cast<size_t>(kWinogradProducts * place_elements<Element>(channels_)) * sizeof(Element));
+  }
+
   // Tiles first .. first+count of y.
   void run(const float* x, const Tiles& tiles, int64_t first, int64_t count, const ConvEpilogue& e,
-           float* scratch, float* y) {
+           bool past_caches, float* scratch, float* y) {
     const int64_t input_place = place_elements<Element>(channels_);
     const int64_t product_place = place_elements<float>(products());
     auto* inputs = reinterpret_cast<Element*>(scratch);
@@ -212,7 +197,7 @@ class Winograd {
             results + f * product_place + block.first, products());
       }
     for (int64_t t = 0; t < count; ++t)
-      transform_output(d_, tiles[first + t], results + t * products(), product_place, e, y);
+      transform_output(d_, tiles[first + t], results + t * products(), product_place, e, past_caches, y);
   }
 
  private:
@@ -245,13 +230,15 @@ void convolve_by_winograd(const ConvDims& d, const float* x, const float* weight
   const Tiles tiles(d);
   const int64_t scratch_floats = round_up(winograd.scratch_floats(), 16);
   Buffer scratch(scratch_floats * omp_get_max_threads());
+  const bool past_caches = goes_past_caches(d, y);
 #pragma omp parallel
   {
     float* mine = scratch.data() + scratch_floats * omp_get_thread_num();
-    std::memset(mine, 0, static_cast<size_t>(scratch_floats) * sizeof(float));
+    winograd.clear(mine);
 #pragma omp for schedule(dynamic)
     for (int64_t first = 0; first < tiles.size(); first += kTilesAtATime)
-      winograd.run(x, tiles, first, smaller(kTilesAtATime, tiles.size() - first), e, mine, y);
+      winograd.run(x, tiles, first, smaller(kTilesAtATime, tiles.size() - first), e, past_caches, mine, y);
+    if (past_caches) _mm_sfence();
   }
 }
 

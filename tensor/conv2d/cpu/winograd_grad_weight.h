@@ -91,9 +91,7 @@ class GradWeight {
         parts_(tiles_.size(), kTilesSummed),
         inputs_({x, d.h, d.w, d.c, d.x_pitch}, parts_.size),
         outputs_({dy, d.oh, d.ow, d.o, d.y_pitch}, parts_.size),
-        sums_(kWinogradProducts * d.o * inputs_.channels()) {
-    std::memset(sums_.data(), 0, static_cast<size_t>(kWinogradProducts * place_of_sums()) * sizeof(float));
-  }
+        sums_(kWinogradProducts * place_of_sums()) {}
 
   void run(float* dw) {
     const int64_t patch_floats =
@@ -109,8 +107,8 @@ class GradWeight {
         for (int64_t group = 0; group < groups(part); ++group) transform(part, group, patch);
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < kWinogradProducts * outputs.number; ++i)
-          add_products(i / outputs.number, outputs.begin(i % outputs.number), outputs.in(i % outputs.number),
-                       groups(part));
+          add_products(part, i / outputs.number, outputs.begin(i % outputs.number),
+                       outputs.in(i % outputs.number));
       }
 #pragma omp for schedule(static)
       for (int64_t o = 0; o < d_.o; ++o) transform_back(o, dw + o * 9 * d_.c);
@@ -118,8 +116,9 @@ class GradWeight {
   }
 
  private:
+  // Floats from one place to the next: an odd number of cache lines, which spreads over all sets.
   int64_t place_of_sums() const {
-    return d_.o * inputs_.channels();
+    return ((d_.o * inputs_.channels() + 15) / 16 | 1) * 16;
   }
 
   // All, unless there would be too few tasks for the threads.
@@ -145,8 +144,11 @@ class GradWeight {
     outputs_.template transform<OutputGradTransform>(group, of_outputs, count, patch);
   }
 
-  // sums[place][o][c] += for outputs first .. first+count.
-  void add_products(int64_t place, int64_t first, int64_t count, int64_t groups) {
+  // sums[place][o][c] += for outputs first .. first+count; those of the first part are the first.
+  void add_products(int64_t part, int64_t place, int64_t first, int64_t count) {
+    if (part == 0)
+      std::memset(sums_.data() + place * place_of_sums() + first * inputs_.channels(), 0,
+                  static_cast<size_t>(count * inputs_.channels()) * sizeof(float));
     const Parts vectors(inputs_.channels() / kLanes, kLargestCount);
     const Parts values(count, values_for(static_cast<int>(vectors.size)));
     for (int64_t v = 0; v < vectors.number; ++v) {
@@ -155,7 +157,7 @@ class GradWeight {
         const int64_t o = first + values.begin(q);
         float* sums = sums_.data() + place * place_of_sums() + o * inputs_.channels() + k;
         sum_function<Element>(values.in(q), vectors.in(v))(inputs_.walk(place, k), kTogether * kLanes,
-                                                           outputs_.walk(place, o), 1, groups, sums,
+                                                           outputs_.walk(place, o), 1, groups(part), sums,
                                                            inputs_.channels());
       }
     }
@@ -165,14 +167,10 @@ class GradWeight {
   void transform_back(int64_t o, float* dw) {
     for (int64_t k = 0; k < d_.c; k += kLanes) {
       const float* from = sums_.data() + o * inputs_.channels() + k;
-      const auto count = static_cast<size_t>(smaller(kLanes, d_.c - k));
-      transform_square<Vector, WeightGradTransform>(
+      const int64_t count = smaller(kLanes, d_.c - k);
+      transform_square_in_steps<Vector, WeightGradTransform>(
           [&](int i, int j) { return Vector::load(from + (i * 6 + j) * place_of_sums()); },
-          [&](int u, int v, Vector value) {
-            float lanes[kLanes];
-            value.store(lanes);
-            std::memcpy(dw + (u * 3 + v) * d_.c + k, lanes, count * sizeof(float));
-          });
+          [&](int u, int v, Vector value) { value.store_first(dw + (u * 3 + v) * d_.c + k, count); });
     }
   }
 

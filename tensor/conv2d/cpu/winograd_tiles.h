@@ -52,25 +52,48 @@ inline void copy_patch(const Grid& x, int64_t n, int64_t row, int64_t column, in
     }
 }
 
+// T of a square of pixels, whose channels pixel(i, j) points to -> to[36 places, `place` apart][channels].
+template <class T, class Element, class Pixel>
+[[gnu::always_inline]] inline void transform_pixels(const Pixel& pixel, int64_t channels, Element* to,
+                                                    int64_t place) {
+  for (int64_t k = 0; k < channels; k += kLanes)
+    transform_square_in_steps<Vector, T>(
+        [&](int i, int j) { return Vector::load(pixel(i, j) + k); },
+        [&](int i, int j, Vector value) { store(to + (i * T::kTo + j) * place + k, value); });
+}
+
+// The same of pixels some of which lie outside: zeros in `zeros`, room for a pixel.
+template <class T, class Element>
+void transform_border_tile(const Grid& x, int64_t n, int64_t row, int64_t column, float* zeros, Element* to,
+                           int64_t place) {
+  std::memset(zeros, 0, static_cast<size_t>(x.c) * sizeof(float));
+  const float* pixels[T::kFrom][T::kFrom];
+  for (int64_t i = 0; i < T::kFrom; ++i)
+    for (int64_t j = 0; j < T::kFrom; ++j) {
+      const bool inside = row + i >= 0 && row + i < x.h && column + j >= 0 && column + j < x.w;
+      pixels[i][j] = inside ? x.data + ((n * x.h + row + i) * x.w + column + j) * x.pitch : zeros;
+    }
+  transform_pixels<T>([&](int i, int j) { return pixels[i][j]; }, x.c, to, place);
+}
+
 // T of the square of pixels from (row, column) on -> to[36 places, `place` apart][channels], a multiple of
 // the lanes. `patch` is room for 36 * channels floats.
 template <class T, class Element>
 void transform_tile(const Grid& x, int64_t n, int64_t row, int64_t column, int64_t channels, float* patch,
                     Element* to, int64_t place) {
-  const float* from = x.data + ((n * x.h + row) * x.w + column) * x.pitch;
-  int64_t row_floats = x.w * x.pitch, pixel_floats = x.pitch;
-  if (channels != x.c || row < 0 || row + T::kFrom > x.h || column < 0 || column + T::kFrom > x.w) {
+  if (channels != x.c) {
     copy_patch(x, n, row, column, T::kFrom, channels, patch);
-    from = patch, row_floats = T::kFrom * channels, pixel_floats = channels;
-  } else {
-    for (int i = 0; i < T::kFrom; ++i)  // of the next tile
-      prefetch(from + i * row_floats + T::kFrom * pixel_floats,
-               kWinogradOutputs * pixel_floats * static_cast<int64_t>(sizeof(float)));
+    return transform_pixels<T>([&](int i, int j) { return patch + (i * T::kFrom + j) * channels; }, channels,
+                               to, place);
   }
-  for (int64_t k = 0; k < channels; k += kLanes)
-    transform_square<Vector, T>(
-        [&](int i, int j) { return Vector::load(from + i * row_floats + j * pixel_floats + k); },
-        [&](int i, int j, Vector value) { store(to + (i * T::kTo + j) * place + k, value); });
+  if (row < 0 || row + T::kFrom > x.h || column < 0 || column + T::kFrom > x.w)
+    return transform_border_tile<T>(x, n, row, column, patch, to, place);
+  const float* from = x.data + ((n * x.h + row) * x.w + column) * x.pitch;
+  const int64_t row_floats = x.w * x.pitch;
+  for (int i = 0; i < T::kFrom; ++i)  // of the next tile
+    prefetch(from + i * row_floats + T::kFrom * x.pitch,
+             kWinogradOutputs * x.pitch * static_cast<int64_t>(sizeof(float)));
+  transform_pixels<T>([&](int i, int j) { return from + i * row_floats + j * x.pitch; }, channels, to, place);
 }
 
 }  // namespace

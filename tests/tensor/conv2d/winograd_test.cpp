@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "autograd/functions.h"
 #include "tensor/conv2d/conv2d.h"
@@ -176,6 +178,27 @@ TEST_F(Winograd, AnyNumberOfThreadsGivesTheSameBits) {
       EXPECT_EQ(conv2d_grad_input(y, w, c.x, c.options).to_vector(), dx.to_vector()) << c.x << c.weight;
       EXPECT_EQ(conv2d_grad_weight(y, x, c.weight, c.options).to_vector(), dw.to_vector()) << c.x << c.weight;
     }
+  }
+}
+
+// They are written past the caches.
+TEST_F(Winograd, ABatchThatLeavesTheCachesHasTheBitsOfItsImages) {
+  omp_set_num_threads(1);
+  const Shape one{1, 29, 27, 48}, all{9, 29, 27, 48};  // with 64 channels of results 1.8 MB
+  const Tensor x = normal(all), w = normal_weight({64, 3, 3, 48}), b = normal({1, 1, 1, 64}, 0.1);
+  std::vector<std::pair<Simd, Conv2dMethod>> ways;
+  for (const Simd simd : sets()) ways.emplace_back(simd, Conv2dMethod::winograd);
+  if (best_simd() >= Simd::avx2) ways.emplace_back(best_simd(), Conv2dMethod::bf16);
+  for (const auto& [simd, method] : ways) {
+    set_simd(simd);
+    Conv2dOptions options = options_for(1);
+    options.method = method;
+    std::vector<float> images;
+    for (int64_t n = 0; n < all.n; ++n) {
+      const std::vector<float> y = conv2d(x.part(n * one.size(), one), w, b, options).to_vector();
+      images.insert(images.end(), y.begin(), y.end());
+    }
+    EXPECT_EQ(conv2d(x, w, b, options).to_vector(), images) << name_of(simd);
   }
 }
 
