@@ -109,12 +109,19 @@ bool takes_winograd(const Conv2dOptions& o, const Shape& weight) {
          weight.c >= 8 && weight.n / o.groups >= 8;
 }
 
+// Whether it is a matrix product of pixels and weights.
+bool is_pointwise(const Conv2dOptions& o, const Shape& weight) {
+  return weight.h == 1 && weight.w == 1 && o.stride == 1 && o.groups == 1 && o.pad_begin == 0 &&
+         o.pad_end == 0;
+}
+
 // Whether products of bfloat16 are wanted, possible and worth their while: pairs take two channels of a
 // group, tiles 16 outputs by 32 channels, or at larger strides by 32 elements of the windows.
 bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
   if (o.method != Conv2dMethod::bf16 || weight.n < 16) return false;
   if (cpu::bf16_kernels().transforms)
-    return takes_winograd(o, weight) && weight.c % 2 == 0 && weight.n / o.groups % 2 == 0;
+    return (takes_winograd(o, weight) && weight.c % 2 == 0 && weight.n / o.groups % 2 == 0) ||
+           (is_pointwise(o, weight) && weight.c >= 16);
   if (o.stride > 1) return o.groups == 1 && weight.h * weight.w * weight.c >= 32;
   const int64_t smaller_side = std::min(weight.h, weight.w);
   return o.pad_begin < smaller_side && o.pad_end < smaller_side && weight.c * o.groups >= 16;
@@ -122,7 +129,7 @@ bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
 
 // The kernel for the weights' gradient.
 auto grad_weight_of(const Conv2dOptions& o, const Shape& weight) {
-  if (takes_bf16(o, weight) && (o.groups == 1 || !cpu::bf16_kernels().transforms))
+  if (takes_bf16(o, weight) && (!cpu::bf16_kernels().transforms || (o.groups == 1 && weight.h == 3)))
     return cpu::bf16_kernels().grad_weight;
   if (takes_winograd(o, weight) && o.groups == 1)  // small groups gain nothing
     return cpu::conv_kernels().grad_weight_winograd;

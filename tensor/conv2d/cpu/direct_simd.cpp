@@ -11,6 +11,7 @@
 #include "tensor/conv2d/cpu/dot_block.h"
 #include "tensor/conv2d/cpu/kernels.h"
 #include "tensor/conv2d/cpu/output_blocks.h"
+#include "tensor/conv2d/cpu/pointwise_convolution.h"
 #include "tensor/conv2d/cpu/row_ring.h"
 #include "tensor/simd/lanes.h"
 #include "tensor/stop.h"
@@ -124,6 +125,7 @@ int64_t rows_at_a_time(const ConvDims& d) {
 }
 
 void conv2d(const ConvDims& d, const float* x, const float* weight, const ConvEpilogue& e, float* y) {
+  if (is_pointwise(d) && d.c >= kLanes) return convolve_pointwise<float>(d, x, weight, false, e, y);
   const OutputBlocks blocks(d);
   const int64_t block_floats = d.kh * d.kw * (d.c / d.groups) * blocks.width();
   Buffer weights(blocks.size() * block_floats);

@@ -49,6 +49,7 @@ std::vector<Case> cases() {
           {{1, 6, 9, 32}, {64, 3, 3, 32}, options_for(1)},
           {{2, 5, 6, 48}, {80, 3, 3, 48}, options_for(1)},
           {{2, 5, 7, 80}, {64, 1, 1, 80}, options_for(1, 0, 0)},
+          {{3, 9, 4, 33}, {21, 1, 1, 33}, options_for(1, 0, 0)},
           {{19, 4, 3, 19}, {23, 3, 3, 19}, options_for(1)},
           {{1, 45, 40, 17}, {20, 3, 3, 17}, options_for(1)},
           {{2, 3, 600, 16}, {16, 3, 3, 16}, options_for(1)},
@@ -128,8 +129,13 @@ Tensor convolved(const cpu::Bf16Kernels& kernels, const Case& c, const Tensor& x
   return y;
 }
 
-/// Whether transforms may take it: see cpu::Bf16Kernels.
+bool is_pointwise(const Case& c) {
+  return c.weight.h == 1 && c.weight.w == 1;
+}
+
+/// Whether products of pairs may take it: see cpu::Bf16Kernels.
 bool is_for_pairs(const Case& c) {
+  if (is_pointwise(c)) return true;
   return c.weight.h == 3 && c.weight.w == 3 && c.options.stride == 1 && c.weight.c % 2 == 0 &&
          c.weight.n / c.options.groups % 2 == 0;
 }
@@ -183,6 +189,30 @@ TEST_F(Bf16, TransformsAroundPairsAgreeWithDoublePrecisionLoops) {
     EXPECT_LT(reference::difference(conv2d_grad_weight(dy, x, c.weight, c.options),
                                     reference::conv2d_grad_weight(rdy, rx, c.weight, c.options)),
               kOfTransforms * std::sqrt(static_cast<double>(c.x.pixels())))
+        << c.x << c.weight;
+  }
+}
+
+TEST_F(Bf16, PairsWithoutTransformsAgreeWithDoublePrecisionLoopsOverRoundedFactors) {
+  const Case list[] = {{{2, 5, 7, 80}, {64, 1, 1, 80}, options_for(1, 0, 0)},
+                       {{3, 29, 5, 64}, {80, 1, 1, 64}, options_for(1, 0, 0)},
+                       {{1, 3, 8, 17}, {23, 1, 1, 17}, options_for(1, 0, 0)},
+                       {{1, 1, 1, 33}, {100, 1, 1, 33}, options_for(1, 0, 0)}};
+  for (const Case& c : list) {
+    const Tensor x = normal(c.x), w = normal_weight(c.weight), b = normal({1, 1, 1, c.weight.n}, 0.1);
+    const reference::Array bias(b), rx(rounded(x)), rw(rounded(w));
+    const auto expected = reference::conv2d(rx, rw, &bias, c.options);
+    EXPECT_LT(reference::difference(convolved(cpu::software_pairs_kernels(), c, x, w, b), expected),
+              kTolerance)
+        << c.x << c.weight;
+    set_simd(best_simd());
+    if (!transforms()) continue;
+    EXPECT_LT(reference::difference(conv2d(x, w, b, c.options), expected), kTolerance) << c.x << c.weight;
+    const Tensor dy = normal(conv2d_shape(c.x, c.weight, c.options));
+    EXPECT_LT(reference::difference(
+                  conv2d_grad_input(dy, w, c.x, c.options),
+                  reference::conv2d_grad_input(reference::Array(rounded(dy)), rw, c.x, c.options)),
+              kTolerance)
         << c.x << c.weight;
   }
 }
