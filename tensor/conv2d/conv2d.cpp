@@ -129,7 +129,7 @@ bool takes_bf16(const Conv2dOptions& o, const Shape& weight) {
 
 // The kernel for the weights' gradient.
 auto grad_weight_of(const Conv2dOptions& o, const Shape& weight) {
-  if (takes_bf16(o, weight) && (!cpu::bf16_kernels().transforms || (o.groups == 1 && weight.h == 3)))
+  if (takes_bf16(o, weight) && (!cpu::bf16_kernels().transforms || weight.h == 3))
     return cpu::bf16_kernels().grad_weight;
   if (takes_winograd(o, weight) && o.groups == 1)  // small groups gain nothing
     return cpu::conv_kernels().grad_weight_winograd;

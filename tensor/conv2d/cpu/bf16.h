@@ -10,14 +10,14 @@ constexpr int64_t kMostSlots = 8;  ///< for whose sums there is memory
 /// The kernels of one way to multiply bfloat16. The terms of a value are added in an order that depends on
 /// the shapes only. Tiles: for stride 1 and at each side zeros for 0 .. kernel-1 pixels, or for larger
 /// strides and one group. Pairs: what conv2d_winograd() is for, with an even number of channels in a group on
-/// both sides.
+/// both sides, and matrix products of pixels and 1x1 weights.
 struct Bf16Kernels {
   const char* compiled_for;
-  bool transforms;  ///< pairs: factors are what Winograd's transforms make
+  bool transforms;  ///< pairs: factors are what Winograd's transforms make, but those of 1x1 kernels
   /// y = conv2d(x), `flipped` as that of conv2d_winograd (at stride 1).
   void (*conv2d)(const ConvDims&, const float* x, const float* weight, bool flipped, const ConvEpilogue&,
                  float* y);
-  /// Pairs: for one group. Tiles: at most kMostSlots leaves of tensor/image_tree.h, by its
+  /// Pairs: for 3x3. Tiles: at most kMostSlots leaves of tensor/image_tree.h, by its
   /// tree: dw[o,u,v,c] = sum_{n,i,j} dy[n,i,j,o] x[n, i*stride+u-pad_h, j*stride+v-pad_w, c]; y_pitch is
   /// dy's.
   void (*grad_weight)(const ConvDims&, const float* x, const float* dy, float* dw);

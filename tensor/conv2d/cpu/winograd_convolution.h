@@ -184,10 +184,10 @@ class Winograd {
     float* results = scratch + floats(kWinogradProducts * input_place);
     float* patch = results + kWinogradProducts * product_place;
     for (int64_t t = 0; t < count; ++t) {
-      const Tile tile = tiles[first + t];
-      transform_tile<InputTransform>({x, d_.h, d_.w, d_.c, d_.x_pitch}, tile.n, tile.row - d_.pad_h,
-                                     tile.column - d_.pad_w, channels_, patch, inputs + t * channels_,
-                                     input_place);
+      Tile tile = tiles[first + t];
+      tile.row -= d_.pad_h, tile.column -= d_.pad_w;
+      transform_tile<InputTransform>({x, d_.h, d_.w, d_.c, d_.x_pitch}, tile, channels_, patch,
+                                     inputs + t * channels_, input_place);
     }
     for (int64_t f = 0; f < kWinogradProducts; ++f)
       for (int64_t b = 0; b < blocks_.size(); ++b) {

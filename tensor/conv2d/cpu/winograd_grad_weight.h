@@ -37,34 +37,23 @@ class Side {
   static constexpr int kTogether = Factors<Vector, Element>::kTogether;
 
  public:
-  Side(const Grid& grid, int64_t tiles)
+  // A tile has room for `room` channels, of which those beyond the grid's hold anything.
+  Side(const Grid& grid, int64_t room, int64_t tiles)
       : grid_(grid),
         channels_(round_up(grid.c, kLanes)),
-        tile_(kTogether * tile_floats(channels_)),
+        tile_(kTogether * tile_floats(room > channels_ ? room : channels_)),
         place_((tiles + kTogether - 1) / kTogether * tile_),
         data_(kWinogradProducts * place_ / kTogether) {}
 
-  // The tiles of a group, whose pixels of image n begin at (row, column): kTogether, or what is left of them.
-  // `patch` is room for 108 * channels floats.
+  // The tiles of a group, kTogether or what is left of them; their first pixels are given. `patch` is room
+  // for 72 * channels floats.
   template <class T>
   void transform(int64_t group, const Tile* tiles, int64_t count, float* patch) {
     Element* to = elements() + group * tile_;
-    if constexpr (kTogether == 1) {
-      transform_tile<T>(grid_, tiles[0].n, tiles[0].row, tiles[0].column, channels_, patch, to, place_);
-    } else {
-      const int64_t floats = kWinogradProducts * channels_;
-      float *first = patch + floats, *second = first + floats;
-      transform_tile<T>(grid_, tiles[0].n, tiles[0].row, tiles[0].column, channels_, patch, first, channels_);
-      if (count > 1)
-        transform_tile<T>(grid_, tiles[1].n, tiles[1].row, tiles[1].column, channels_, patch, second,
-                          channels_);
-      else
-        std::memset(second, 0, static_cast<size_t>(floats) * sizeof(float));
-      for (int64_t f = 0; f < kWinogradProducts; ++f)
-        for (int64_t k = 0; k < channels_; k += kLanes)
-          store_pairs(to + f * place_ + 2 * k, Vector::load(first + f * channels_ + k),
-                      Vector::load(second + f * channels_ + k));
-    }
+    if constexpr (kTogether == 1)
+      transform_tile<T>(grid_, tiles[0], channels_, patch, to, place_);
+    else
+      transform_tiles<T>(grid_, tiles, count, channels_, patch, to, place_);
   }
 
   Walk<Element> walk(int64_t place, int64_t channel) {
@@ -89,13 +78,16 @@ class GradWeight {
       : d_(d),
         tiles_(d),
         parts_(tiles_.size(), kTilesSummed),
-        inputs_({x, d.h, d.w, d.c, d.x_pitch}, parts_.size),
-        outputs_({dy, d.oh, d.ow, d.o, d.y_pitch}, parts_.size),
+        cg_(d.c / d.groups),
+        og_(d.o / d.groups),
+        width_(round_up(cg_, kLanes)),
+        inputs_({x, d.h, d.w, d.c, d.x_pitch}, d.c - cg_ + width_, parts_.size),
+        outputs_({dy, d.oh, d.ow, d.o, d.y_pitch}, d.o, parts_.size),
         sums_(kWinogradProducts * place_of_sums()) {}
 
   void run(float* dw) {
     const int64_t patch_floats =
-        3 * kWinogradProducts *
+        2 * kWinogradProducts *
         (inputs_.channels() > outputs_.channels() ? inputs_.channels() : outputs_.channels());
     Buffer patches(patch_floats * omp_get_max_threads());
     const Parts outputs = outputs_of_a_task();
@@ -107,25 +99,26 @@ class GradWeight {
         for (int64_t group = 0; group < groups(part); ++group) transform(part, group, patch);
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < kWinogradProducts * outputs.number; ++i)
-          add_products(part, i / outputs.number, outputs.begin(i % outputs.number),
-                       outputs.in(i % outputs.number));
+          for (int64_t g = 0; g < d_.groups; ++g)
+            add_products(part, i / outputs.number, g, outputs.begin(i % outputs.number),
+                         outputs.in(i % outputs.number));
       }
 #pragma omp for schedule(static)
-      for (int64_t o = 0; o < d_.o; ++o) transform_back(o, dw + o * 9 * d_.c);
+      for (int64_t o = 0; o < d_.o; ++o) transform_back(o, dw + o * 9 * cg_);
     }
   }
 
  private:
   // Floats from one place to the next: an odd number of cache lines, which spreads over all sets.
   int64_t place_of_sums() const {
-    return ((d_.o * inputs_.channels() + 15) / 16 | 1) * 16;
+    return ((d_.o * width_ + 15) / 16 | 1) * 16;
   }
 
-  // All, unless there would be too few tasks for the threads.
+  // Of each group: all, unless there would be too few tasks for the threads.
   Parts outputs_of_a_task() const {
     const int64_t enough = 4 * omp_get_max_threads();
-    const int64_t shares = smaller((enough + kWinogradProducts - 1) / kWinogradProducts, (d_.o + 7) / 8);
-    return {d_.o, round_up((d_.o + shares - 1) / shares, 8)};
+    const int64_t shares = smaller((enough + kWinogradProducts - 1) / kWinogradProducts, (og_ + 7) / 8);
+    return {og_, round_up((og_ + shares - 1) / shares, 8)};
   }
 
   // Of kTogether tiles each.
@@ -144,41 +137,42 @@ class GradWeight {
     outputs_.template transform<OutputGradTransform>(group, of_outputs, count, patch);
   }
 
-  // sums[place][o][c] += for outputs first .. first+count; those of the first part are the first.
-  void add_products(int64_t part, int64_t place, int64_t first, int64_t count) {
+  // sums[place][o][c] += for outputs first .. first+count of a group; those of the first part are the first.
+  // Lanes beyond the group's inputs hold another's.
+  void add_products(int64_t part, int64_t place, int64_t g, int64_t first, int64_t count) {
+    float* of_group = sums_.data() + place * place_of_sums() + g * og_ * width_;
     if (part == 0)
-      std::memset(sums_.data() + place * place_of_sums() + first * inputs_.channels(), 0,
-                  static_cast<size_t>(count * inputs_.channels()) * sizeof(float));
-    const Parts vectors(inputs_.channels() / kLanes, kLargestCount);
+      std::memset(of_group + first * width_, 0, static_cast<size_t>(count * width_) * sizeof(float));
+    const Parts vectors(width_ / kLanes, kLargestCount);
     const Parts values(count, values_for(static_cast<int>(vectors.size)));
     for (int64_t v = 0; v < vectors.number; ++v) {
       const int64_t k = vectors.begin(v) * kLanes;
       for (int64_t q = 0; q < values.number; ++q) {
         const int64_t o = first + values.begin(q);
-        float* sums = sums_.data() + place * place_of_sums() + o * inputs_.channels() + k;
-        sum_function<Element>(values.in(q), vectors.in(v))(inputs_.walk(place, k), kTogether * kLanes,
-                                                           outputs_.walk(place, o), 1, groups(part), sums,
-                                                           inputs_.channels());
+        sum_function<Element>(values.in(q), vectors.in(v))(
+            inputs_.walk(place, g * cg_ + k), kTogether * kLanes, outputs_.walk(place, g * og_ + o), 1,
+            groups(part), of_group + o * width_ + k, width_);
       }
     }
   }
 
-  // The sums of one output -> dw[3][3][c].
+  // The sums of one output -> dw[3][3][cg].
   void transform_back(int64_t o, float* dw) {
-    for (int64_t k = 0; k < d_.c; k += kLanes) {
-      const float* from = sums_.data() + o * inputs_.channels() + k;
-      const int64_t count = smaller(kLanes, d_.c - k);
+    for (int64_t k = 0; k < cg_; k += kLanes) {
+      const float* from = sums_.data() + o * width_ + k;
+      const int64_t count = smaller(kLanes, cg_ - k);
       transform_square_in_steps<Vector, WeightGradTransform>(
           [&](int i, int j) { return Vector::load(from + (i * 6 + j) * place_of_sums()); },
-          [&](int u, int v, Vector value) { value.store_first(dw + (u * 3 + v) * d_.c + k, count); });
+          [&](int u, int v, Vector value) { value.store_first(dw + (u * 3 + v) * cg_ + k, count); });
     }
   }
 
   const ConvDims& d_;
   Tiles tiles_;
   Parts parts_;
+  int64_t cg_, og_, width_;  // inputs and outputs of a group, lanes for its inputs
   Side<Element> inputs_, outputs_;
-  Buffer sums_;  // [36 places][o][channels of the inputs]
+  Buffer sums_;  // [36 places][o][width]
 };
 
 template <class Element>

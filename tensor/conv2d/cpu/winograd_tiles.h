@@ -52,6 +52,29 @@ inline void copy_patch(const Grid& x, int64_t n, int64_t row, int64_t column, in
     }
 }
 
+// Where the channels of the size x size pixels from (row, column) on lie: zeros outside and beyond the
+// grid's channels. `patch` is room for so many pixels of `channels` floats.
+template <int kSize>
+struct TilePixels {
+  const float* at[kSize][kSize];
+
+  TilePixels(const Grid& x, const Tile& tile, int64_t channels, float* patch) {
+    if (channels != x.c)
+      copy_patch(x, tile.n, tile.row, tile.column, kSize, channels, patch);
+    else
+      std::memset(patch, 0, static_cast<size_t>(channels) * sizeof(float));  // one that serves for all
+    for (int64_t i = 0; i < kSize; ++i)
+      for (int64_t j = 0; j < kSize; ++j) {
+        const int64_t row = tile.row + i, column = tile.column + j;
+        const bool inside = row >= 0 && row < x.h && column >= 0 && column < x.w;
+        if (channels != x.c)
+          at[i][j] = patch + (i * kSize + j) * channels;
+        else
+          at[i][j] = inside ? x.data + ((tile.n * x.h + row) * x.w + column) * x.pitch : patch;
+      }
+  }
+};
+
 // T of a square of pixels, whose channels pixel(i, j) points to -> to[36 places, `place` apart][channels].
 template <class T, class Element, class Pixel>
 [[gnu::always_inline]] inline void transform_pixels(const Pixel& pixel, int64_t channels, Element* to,
@@ -62,38 +85,50 @@ template <class T, class Element, class Pixel>
         [&](int i, int j, Vector value) { store(to + (i * T::kTo + j) * place + k, value); });
 }
 
-// The same of pixels some of which lie outside: zeros in `zeros`, room for a pixel.
+// T of the tile of pixels -> to[36 places, `place` apart][channels], a multiple of the lanes. `patch` as
+// TilePixels'.
 template <class T, class Element>
-void transform_border_tile(const Grid& x, int64_t n, int64_t row, int64_t column, float* zeros, Element* to,
-                           int64_t place) {
-  std::memset(zeros, 0, static_cast<size_t>(x.c) * sizeof(float));
-  const float* pixels[T::kFrom][T::kFrom];
-  for (int64_t i = 0; i < T::kFrom; ++i)
-    for (int64_t j = 0; j < T::kFrom; ++j) {
-      const bool inside = row + i >= 0 && row + i < x.h && column + j >= 0 && column + j < x.w;
-      pixels[i][j] = inside ? x.data + ((n * x.h + row + i) * x.w + column + j) * x.pitch : zeros;
-    }
-  transform_pixels<T>([&](int i, int j) { return pixels[i][j]; }, x.c, to, place);
-}
-
-// T of the square of pixels from (row, column) on -> to[36 places, `place` apart][channels], a multiple of
-// the lanes. `patch` is room for 36 * channels floats.
-template <class T, class Element>
-void transform_tile(const Grid& x, int64_t n, int64_t row, int64_t column, int64_t channels, float* patch,
-                    Element* to, int64_t place) {
-  if (channels != x.c) {
-    copy_patch(x, n, row, column, T::kFrom, channels, patch);
-    return transform_pixels<T>([&](int i, int j) { return patch + (i * T::kFrom + j) * channels; }, channels,
-                               to, place);
+void transform_tile(const Grid& x, const Tile& tile, int64_t channels, float* patch, Element* to,
+                    int64_t place) {
+  if (channels != x.c || tile.row < 0 || tile.row + T::kFrom > x.h || tile.column < 0 ||
+      tile.column + T::kFrom > x.w) {
+    const TilePixels<T::kFrom> pixels(x, tile, channels, patch);
+    return transform_pixels<T>([&](int i, int j) { return pixels.at[i][j]; }, channels, to, place);
   }
-  if (row < 0 || row + T::kFrom > x.h || column < 0 || column + T::kFrom > x.w)
-    return transform_border_tile<T>(x, n, row, column, patch, to, place);
-  const float* from = x.data + ((n * x.h + row) * x.w + column) * x.pitch;
+  const float* from = x.data + ((tile.n * x.h + tile.row) * x.w + tile.column) * x.pitch;
   const int64_t row_floats = x.w * x.pitch;
   for (int i = 0; i < T::kFrom; ++i)  // of the next tile
     prefetch(from + i * row_floats + T::kFrom * x.pitch,
              kWinogradOutputs * x.pitch * static_cast<int64_t>(sizeof(float)));
   transform_pixels<T>([&](int i, int j) { return from + i * row_floats + j * x.pitch; }, channels, to, place);
+}
+
+// T of two tiles -> to[36 places, `place` apart][channels][2], each number of one beside that of the other;
+// zeros beside those of a single one. `patch` is twice TilePixels'.
+template <class T>
+void transform_tiles(const Grid& x, const Tile* tiles, int64_t count, int64_t channels, float* patch,
+                     uint16_t* to, int64_t place) {
+  constexpr Tile kOutside{0, -T::kFrom, -T::kFrom};
+  const TilePixels<T::kFrom> first(x, tiles[0], channels, patch),
+      second(x, count > 1 ? tiles[1] : kOutside, channels, patch + T::kFrom * T::kFrom * channels);
+  for (int64_t k = 0; k < channels; k += kLanes) {
+    Vector halves[2][T::kTo][T::kFrom];
+#pragma GCC unroll 1
+    for (int j = 0; j < T::kFrom; ++j) {
+      transform_column<Vector, T>(j, halves[0],
+                                  [&](int i, int c) { return Vector::load(first.at[i][c] + k); });
+      transform_column<Vector, T>(j, halves[1],
+                                  [&](int i, int c) { return Vector::load(second.at[i][c] + k); });
+    }
+#pragma GCC unroll 1
+    for (int i = 0; i < T::kTo; ++i) {
+      Vector row[T::kTo];
+      transform_row<Vector, T>(i, halves[0], [&](int, int j, Vector value) { row[j] = value; });
+      transform_row<Vector, T>(i, halves[1], [&](int, int j, Vector value) {
+        store_pairs(to + (i * T::kTo + j) * place + 2 * k, row[j], value);
+      });
+    }
+  }
 }
 
 }  // namespace
