@@ -28,7 +28,7 @@ void add_file_options(CLI::App& app, EvalOptions& o) {
                  "yes or no: compress differences (TIFF predictor 2, of floats 3), or the samples themselves")
       ->check(CLI::IsMember({"yes", "no"}))
       ->capture_default_str();
-  app.add_option("--level", writing.level, "of deflate, 1 to 9 (default 6), or zstd, 1 to 19 (5)")
+  app.add_option("--level", writing.level, "of deflate, 1 to 9, or zstd, 1 to 19 (default 5)")
       ->check(CLI::Range(1, 19));
   o.quality = app.add_option("--quality", writing.quality, "of JPEG")
                   ->check(CLI::Range(1, 100))

@@ -42,7 +42,7 @@ const char* name_of(Compression compression) {
 }
 
 int level_of(const TiffWriterOptions& options) {
-  return options.level.value_or(options.compression == Compression::zstd ? 5 : 6);
+  return options.level.value_or(5);
 }
 
 struct TiffWriter::Impl {

@@ -39,8 +39,8 @@ struct TiffWriterOptions {
   std::vector<int> copied_bands = {};  ///< classes: overviews take a sample of the picture, never a mean
 };
 
-/// The level of deflate (6 where none is given) or zstd (5). Level 9, which libtiff and GDAL take for zstd,
-/// makes files 0.2 to 2.5 % smaller in 1.3 to 2.2 times the time (bench/results/NOTES.md).
+/// The level of deflate or zstd, 5 where none is given. Those that libtiff and GDAL take, 6 for deflate and 9
+/// for zstd, make files 0 to 1.8 and 0.2 to 2.5 % smaller in about twice the time (bench/results/NOTES.md).
 int level_of(const TiffWriterOptions& options);
 
 /// Writes a page of `info` (size, bands, sample type, colour, tags), a mask page beside it if info.has_mask,
