@@ -184,6 +184,13 @@ class Step {
   Job job_;
 };
 
+/// Rows of the image that come in at once.
+int64_t band_rows(const Kernels& k, int64_t width, int64_t threads) {
+  int64_t rows = kBand;
+  while (rows > k.rows && rows * width > k.band_pixels * threads) rows /= 2;
+  return rows;
+}
+
 Schedule walked(Schedule schedule) {
   while (schedule.next()) {
   }
@@ -238,9 +245,10 @@ Tensor Network::run(const Tensor& image, Origin origin, std::vector<double>* sec
 
 void Network::run_one(const float* image, float* result, int64_t height, int64_t width, Origin origin,
                       std::vector<double>* seconds) const {
-  const Schedule schedule(program_, height, kBand, kernels_->align, origin.row);
-  RowMemory memory(walked(schedule), program_, *kernels_, width);
   const int threads = omp_get_max_threads();
+  const Schedule schedule(program_, height, band_rows(*kernels_, width, threads), kernels_->align,
+                          origin.row);
+  RowMemory memory(walked(schedule), program_, *kernels_, width);
   const int64_t own = scratch_bytes(packed_);
   const Scratch block(take_scratch(memory.bytes() + own * threads));
   auto* bytes = static_cast<std::byte*>(block.get());
@@ -288,9 +296,10 @@ int64_t Network::working_bytes(int64_t width, int64_t height) const {
   // The same bands come again and again: a few tell of all.
   constexpr int64_t kEnough = 16 * kBand;
   const int64_t rows = height <= kEnough ? height : kEnough + height % kBand;
-  const Schedule schedule(program_, rows, kBand, kernels_->align, 0);
+  const int threads = omp_get_max_threads();
+  const Schedule schedule(program_, rows, band_rows(*kernels_, width, threads), kernels_->align, 0);
   const RowMemory memory(walked(schedule), program_, *kernels_, width);
-  return memory.bytes() + scratch_bytes(packed_) * omp_get_max_threads();
+  return memory.bytes() + scratch_bytes(packed_) * threads;
 }
 
 }  // namespace sr::bands

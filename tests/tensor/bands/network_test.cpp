@@ -119,6 +119,23 @@ TEST_P(BandsOf, NumberOfThreadsDoesNotChangeABit) {
   omp_set_num_threads(before);
 }
 
+// One thread takes four rows of them at a time, many take sixteen.
+TEST(BandsNetwork, RowsOfAWideImageThatComeInAFewAtATimeGiveTheSameBits) {
+  const Built built({});
+  Random random{2};
+  const Tensor image = random_normal({1, 21, 1100, 1}, 0.3, random);
+  const int before = omp_get_max_threads();
+  for (const bands::Precision precision : {bands::Precision::fp32, bands::Precision::bf16}) {
+    if (precision == bands::Precision::bf16 && !bands::has_bf16()) continue;
+    const bands::Network network(built.network.program(), bands::kernels(precision));
+    omp_set_num_threads(1);
+    const Tensor expected = network.run(image);
+    omp_set_num_threads(16);
+    EXPECT_TRUE(same_bits(network.run(image), expected)) << bands::name_of(precision);
+  }
+  omp_set_num_threads(before);
+}
+
 // Of windows whose margins are as wide as the network looks, the core has the bits that the whole image
 // gives; of windows with less it has not, so the margin is none too wide.
 TEST_P(BandsOf, PartsOfASceneAreTheWholeToTheLastBit) {
