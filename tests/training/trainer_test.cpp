@@ -142,12 +142,17 @@ TEST(Trainer, LossesInBfloat16AreFloat32sToItsPrecision) {
   if (!bands::has_bf16()) GTEST_SKIP() << "this processor has no products of bfloat16";
   constexpr double kUnit = 0x1p-8, kLayers = 1 + 7 + 1;
   const double bound = std::sqrt(2 * kLayers / 3) * kUnit;  // docs/numerics.md
+  // Adam's first steps go by the gradients' signs, which rounding turns where they are small: what two
+  // trainings have learnt lies farther apart than what one has.
+  constexpr double kOfTrainings = 0.03;
   Trainer in_float32(small_model(), with_average()), in_bf16(small_model(), with_average());
   for (int i = 0; i < 5; ++i) {
     const TrainingBatch batch = batch_of(static_cast<uint64_t>(i));
+    const double of_first = Trainer(small_model(), with_average()).step(batch, 0).loss;
     const double expected = in_float32.step(batch, 0).loss;
     const InBf16 precision;
-    EXPECT_NEAR(in_bf16.step(batch, 0).loss, expected, bound * expected) << i;
+    EXPECT_NEAR(Trainer(small_model(), with_average()).step(batch, 0).loss, of_first, bound * of_first) << i;
+    EXPECT_NEAR(in_bf16.step(batch, 0).loss, expected, kOfTrainings * expected) << i;
   }
 }
 
