@@ -62,18 +62,6 @@ inline void store_pairs(uint16_t* p, Lanes16 first, Lanes16 second) {
 #endif
 }
 
-/// The first `count` of sixteen floats, zeros behind them.
-inline Lanes16 load_first(const float* p, int64_t count) {
-  if (count >= 16) return Lanes16::load(p);
-#if defined(__AVX512BF16__)
-  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(count > 0 ? (1u << count) - 1 : 0), p)};
-#else
-  float v[16] = {};
-  if (count > 0) std::memcpy(v, p, static_cast<size_t>(count) * sizeof(float));
-  return Lanes16::load(v);
-#endif
-}
-
 /// to[0 .. count-1] = the lanes from `first` on.
 inline void store_lanes(float* to, Lanes16 v, int64_t first, int64_t count) {
 #if defined(__AVX512BF16__)

@@ -10,10 +10,10 @@
 
 namespace {
 
-// load_first(p, count) of the vectors below: floats of the first `count` lanes, zeros in the others; and
-// store_first(p, count) writes those of the first. By masks where there are some: a vector that is loaded
-// where single floats have just been stored waits until all stores before it have reached the first-level
-// cache.
+// load_first(p, count) of the vectors below: floats of the first `count` lanes, zeros in the others, whatever
+// the count; and store_first(p, count) writes those of the first, none to all. By masks where there are some:
+// a vector that is loaded where single floats have just been stored waits until all stores before it have
+// reached the first-level cache.
 #if defined(__AVX2__)
 inline __m256 load_first_of_eight(const float* p, int64_t count) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -47,7 +47,8 @@ struct Lanes16 {
   static Lanes16 zero() { return {_mm512_setzero_ps()}; }
   static Lanes16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Lanes16 load_first(const float* p, int64_t count) {
-    return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p)};
+    if (count >= kLanes) return load(p);
+    return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(count > 0 ? (1u << count) - 1 : 0), p)};
   }
   static Scalar broadcast(const float* p) { return _mm512_set1_ps(*p); }
   void store(float* p) const { _mm512_storeu_ps(p, a); }

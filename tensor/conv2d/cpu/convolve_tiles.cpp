@@ -154,7 +154,7 @@ class Convolution {
       uint16_t* pixel = to + (begin + d_.pad_w) * channels_;
       for (int64_t j = 0; j < d_.w; ++j, from += d_.x_pitch, pixel += channels_)
         for (int64_t k16 = 0; k16 < channels_; k16 += 16)
-          store(pixel + k16, load_first(from + k16, d_.c - k16));
+          store(pixel + k16, Lanes16::load_first(from + k16, d_.c - k16));
     }
     zero(rows * pitch_, pixels);
   }
@@ -164,7 +164,7 @@ class Convolution {
     for (int64_t i = band.row; i < band.row + band.rows; ++i)
       for (int64_t j = 0; j < d_.w; ++j, to += channels_) {
         gather_window(given_, x, band.n, i, j, window);
-        for (int64_t k = 0; k < channels_; k += 16) store(to + k, load_first(window + k, d_.c - k));
+        for (int64_t k = 0; k < channels_; k += 16) store(to + k, Lanes16::load_first(window + k, d_.c - k));
       }
   }
 
@@ -225,7 +225,7 @@ class Convolution {
   // Of the block from flat pixel `block` on, what lies in an image, row by row.
   void finish(int64_t output, const Band& band, int64_t block, const float* sums) const {
     const int64_t outputs = smaller(kTileLines, d_.o - output);
-    const Lanes16 bias = e_.bias ? load_first(e_.bias + output, outputs) : Lanes16::zero();
+    const Lanes16 bias = e_.bias ? Lanes16::load_first(e_.bias + output, outputs) : Lanes16::zero();
     const bool adds = e_.added[0].data != nullptr;
     for (int64_t p = 0; p < kBlockPixels;) {
       const int64_t i = (block + p) / pitch_, j = (block + p) % pitch_;

@@ -146,7 +146,7 @@ class GradWeight {
 
   // Of a pixel's `all` values those of a tile; zeros where there is no pixel.
   static Lanes16 sixteen(const float* pixel, int64_t tile, int64_t all) {
-    return pixel ? load_first(pixel + tile * kTileLines, all - tile * kTileLines) : Lanes16::zero();
+    return pixel ? Lanes16::load_first(pixel + tile * kTileLines, all - tile * kTileLines) : Lanes16::zero();
   }
 
   // Whether any of these two tiles of outputs and two of channels are of one group.
