@@ -72,7 +72,7 @@ void plan_blocks(PackedWeights& p, int64_t largest_vectors) {
 struct Number {
   double value;
   static Number zero() { return {0}; }
-  static Number broadcast(const float* p) { return {*p}; }
+  static Number all(float value) { return {value}; }
   void add_product(Number a, Number b) { value += a.value * b.value; }
   Number operator+(Number b) const { return {value + b.value}; }
   Number operator-(Number b) const { return {value - b.value}; }

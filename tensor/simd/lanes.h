@@ -51,6 +51,7 @@ struct Lanes16 {
     return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(count > 0 ? (1u << count) - 1 : 0), p)};
   }
   static Scalar broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static Scalar all(float value) { return _mm512_set1_ps(value); }
   void store(float* p) const { _mm512_storeu_ps(p, a); }
   void store_first(float* p, int64_t count) const {
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), a);
@@ -79,6 +80,7 @@ struct Lanes16 {
     return {load_first_of_eight(p, count), load_first_of_eight(p + 8, count - 8)};
   }
   static Scalar broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static Scalar all(float value) { return _mm256_set1_ps(value); }
   void store(float* p) const { _mm256_storeu_ps(p, a), _mm256_storeu_ps(p + 8, b); }
   void store_first(float* p, int64_t count) const { store_first_of_array(*this, p, count); }
   void add_product(Scalar x, Lanes16 w) { a = _mm256_fmadd_ps(x, w.a, a), b = _mm256_fmadd_ps(x, w.b, b); }
@@ -109,6 +111,7 @@ struct Lanes16 {
   }
   static Lanes16 load_first(const float* p, int64_t count) { return load_first_of_array<Lanes16>(p, count); }
   static Scalar broadcast(const float* p) { return _mm_set1_ps(*p); }
+  static Scalar all(float value) { return _mm_set1_ps(value); }
   void store(float* p) const {
     for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + 4 * i, a[i]);
   }
@@ -148,6 +151,7 @@ struct Lanes8 {
   static Lanes8 load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Lanes8 load_first(const float* p, int64_t count) { return {load_first_of_eight(p, count)}; }
   static Scalar broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static Scalar all(float value) { return _mm256_set1_ps(value); }
   void store(float* p) const { _mm256_storeu_ps(p, a); }
   void store_first(float* p, int64_t count) const { store_first_of_array(*this, p, count); }
   void add_product(Scalar x, Lanes8 w) { a = _mm256_fmadd_ps(x, w.a, a); }
@@ -167,6 +171,7 @@ struct Lanes8 {
   static Lanes8 load(const float* p) { return {_mm_loadu_ps(p), _mm_loadu_ps(p + 4)}; }
   static Lanes8 load_first(const float* p, int64_t count) { return load_first_of_array<Lanes8>(p, count); }
   static Scalar broadcast(const float* p) { return _mm_set1_ps(*p); }
+  static Scalar all(float value) { return _mm_set1_ps(value); }
   void store(float* p) const { _mm_storeu_ps(p, a), _mm_storeu_ps(p + 4, b); }
   void store_first(float* p, int64_t count) const { store_first_of_array(*this, p, count); }
   void add_product(Scalar x, Lanes8 w) {

@@ -15,7 +15,7 @@ constexpr int kWinogradOutputs = 4, kWinogradInputs = 6, kWinogradProducts = 36;
 
 template <class V>
 [[gnu::always_inline]] inline V plus_times(V a, float factor, V b) {
-  a.add_product(V::broadcast(&factor), b);
+  a.add_product(V::all(factor), b);  // a constant of the code, which lies in memory as a vector
   return a;
 }
 
