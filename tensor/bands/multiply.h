@@ -29,6 +29,10 @@ template <class V, int N, int P, class Element>
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 5
     for (int i = 0; i < N; ++i) sum[p][i] = V::zero();
+  // Where blocks are small, many follow: the next one's weights are asked for, which come from the third
+  // level of the cache. With larger ones both would not fit the first.
+  constexpr bool kAsks = kLargestVectors == 1;
+  const int64_t next_block = (last - first) * N * V::kLanes;
   for (int64_t k = first; k < last;) {
     const int64_t end = k / kStep * kStep + kStep;
     const Element* x = from.data + k / kStep * from.block + k % kStep;
@@ -36,6 +40,7 @@ template <class V, int N, int P, class Element>
       decltype(F::load(w)) weight[N];
 #pragma GCC unroll 5
       for (int i = 0; i < N; ++i) weight[i] = F::load(w + i * V::kLanes * F::kTogether);
+      if constexpr (kAsks) __builtin_prefetch(w + next_block);
 #pragma GCC unroll 24
       for (int p = 0; p < P; ++p) {
         const typename F::Scalar value = F::broadcast(x + p * kStep);

@@ -31,6 +31,20 @@ constexpr int64_t kTileBlock = kTiles * kStep, kBetweenBlock = kTileBlock * kTil
 constexpr int64_t kPointwiseTiles = 3;  // whose pixels go through a 1x1 convolution together
 static_assert(kTiles % kPointwiseTiles == 0 && kPointwiseTiles * kTilePixels % 24 == 0);
 
+// Asks for the pixels of the next tile that begin in the same rows so many pixels on: rows that were written
+// a band ago come from the third level of the cache or from memory, also those that are to be overwritten,
+// and the rows of a tile are more than the processor foresees. `rows` are at channel `channel` of their
+// pixels, which are to be asked for channel by channel: at once they would fill all of the queue for what is
+// missing.
+template <int kRows, class Element>
+[[gnu::always_inline]] inline void prefetch_next(Element* const (&rows)[kRows], int64_t pixels, int64_t pitch,
+                                                 int64_t channel) {
+  constexpr int64_t kLine = 64 / sizeof(Element);
+  if (channel % kLine != 0) return;
+  for (int i = 0; i < kRows; ++i)
+    for (int j = 0; j < kTile; ++j) __builtin_prefetch(rows[i] + (pixels + j) * pitch);
+}
+
 // ---- inputs ----
 
 // Transforms of tiles first .. first+count-1 -> to[36 places, `place` apart], a Matrix of tiles each.
@@ -41,16 +55,15 @@ void transform_inputs(const Job& job, const JobTiles& tiles, int64_t first, int6
   for (int64_t t = 0; t < count; ++t, to += kStep) {
     const JobTile tile = tiles[first + t];
     const Element* rows[kWinogradInputs];
-    for (int i = 0; i < kWinogradInputs; ++i) {
+    for (int i = 0; i < kWinogradInputs; ++i)
       rows[i] = static_cast<const Element*>(job.in[tile.row + i]) + (tile.column - 1) * channels;
-      prefetch(rows[i] + kWinogradInputs * channels,  // of the next tile
-               kTile * channels * static_cast<int64_t>(sizeof(Element)));
-    }
     for (int64_t k = 0; k < channels; k += kLanes) {
+      prefetch_next(rows, kWinogradInputs, channels, k);
       Element* of_lanes = to + k / kStep * kTileBlock + k % kStep;
       transform_square<Vector, InputTransform>(
-          [&](int i, int j) { return load(rows[i] + j * channels + k); },
+          [&](int i, int j) { return load(rows[i] + j * channels); },
           [&](int i, int j, Vector value) { store(of_lanes + (i * kWinogradInputs + j) * place, value); });
+      for (const Element*& row : rows) row += kLanes;
     }
   }
 }
@@ -65,9 +78,12 @@ class Added {
     while (output_ >= job.added_pitch[which_]) output_ -= job.added_pitch[which_++];
     pitch_ = job.added_pitch[which_];
   }
-  Vector at(int64_t row, int64_t column) const {
-    return load(static_cast<const Element*>(job_.added[which_][row]) + column * pitch_ + output_);
+  const Element* pixel(int64_t row, int64_t column) const {
+    return static_cast<const Element*>(job_.added[which_][row]) + column * pitch_ + output_;
   }
+  int64_t pitch() const { return pitch_; }
+  int64_t channel() const { return output_; }
+  Vector at(int64_t row, int64_t column) const { return load(pixel(row, column)); }
 
  private:
   int which_ = 0;
@@ -115,6 +131,7 @@ void store_leaky(const Layer& l, const Job& job, const JobTile& tile, const floa
     if (own.whole()) {
       Element* rows[kTile];
       for (int64_t i = 0; i < kTile; ++i) rows[i] = static_cast<Element*>(job.out[to][own.row + i]) + at;
+      prefetch_next(rows, kTile, pitch, o);
       transform_back(products + o, place, w.bias + o,
                      [&](int i, int j, Vector value) { store(rows[i] + j * pitch, value.leaky(w.leak)); });
     } else {
@@ -168,6 +185,26 @@ void store_outputs(const Layer& l, const Job& job, const JobTile& tile, const fl
   }
 }
 
+// kLanes outputs of a tile by a leaky ReLU, with what is added -> to[pixels, kStep apart].
+template <class Element>
+void store_sums(const Added<Element>& added, const Own& own, const float* products, int64_t place,
+                const float* bias, float leak, Element* to) {
+  if (own.whole()) {
+    const Element* rows[kTile];
+    for (int64_t i = 0; i < kTile; ++i) rows[i] = added.pixel(own.row + i, own.column);
+    const int64_t pitch = added.pitch();
+    prefetch_next(rows, kTile, pitch, added.channel());
+    transform_back(products, place, bias, [&](int i, int j, Vector value) {
+      store(to + (i * kTile + j) * kStep, value.leaky(leak) + load(rows[i] + j * pitch));
+    });
+  } else {
+    transform_back(products, place, bias, [&](int i, int j, Vector value) {
+      if (own.has(i, j))
+        store(to + (i * kTile + j) * kStep, value.leaky(leak) + added.at(own.row + i, own.column + j));
+    });
+  }
+}
+
 // A tile's products, with what is added or joined -> between, a Matrix of pixels. Pixels that are not the
 // job's own are left out.
 template <class Element>
@@ -182,11 +219,7 @@ void store_between(const Layer& l, const Job& job, const JobTile& tile, const fl
         store(to + (i * kTile + j) * kStep, value.leaky(w.leak));
       });
     } else {
-      const Added<Element> added(job, o);
-      transform_back(products + o, place, w.bias + o, [&](int i, int j, Vector value) {
-        if (own.has(i, j))
-          store(to + (i * kTile + j) * kStep, value.leaky(w.leak) + added.at(own.row + i, own.column + j));
-      });
+      store_sums<Element>(Added<Element>(job, o), own, products + o, place, w.bias + o, w.leak, to);
     }
   }
   // What is joined, behind the outputs.
