@@ -201,14 +201,6 @@ constexpr int64_t kLanes = Vector::kLanes;
 // Vectors that sums may occupy, with room for two to four factors.
 constexpr int kVectorSums = kAccumulators == 24 ? 24 : kAccumulators == 6 ? 12 : 6;
 
-// Asks for so many bytes before they are read: rows that were written a band ago come from the third level
-// of the cache or from memory, and the six rows of a tile are more than the processor foresees. Any address
-// will do.
-inline void prefetch(const void* from, int64_t bytes) {
-  constexpr int64_t kCacheLine = 64;
-  for (int64_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(static_cast<const char*>(from) + i);
-}
-
 // The sum of sixteen lanes, by halves: lane i + lane i+8, then i+4, i+2, i+1.
 inline float sum_of(const Lanes16& x) {
 #if defined(__AVX512F__) && defined(__AVX512VL__)

@@ -106,6 +106,15 @@ inline void store_result(Vector v, bool past_caches, float* to) {
   v.store(to);
 }
 
+// Asks for the lines that the next tile's results go to; `to` is at output o of this one's first pixel.
+inline void prefetch_next_results(const ConvDims& d, int64_t rows, int64_t o, const float* to) {
+  constexpr int64_t kLine = 64 / sizeof(float);
+  if (o % kLine != 0) return;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < kWinogradOutputs; ++j)
+      __builtin_prefetch(to + (i * d.ow + kWinogradOutputs + j) * d.y_pitch);
+}
+
 // One tile's products -> its outputs.
 void transform_output(const ConvDims& d, const Tile& tile, const float* from, int64_t place,
                       const ConvEpilogue& e, bool past_caches, float* y) {
@@ -118,6 +127,7 @@ void transform_output(const ConvDims& d, const Tile& tile, const float* from, in
     const auto product = [&](int i, int j) { return Vector::load(from + (i * 6 + j) * place + o); };
     if (count == kLanes && !e.added[0].data) {
       float* to = y + corner * d.y_pitch + o;
+      if (!past_caches) prefetch_next_results(d, rows, o, to);
       transform_square_in_steps<Vector, OutputTransform>(product, [&](int i, int j, Vector value) {
         if (i >= rows || j >= columns) return;
         store_result((value + bias).leaky(e.leak), past_caches, to + (i * d.ow + j) * d.y_pitch);

@@ -75,14 +75,28 @@ struct TilePixels {
   }
 };
 
+// Asks for the next tile's pixels, a line of the cache of each: all channels at once would fill the queue for
+// what is missing. Any address will do.
+template <class T, class Pixel>
+[[gnu::always_inline]] inline void prefetch_next(const Pixel& pixel, int64_t pitch, int64_t channel) {
+  constexpr int64_t kLine = 64 / sizeof(float);
+  if (channel % kLine != 0) return;
+  for (int i = 0; i < T::kFrom; ++i)
+    for (int j = T::kFrom - kWinogradOutputs; j < T::kFrom; ++j)
+      __builtin_prefetch(pixel(i, j) + kWinogradOutputs * pitch + channel);
+}
+
 // T of a square of pixels, whose channels pixel(i, j) points to -> to[36 places, `place` apart][channels].
+// `pitch`: floats from pixel to pixel.
 template <class T, class Element, class Pixel>
-[[gnu::always_inline]] inline void transform_pixels(const Pixel& pixel, int64_t channels, Element* to,
-                                                    int64_t place) {
-  for (int64_t k = 0; k < channels; k += kLanes)
+[[gnu::always_inline]] inline void transform_pixels(const Pixel& pixel, int64_t pitch, int64_t channels,
+                                                    Element* to, int64_t place) {
+  for (int64_t k = 0; k < channels; k += kLanes) {
+    prefetch_next<T>(pixel, pitch, k);
     transform_square_in_steps<Vector, T>(
         [&](int i, int j) { return Vector::load(pixel(i, j) + k); },
         [&](int i, int j, Vector value) { store(to + (i * T::kTo + j) * place + k, value); });
+  }
 }
 
 // T of the tile of pixels -> to[36 places, `place` apart][channels], a multiple of the lanes. `patch` as
@@ -93,14 +107,12 @@ void transform_tile(const Grid& x, const Tile& tile, int64_t channels, float* pa
   if (channels != x.c || tile.row < 0 || tile.row + T::kFrom > x.h || tile.column < 0 ||
       tile.column + T::kFrom > x.w) {
     const TilePixels<T::kFrom> pixels(x, tile, channels, patch);
-    return transform_pixels<T>([&](int i, int j) { return pixels.at[i][j]; }, channels, to, place);
+    return transform_pixels<T>([&](int i, int j) { return pixels.at[i][j]; }, x.pitch, channels, to, place);
   }
   const float* from = x.data + ((tile.n * x.h + tile.row) * x.w + tile.column) * x.pitch;
   const int64_t row_floats = x.w * x.pitch;
-  for (int i = 0; i < T::kFrom; ++i)  // of the next tile
-    prefetch(from + i * row_floats + T::kFrom * x.pitch,
-             kWinogradOutputs * x.pitch * static_cast<int64_t>(sizeof(float)));
-  transform_pixels<T>([&](int i, int j) { return from + i * row_floats + j * x.pitch; }, channels, to, place);
+  transform_pixels<T>([&](int i, int j) { return from + i * row_floats + j * x.pitch; }, x.pitch, channels,
+                      to, place);
 }
 
 // T of two tiles -> to[36 places, `place` apart][channels][2], each number of one beside that of the other;
