@@ -49,7 +49,6 @@ constexpr Kernels in_tiles(const char* name) {
           .element_bytes = 2,
           .align = 1,
           .rows = tiles::kBlockRows,
-          .band_pixels = 1 << 20,  // not measured: all rows, whatever the width
           .columns = tiles::kColumns,
           .least_columns = tiles::kColumns / 2,
           .pack = [](const Stage& stage, bool first) { return pack_tiles(stage, first, functions); }};
@@ -63,7 +62,6 @@ constexpr Kernels by_winograd(const char* name, int revision, int64_t element_by
           .element_bytes = element_bytes,
           .align = winograd::kTile,
           .rows = winograd::kTile,
-          .band_pixels = 8192,
           .columns = winograd::kColumns,
           .least_columns = winograd::kColumns,
           .pack = [](const Stage& stage, bool first) { return pack_winograd(stage, first, functions); }};

@@ -48,7 +48,9 @@ struct PackedStage {
   std::shared_ptr<const void> weights;  ///< whose layout only the kernels know
   void (*run)(const void* weights, const Job& job);
   int64_t scratch_bytes = 0;  ///< for one Job of kBand x Kernels::columns
-  bool in_tiles = false;      ///< its values depend on all that a tile of the grid is made of (span_of())
+  bool in_tiles = false;  ///< its values depend on all that a tile of the grid is made of (span_of())
+  int64_t beyond = 0;  ///< pixels to the right of those that an output needs, which its kernel multiplies by
+                       ///< zeros: they must be finite
 };
 
 /// Kernels that go together.
@@ -58,11 +60,8 @@ struct Kernels {
   int revision;                   ///< of the bits of results: what another has begun is not gone on with
   int64_t element_bytes;          ///< of rows between stages
   int64_t align;                  ///< stages compute multiples of so many rows
-  int64_t rows;  ///< that are computed together: jobs have multiples of it unless a stage has fewer left
-  /// Of a band, for each thread, but kBand rows at most: few enough that what a stage makes is still in the
-  /// caches when the next one reads it.
-  int64_t band_pixels;
-  int64_t columns;  ///< that a Job has at most; they begin at multiples of it, less the grid's column phase
+  int64_t rows;     ///< that are computed together: jobs have multiples of it unless a stage has fewer left
+  int64_t columns;  ///< that a Job has at most; they begin where tiles of the grid do, or at 0
   int64_t least_columns;  ///< to which jobs are halved where there are fewer than threads
   PackedStage (*pack)(const Stage& stage, bool first);  ///< `first`: it reads the image
 };

@@ -91,7 +91,7 @@ bool Schedule::next() {
   if (working_) finish();
   while (done_.back() < height_) {
     if (stage_ == stages_->size()) {
-      stage_ = 0;
+      stage_ = 0, ++bands_;
       image_rows_ = std::min(image_rows_ + band_, height_);
       kept_[0].end = image_rows_;
     }

@@ -37,6 +37,7 @@ class Schedule {
   bool next();
 
   size_t stage() const { return stage_; }
+  int64_t band() const { return bands_; }   ///< how many have come in
   int64_t first() const { return first_; }  ///< rows of the stage's output to compute: first .. last - 1
   int64_t last() const { return last_; }
   /// Of the stage in work.
@@ -69,7 +70,8 @@ class Schedule {
   const std::vector<int64_t>* channels_;
   int64_t height_, band_, align_;
   int64_t image_rows_;  // that have come in
-  size_t stage_ = 0;    // in work, or the first to be asked
+  int64_t bands_ = 0;
+  size_t stage_ = 0;  // in work, or the first to be asked
   bool working_ = false;
   int64_t first_ = 0, last_ = 0;
   std::vector<int64_t> phases_, done_;  // of each stage

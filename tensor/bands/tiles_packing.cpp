@@ -171,6 +171,12 @@ void find_pieces(PackedLayer& p, const Taps& t, int64_t group) {
   p.view.pieces = p.pieces.data(), p.view.first_piece = p.first_piece.data();
 }
 
+// Pixels that a row of a tile reads to the right of the last one that its first pixel needs.
+int64_t beyond(const Convolution& c, int64_t after) {
+  const int32_t last = *std::max_element(c.offset, c.offset + c.tiles * c.steps);
+  return std::max<int64_t>(0, (last + kDepth + c.inputs - 1) / c.inputs - 1 - after);
+}
+
 // The transposed convolution as one to stride^2 values for each coarse pixel, of as many pixels together as
 // fill a tile: their inputs overlap, so each takes fewer products.
 PackedStage pack_upsampling(const Stage& stage, const tiles::Functions& functions) {
@@ -184,6 +190,7 @@ PackedStage pack_upsampling(const Stage& stage, const tiles::Functions& function
   find_pieces(*p, t, group);
   PackedStage packed;
   packed.run = functions.upsampling;
+  packed.beyond = beyond(p->view.convolution, stage.after);
   packed.scratch_bytes = tiles::kSumBytes;
   packed.weights = std::shared_ptr<const void>(p, &p->view);
   return packed;
@@ -205,6 +212,7 @@ PackedStage pack_tiles(const Stage& stage, bool first, const tiles::Functions& f
   p->view.split = stage.to[0].channels;
   PackedStage packed;
   packed.run = functions.layer;
+  packed.beyond = beyond(p->view.convolution, stage.after);
   packed.scratch_bytes = tiles::kSumBytes;
   if (stage.pointwise_weight) {
     const Shape& pw = stage.pointwise_weight.shape();
