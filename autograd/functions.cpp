@@ -147,20 +147,19 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
   });
 }
 
-Var conv2d_then_pointwise(Var x, const Var& weight, const Var& bias, const Conv2dOptions& options,
-                          std::vector<Var> added, const Var& pointwise_weight, const Var& pointwise_bias,
-                          float pointwise_leak) {
+Var conv2d_then_conv2d(Var x, const Var& weight, const Var& bias, const Conv2dOptions& options,
+                       std::vector<Var> added, const Var& next_weight, const Var& next_bias,
+                       const Conv2dOptions& next_options) {
   if (grad_enabled())
-    return conv2d(conv2d(x, weight, bias, options, added), pointwise_weight, pointwise_bias,
-                  {.leak = pointwise_leak});
+    return conv2d(conv2d(x, weight, bias, options, added), next_weight, next_bias, next_options);
   Tensor value = x.value();
   std::vector<Tensor> values;
   for (const Var& a : added) values.push_back(a.value());
   x = {};
   added.clear();
-  return Var(conv2d_then_pointwise(std::move(value), weight.value(), value_or_none(bias), options,
-                                   std::move(values), pointwise_weight.value(), value_or_none(pointwise_bias),
-                                   pointwise_leak));
+  return Var(conv2d_then_conv2d(std::move(value), weight.value(), value_or_none(bias), options,
+                                std::move(values), next_weight.value(), value_or_none(next_bias),
+                                next_options));
 }
 
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h, int64_t w,

@@ -13,9 +13,9 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
            const std::vector<Var>& added = {});
 /// Where something is recorded, two steps of the graph. Lets go of x and `added` as soon as they are not
 /// needed.
-Var conv2d_then_pointwise(Var x, const Var& weight, const Var& bias, const Conv2dOptions& options,
-                          std::vector<Var> added, const Var& pointwise_weight, const Var& pointwise_bias,
-                          float pointwise_leak);
+Var conv2d_then_conv2d(Var x, const Var& weight, const Var& bias, const Conv2dOptions& options,
+                       std::vector<Var> added, const Var& next_weight, const Var& next_bias,
+                       const Conv2dOptions& next_options);
 /// What enlarges: h x w is the size of the result. Errors: shape.
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, int64_t h, int64_t w,
                      const Conv2dOptions& options);

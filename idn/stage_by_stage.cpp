@@ -27,8 +27,8 @@ Tensor result_of(const bands::Stage& stage, const Tensor& x, const std::vector<T
     return gate(conv2d(x, stage.weight, stage.bias, options), added[0]);
   if (stage.joins) return joined(stage, conv2d(x, stage.weight, stage.bias, options), added);
   if (stage.pointwise_weight)
-    return conv2d_then_pointwise(x, stage.weight, stage.bias, options, added, stage.pointwise_weight,
-                                 stage.pointwise_bias, stage.pointwise_leak);
+    return conv2d_then_conv2d(x, stage.weight, stage.bias, options, added, stage.pointwise_weight,
+                              stage.pointwise_bias, {.leak = stage.pointwise_leak});
   return conv2d(x, stage.weight, stage.bias, options, added);
 }
 

@@ -32,11 +32,10 @@ struct Conv2d {
     return conv2d(x, weight, bias, options, added);
   }
 
-  /// pointwise(act(conv2d(x)) + the joined `added`), where `pointwise` is a 1x1 convolution; one step where
-  /// nothing is recorded.
-  Var then(const Conv2d& pointwise, Var x, std::vector<Var> added) const {
-    return conv2d_then_pointwise(std::move(x), weight, bias, options, std::move(added), pointwise.weight,
-                                 pointwise.bias, pointwise.options.leak);
+  /// next(act(conv2d(x)) + the joined `added`); one step where nothing is recorded.
+  Var then(const Conv2d& next, Var x, std::vector<Var> added = {}) const {
+    return conv2d_then_conv2d(std::move(x), weight, bias, options, std::move(added), next.weight, next.bias,
+                              next.options);
   }
 
   /// The layer as a stage that runs band by band, without a gradient.
@@ -47,7 +46,7 @@ struct Conv2d {
   std::array<bands::Rows, 2> split_stage(bands::Program& program, const bands::Rows& x, int64_t split) const {
     return program.convolution(x, weight.value(), bias.value(), options.leak, options.groups, split);
   }
-  /// then() as a stage.
+  /// then() a 1x1 convolution, as a stage.
   bands::Rows stage_then(const Conv2d& pointwise, bands::Program& program, const bands::Rows& x,
                          std::vector<bands::Rows> added) const {
     return program.convolution_then_pointwise(x, weight.value(), bias.value(), options.leak, std::move(added),

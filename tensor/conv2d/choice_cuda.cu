@@ -72,18 +72,18 @@ void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const v
   choose(problem, device).algorithm.conv(problem, x, packed, epilogue, y, device);
 }
 
-bool fuses_pointwise(const ConvDims& first, int64_t first_added, const ConvDims& then, const ConvTypes& types,
-                     const ConvDevice& device) {
-  const ConvProblem problem(ConvOp::conv2d, first, types), after(ConvOp::conv2d, then, types);
+bool fuses(const ConvDims& first, int64_t first_added, const ConvDims& next, const ConvTypes& types,
+           const ConvDevice& device) {
+  const ConvProblem problem(ConvOp::conv2d, first, types), after(ConvOp::conv2d, next, types);
   const ConvAlgorithm& algorithm = choose(problem, device).algorithm;
-  return algorithm.fuses_pointwise && algorithm.fuses_pointwise(problem, first_added, after);
+  return algorithm.fuses && algorithm.fuses(problem, first_added, after);
 }
 
-void conv2d_then_pointwise(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
-                           const ConvEpilogue& epilogue, const Pointwise& then, void* y,
-                           const ConvDevice& device) {
+void conv2d_then_conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
+                        const ConvEpilogue& epilogue, const ConvNext& next, void* y,
+                        const ConvDevice& device) {
   const ConvProblem problem(ConvOp::conv2d, dims, types);
-  choose(problem, device).algorithm.conv_then_pointwise(problem, x, packed, epilogue, then, y, device);
+  choose(problem, device).algorithm.conv_then_conv(problem, x, packed, epilogue, next, y, device);
 }
 
 void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,

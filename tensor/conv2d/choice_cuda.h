@@ -15,7 +15,7 @@ namespace sr::cuda {
 const ConvAlgorithm& conv2d_algorithm(ConvOp op, const ConvDims& dims, const ConvTypes& types,
                                       const ConvDevice& device);
 
-/// Bytes that `packed` (conv2d, grad_input, pointwise) or `partial` (grad_weight, of that many layers) of the
+/// Bytes that `packed` (conv2d, grad_input, next) or `partial` (grad_weight, of that many layers) of the
 /// operation must hold.
 int64_t conv2d_workspace(ConvOp op, const ConvDims& dims, const ConvTypes& types, const ConvDevice& device,
                          int layers = 1);
@@ -39,16 +39,16 @@ inline void conv2d_pack(ConvOp op, const ConvDims& dims, const ConvTypes& types,
 void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
             const ConvEpilogue& epilogue, void* y, const ConvDevice& device);
 
-/// Whether two convolutions, the second of the first's result, can be conv2d_then_pointwise(). first_added:
-/// channels of the first of two added tensors.
-bool fuses_pointwise(const ConvDims& first, int64_t first_added, const ConvDims& then, const ConvTypes& types,
-                     const ConvDevice& device);
+/// Whether two convolutions, the second of the first's result, can be conv2d_then_conv2d(). first_added:
+/// channels of the first of two added tensors, 0 without any.
+bool fuses(const ConvDims& first, int64_t first_added, const ConvDims& next, const ConvTypes& types,
+           const ConvDevice& device);
 
-/// y = the 1x1 convolution of conv2d(x), whose values are rounded to the storage type and not stored; only if
-/// fuses_pointwise().
-void conv2d_then_pointwise(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
-                           const ConvEpilogue& epilogue, const Pointwise& then, void* y,
-                           const ConvDevice& device);
+/// y = the next convolution of conv2d(x), whose values are rounded to the storage type and not stored; only
+/// if fuses().
+void conv2d_then_conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const void* packed,
+                        const ConvEpilogue& epilogue, const ConvNext& next, void* y,
+                        const ConvDevice& device);
 
 /// dx = gradient of sum(dy * conv2d(x)) for x. With a bias it is the transposed convolution of dy.
 void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,

@@ -227,24 +227,22 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return y;
 }
 
-Tensor conv2d_then_pointwise(Tensor x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
-                             std::vector<Tensor> added, const Tensor& pointwise_weight,
-                             const Tensor& pointwise_bias, float pointwise_leak) {
-  const Conv2dOptions pointwise{.leak = pointwise_leak};
+Tensor conv2d_then_conv2d(Tensor x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+                          std::vector<Tensor> added, const Tensor& next_weight, const Tensor& next_bias,
+                          const Conv2dOptions& next_options) {
   if constexpr (cuda::kBuilt) {
-    if (x.device() == Device::cuda && cuda::fuses_pointwise(x, weight, options, added, pointwise_weight)) {
+    if (x.device() == Device::cuda && cuda::fuses(x, weight, options, added, next_weight, next_options)) {
       const Shape z = checked_shape(x, weight, bias, options, added),
-                  y = conv2d_shape(z, pointwise_weight.shape(), pointwise);
-      check_bias(pointwise_bias, y.c);
-      check_device(x, pointwise_weight, pointwise_bias);
-      return cuda::conv2d_then_pointwise(x, weight, bias, options, added, pointwise_weight, pointwise_bias,
-                                         pointwise_leak);
+                  y = conv2d_shape(z, next_weight.shape(), next_options);
+      check_bias(next_bias, y.c);
+      check_device(x, next_weight, next_bias);
+      return cuda::conv2d_then_conv2d(x, weight, bias, options, added, next_weight, next_bias, next_options);
     }
   }
   const Tensor z = conv2d(x, weight, bias, options, added);
   x = {};
   added.clear();
-  return conv2d(z, pointwise_weight, pointwise_bias, pointwise);
+  return conv2d(z, next_weight, next_bias, next_options);
 }
 
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& x,

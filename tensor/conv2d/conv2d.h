@@ -58,13 +58,12 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Conv2dOptions& options = {}, const std::vector<Tensor>& added = {});
 
-/// A convolution and a 1x1 convolution of its result: conv2d(conv2d(x, weight, bias, options, added),
-/// pointwise_weight, pointwise_bias, {.leak = pointwise_leak}). A GPU may have one kernel for both, in which
-/// the 1x1's sums have an order of their own. x and `added` are let go of as soon as they are not needed.
-/// Errors: shape, usage.
-Tensor conv2d_then_pointwise(Tensor x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
-                             std::vector<Tensor> added, const Tensor& pointwise_weight,
-                             const Tensor& pointwise_bias, float pointwise_leak);
+/// Two convolutions, the second of the first's result: conv2d(conv2d(x, weight, bias, options, added),
+/// next_weight, next_bias, next_options). A GPU may have one kernel for both, in which a 1x1's sums have an
+/// order of their own. x and `added` are let go of as soon as they are not needed. Errors: shape, usage.
+Tensor conv2d_then_conv2d(Tensor x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
+                          std::vector<Tensor> added, const Tensor& next_weight, const Tensor& next_bias,
+                          const Conv2dOptions& next_options);
 
 /// Gradient of sum(dy * conv2d(x)) for x of shape `x`; dy is the gradient before the activation (leak is
 /// ignored). Errors: shape.

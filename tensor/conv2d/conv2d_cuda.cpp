@@ -84,18 +84,19 @@ ConvEpilogue epilogue_of(const Tensor& bias, float leak, const Conv2dEnd& end, c
   return e;
 }
 
-/// The two convolutions of conv2d_then_pointwise(), whose results are stored as x is.
+/// The two convolutions of conv2d_then_conv2d(), whose results are stored as x is.
 struct Both {
-  ConvDims first, then;
+  ConvDims first, next;
   ConvTypes types;
 
-  Both(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, const Tensor& pointwise_weight)
+  Both(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, const Tensor& next_weight,
+       const Conv2dOptions& next_options)
       : types{x.dtype(), x.dtype(), math()} {
     const Shape z = conv2d_shape(x.shape(), weight.shape(), options),
-                y{z.n, z.h, z.w, pointwise_weight.shape().n};
+                y = conv2d_shape(z, next_weight.shape(), next_options);
     first = dims_of(x.shape(), weight.shape(), z, options);
     first.x_pitch = x.pitch();
-    then = dims_of(z, pointwise_weight.shape(), y, {});
+    next = dims_of(z, next_weight.shape(), y, next_options);
   }
 };
 
@@ -157,32 +158,31 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return finished(conv2d(x, weight, bias, options, Conv2dEnd{}), end);
 }
 
-bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
-                     const std::vector<Tensor>& added, const Tensor& pointwise_weight) {
-  const Both both(x, weight, options, pointwise_weight);
-  return added.size() == 2 && lies_in_units({.added = added}) &&
-         fuses_pointwise(both.first, added[0].shape().c, both.then, both.types, conv_device());
+bool fuses(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
+           const std::vector<Tensor>& added, const Tensor& next_weight, const Conv2dOptions& next_options) {
+  const Both both(x, weight, options, next_weight, next_options);
+  return added.size() != 1 && lies_in_units({.added = added}) &&
+         fuses(both.first, added.empty() ? 0 : added[0].shape().c, both.next, both.types, conv_device());
 }
 
-Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                             const Conv2dOptions& options, const std::vector<Tensor>& added,
-                             const Tensor& pointwise_weight, const Tensor& pointwise_bias,
-                             float pointwise_leak) {
-  const auto [first, then, types] = Both(x, weight, options, pointwise_weight);
-  Tensor y(Shape{then.n, then.oh, then.ow, then.o}, types.y, Device::cuda);
+Tensor conv2d_then_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                          const Conv2dOptions& options, const std::vector<Tensor>& added,
+                          const Tensor& next_weight, const Tensor& next_bias,
+                          const Conv2dOptions& next_options) {
+  const auto [first, next, types] = Both(x, weight, options, next_weight, next_options);
+  Tensor y(Shape{next.n, next.oh, next.ow, next.o}, types.y, Device::cuda);
   const ConvEpilogue epilogue = epilogue_of(bias, options.leak, {.added = added}, y);
   telling(
       [&] {
         const bool before = are_packed(ConvOp::conv2d, first, types, weight) &&
-                            are_packed(ConvOp::pointwise, then, types, pointwise_weight);
+                            are_packed(ConvOp::next, next, types, next_weight);
         const Tensor packed = packed_weights(ConvOp::conv2d, first, types, weight),
-                     packed_pointwise = packed_weights(ConvOp::pointwise, then, types, pointwise_weight);
-        const Pointwise end{packed_pointwise.address(), bias_of(pointwise_bias), pointwise_leak, y.pitch()};
-        conv2d_then_pointwise(first, types, filled(x), packed.address(), epilogue, end, y.address(),
-                              device_after(before));
+                     packed_next = packed_weights(ConvOp::next, next, types, next_weight);
+        const ConvNext then{next, packed_next.address(), bias_of(next_bias), next_options.leak};
+        conv2d_then_conv2d(first, types, filled(x), packed.address(), epilogue, then, y.address(),
+                           device_after(before));
       },
-      "conv2d_then_pointwise of ", x.shape(), " with weights ", weight.shape(), " and ",
-      pointwise_weight.shape());
+      "conv2d_then_conv2d of ", x.shape(), " with weights ", weight.shape(), " and ", next_weight.shape());
   return y;
 }
 

@@ -19,13 +19,14 @@ void conv2d_into(Tensor& y, const Tensor& x, const Tensor& weight, const Tensor&
                  const Conv2dOptions& options, const Conv2dEnd& end);
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options,
               const Conv2dEnd& end);
-/// Whether the device has a kernel for conv2d_then_pointwise() of these.
-bool fuses_pointwise(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
-                     const std::vector<Tensor>& added, const Tensor& pointwise_weight);
-Tensor conv2d_then_pointwise(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                             const Conv2dOptions& options, const std::vector<Tensor>& added,
-                             const Tensor& pointwise_weight, const Tensor& pointwise_bias,
-                             float pointwise_leak);
+/// Whether the device has a kernel for conv2d_then_conv2d() of these.
+bool fuses(const Tensor& x, const Tensor& weight, const Conv2dOptions& options,
+           const std::vector<Tensor>& added, const Tensor& next_weight, const Conv2dOptions& next_options);
+/// Only if fuses().
+Tensor conv2d_then_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                          const Conv2dOptions& options, const std::vector<Tensor>& added,
+                          const Tensor& next_weight, const Tensor& next_bias,
+                          const Conv2dOptions& next_options);
 /// A transposed convolution if there is a bias. The result is float32 where it has few channels (an image),
 /// else stored as dy is. Errors: usage (what the end names is stored otherwise).
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& bias, const Shape& x,

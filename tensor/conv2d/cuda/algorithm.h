@@ -15,7 +15,7 @@ namespace sr::cuda {
 struct ConvAlgorithm {
   const char* name;
 
-  /// Bytes of packed weights (conv2d, grad_input, pointwise) or of partial sums (grad_weight); 0 if it does
+  /// Bytes of packed weights (conv2d, grad_input, next) or of partial sums (grad_weight); 0 if it does
   /// not serve this. May depend on nothing else: of the device on its shared memory and wgmma, of the image's
   /// size on whether there is one image or several.
   int64_t (*bytes)(const ConvProblem&, const ConvDevice&);
@@ -34,11 +34,11 @@ struct ConvAlgorithm {
   /// Whether it writes ConvEpilogue::own.
   bool writes_own = true;
 
-  /// Whether the 1x1 convolution `then` can follow in one kernel, and that kernel; null: none can.
-  /// first_added: channels of the first tensor that is added between them.
-  bool (*fuses_pointwise)(const ConvProblem&, int64_t first_added, const ConvProblem& then) = nullptr;
-  void (*conv_then_pointwise)(const ConvProblem&, const void* from, const void* packed, const ConvEpilogue&,
-                              const Pointwise&, void* to, const ConvDevice&) = nullptr;
+  /// Whether the convolution `next` can follow in one kernel, and that kernel; null: none can. first_added:
+  /// channels of the first of two tensors that are added between them, 0 without any.
+  bool (*fuses)(const ConvProblem&, int64_t first_added, const ConvProblem& next) = nullptr;
+  void (*conv_then_conv)(const ConvProblem&, const void* from, const void* packed, const ConvEpilogue&,
+                         const ConvNext&, void* to, const ConvDevice&) = nullptr;
 };
 
 }  // namespace sr::cuda

@@ -13,8 +13,8 @@ namespace sr::cuda {
 /// which take the operands rounded to that type.
 enum class Math { fp32, tf32, bf16, fp16 };
 
-/// pointwise: the 1x1 convolution at the end of conv2d_then_pointwise.
-enum class ConvOp { conv2d, grad_input, grad_weight, pointwise };
+/// next: the second convolution of conv2d_then_conv2d.
+enum class ConvOp { conv2d, grad_input, grad_weight, next };
 
 /// Sizes of the convolution y = conv2d(x), as in conv2d.h; its gradients are described by the same. Pitches
 /// count elements from pixel to pixel.
@@ -53,12 +53,12 @@ struct ConvEpilogue {
   float mask_leak = 1;
 };
 
-/// The 1x1 convolution that follows: its weights, packed for ConvOp::pointwise, and its end.
-struct Pointwise {
+/// The convolution that follows in the same kernel: its weights, packed for ConvOp::next, and its end.
+struct ConvNext {
+  ConvDims dims;
   const void* packed = nullptr;
   const float* bias = nullptr;
   float leak = 1;
-  int64_t y_pitch = 0;
 };
 
 struct ConvDevice {

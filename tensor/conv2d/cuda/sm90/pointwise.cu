@@ -102,10 +102,10 @@ __global__ void __launch_bounds__(256) pack_pointwise_kernel(const float* weight
 
 }  // namespace
 
-bool takes_pointwise(const ConvRun& first, int64_t first_added, const ConvRun& then) {
+bool takes_pointwise(const ConvRun& first, int64_t first_added, const ConvRun& next) {
   return first.n == 1 && first.c == Conv<__half>::kC && first.o == kMiddle && first_added == kWide &&
-         then.c == kMiddle && then.o == kOut && then.kh == 1 && then.kw == 1 && then.stride == 1 &&
-         then.pad_h == 0 && then.pad_w == 0 && then.groups == 1;
+         next.c == kMiddle && next.o == kOut && next.kh == 1 && next.kw == 1 && next.stride == 1 &&
+         next.pad_h == 0 && next.pad_w == 0 && next.groups == 1;
 }
 
 int64_t pointwise_bytes() {
@@ -120,20 +120,20 @@ void pack_pointwise(const float* weight, T* packed, cudaStream_t stream) {
 
 template <class T>
 void pointwise_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
-                    const Pointwise& then, void* y, const ConvDevice& device) {
+                    const ConvNext& next, void* y, const ConvDevice& device) {
   using V = Conv<T>;
   const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups);
   const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
                                             V::kRowPixels, 1, gpu::Swizzle::bytes128);
-  const PointwiseArgs<T> args{{packed, epilogue.bias, then.packed, then.bias, device.packed_before},
+  const PointwiseArgs<T> args{{packed, epilogue.bias, next.packed, next.bias, device.packed_before},
                               static_cast<const T*>(epilogue.added[0].data),
                               static_cast<const T*>(epilogue.added[1].data),
                               static_cast<T*>(y),
                               epilogue.added[0].pitch,
                               epilogue.added[1].pitch,
-                              then.y_pitch,
+                              next.dims.y_pitch,
                               epilogue.leak,
-                              then.leak,
+                              next.leak,
                               plan};
   gpu::launch_early(pointwise_kernel<T>,
                     dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
@@ -143,8 +143,8 @@ void pointwise_conv(const ConvRun& run, const void* x, const void* packed, const
 template void pack_pointwise(const float*, __nv_bfloat16*, cudaStream_t);
 template void pack_pointwise(const float*, __half*, cudaStream_t);
 template void pointwise_conv<__nv_bfloat16>(const ConvRun&, const void*, const void*, const ConvEpilogue&,
-                                            const Pointwise&, void*, const ConvDevice&);
+                                            const ConvNext&, void*, const ConvDevice&);
 template void pointwise_conv<__half>(const ConvRun&, const void*, const void*, const ConvEpilogue&,
-                                     const Pointwise&, void*, const ConvDevice&);
+                                     const ConvNext&, void*, const ConvDevice&);
 
 }  // namespace sr::cuda

@@ -105,7 +105,7 @@ void launch_strips(const ConvRun& run, const StripPlan& plan, const void* x, con
 
 // One image is a tile of a scene, and every tile takes the same kernel.
 int64_t bytes(const ConvProblem& p, const ConvDevice& device) {
-  if (p.op == ConvOp::pointwise) return pointwise_bytes();
+  if (p.op == ConvOp::next) return pointwise_bytes();
   int64_t bytes = 0;
   if (device.wgmma && p.aligned() && p.run.n == 1 && p.op != ConvOp::grad_weight && p.types.x == p.types.y)
     with_half_operand(p.types.math, [&](auto t) {
@@ -129,7 +129,7 @@ void pack(std::span<const PackTask> tasks, const ConvDevice& device) {
   for (const PackTask& task : tasks)
     with_half_operand(task.types.math, [&](auto t) {
       using T = decltype(t);
-      if (task.op == ConvOp::pointwise)
+      if (task.op == ConvOp::next)
         pack_pointwise(task.weight, static_cast<T*>(task.packed), device.stream);
       else
         pack_strips<T>(task, device.stream);
@@ -158,15 +158,14 @@ void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpi
                     [&](auto t) { conv_of<decltype(t)>(p.run, x, packed, epilogue, y, device); });
 }
 
-bool fuses_pointwise(const ConvProblem& p, int64_t first_added, const ConvProblem& then) {
-  return then.y_aligned() && takes_pointwise(p.run, first_added, then.run);
+bool fuses(const ConvProblem& p, int64_t first_added, const ConvProblem& next) {
+  return next.y_aligned() && takes_pointwise(p.run, first_added, next.run);
 }
 
-void conv_then_pointwise(const ConvProblem& p, const void* x, const void* packed,
-                         const ConvEpilogue& epilogue, const Pointwise& then, void* y,
-                         const ConvDevice& device) {
+void conv_then_conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                    const ConvNext& next, void* y, const ConvDevice& device) {
   with_half_operand(p.types.math, [&](auto t) {
-    pointwise_conv<decltype(t)>(p.run, x, packed, epilogue, then, y, device);
+    pointwise_conv<decltype(t)>(p.run, x, packed, epilogue, next, y, device);
   });
 }
 
@@ -185,7 +184,6 @@ StripPlan::StripPlan(int image_h, int image_w, int groups)
   per_strip = (h + length - 1) / length, segments = strips * per_strip;
 }
 
-const ConvAlgorithm kStrips{"strips",           bytes, pack, conv, nullptr, false, fuses_pointwise,
-                            conv_then_pointwise};
+const ConvAlgorithm kStrips{"strips", bytes, pack, conv, nullptr, false, fuses, conv_then_conv};
 
 }  // namespace sr::cuda

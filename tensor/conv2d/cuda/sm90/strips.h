@@ -11,9 +11,9 @@ extern const ConvAlgorithm kStrips;
 
 // Its part that has a 1x1 convolution follow (pointwise.cu):
 
-/// Whether the 1x1 convolution `then` can follow on `first` in one kernel. first_added: channels of the first
+/// Whether the 1x1 convolution `next` can follow on `first` in one kernel. first_added: channels of the first
 /// tensor that is added between them.
-bool takes_pointwise(const ConvRun& first, int64_t first_added, const ConvRun& then);
+bool takes_pointwise(const ConvRun& first, int64_t first_added, const ConvRun& next);
 
 /// Of the packed weights of such a 1x1 convolution.
 int64_t pointwise_bytes();
@@ -22,6 +22,6 @@ void pack_pointwise(const float* weight, T* packed, cudaStream_t stream);
 
 template <class T>
 void pointwise_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
-                    const Pointwise& then, void* y, const ConvDevice& device);
+                    const ConvNext& next, void* y, const ConvDevice& device);
 
 }  // namespace sr::cuda

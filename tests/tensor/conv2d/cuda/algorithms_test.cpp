@@ -141,7 +141,7 @@ Tensor exact_tensor(const Shape& shape, uint64_t seed) {
 TEST(CudaConv2d, TheEndOfABlockInOneKernelIsExact) {
   if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
   const cuda::Precision before = cuda::precision();
-  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.5f};
+  const Conv2dOptions options{.pad_begin = 1, .pad_end = 1, .leak = 0.5f}, options2{.leak = 0.25f};
   const Tensor weight = exact_tensor({80, 3, 3, 48}, 1), bias = exact_tensor({1, 1, 1, 80}, 2),
                weight2 = exact_tensor({64, 1, 1, 80}, 3), bias2 = exact_tensor({1, 1, 1, 64}, 4);
   const Tensor w = weight.to(Device::cuda), b = bias.to(Device::cuda), w2 = weight2.to(Device::cuda),
@@ -158,10 +158,10 @@ TEST(CudaConv2d, TheEndOfABlockInOneKernelIsExact) {
                    other = exact_tensor({1, rows, columns, 64}, 7);
       const Tensor z = rounded(
           add_concat(rounded(conv2d(x, weight, bias, options)), {wide, other.channels(0, 16).clone()}));
-      const Tensor expected = rounded(conv2d(z, weight2, bias2, {.leak = 0.25f}));
+      const Tensor expected = rounded(conv2d(z, weight2, bias2, options2));
       const std::vector<Tensor> added{stored(wide), stored(other).channels(0, 16)};
-      ASSERT_TRUE(cuda::fuses_pointwise(stored(x), w, options, added, w2));
-      const Tensor y = conv2d_then_pointwise(stored(x), w, b, options, added, w2, b2, 0.25f);
+      ASSERT_TRUE(cuda::fuses(stored(x), w, options, added, w2, options2));
+      const Tensor y = conv2d_then_conv2d(stored(x), w, b, options, added, w2, b2, options2);
       EXPECT_EQ(convert(y, DType::f32).to(Device::cpu).to_vector(), expected.to_vector())
           << rows << 'x' << columns;
     }
