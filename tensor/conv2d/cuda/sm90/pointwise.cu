@@ -8,8 +8,13 @@ namespace {
 
 constexpr int kMiddle = 80, kOut = 64, kWide = 64;  // kWide: channels of the first added tensor
 
+struct ThenPointwise {
+  static constexpr int kOutputs = kOut, kColumns = kOut, kWeightBytes = kMiddle * kOut * 2, kSlots = 0,
+                       kHalo = 1;
+};
+
 template <class T>
-using Conv = StripConv<T, 48, kMiddle, 2, kOut>;
+using Conv = StripConv<T, 48, kMiddle, 2, ThenPointwise>;
 
 template <class T>
 struct PointwiseArgs {
@@ -75,7 +80,9 @@ GPU_FN void finish_row(const float* sums, const Added& added, const PointwiseArg
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     if (!pixels.inside[r]) continue;
-    store_sums<kOut>(acc, r, a.then_leak, a.y + (pixels.first + 8 * r) * a.y_pitch, [](auto&, int) {});
+    T* const y = a.y + (pixels.first + 8 * r) * a.y_pitch;
+    store_sums<kOut, T>(
+        acc, r, a.then_leak, [&](int c) { return y + c; }, [](auto&, int) {});
   }
 }
 
@@ -88,7 +95,7 @@ __global__ void __launch_bounds__(Conv<T>::kThreads, 1)
   Added added{};
   roll_strips<Conv<T>>(
       a.plan, &map, a.parameters, memory, [&](const LanePixels& pixels) { added.load(a, pixels); },
-      [&](const float* sums, const LanePixels& pixels) { finish_row(sums, added, a, memory, pixels); });
+      [&](auto, const float* sums, const LanePixels& pixels) { finish_row(sums, added, a, memory, pixels); });
 }
 
 // ptxas: pack_pointwise_kernel registers<=40
@@ -109,7 +116,7 @@ bool takes_pointwise(const ConvRun& first, int64_t first_added, const ConvRun& n
 }
 
 int64_t pointwise_bytes() {
-  return Conv<__half>::kThenWeightBytes;
+  return ThenPointwise::kWeightBytes;
 }
 
 template <class T>

@@ -53,13 +53,14 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   roll_strips<V>(
       a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr, a.packed_before}, memory,
       [](const LanePixels&) {},
-      [&](const float* sums, const LanePixels& pixels) {
+      [&](auto, const float* sums, const LanePixels& pixels) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
           if (!pixels.inside[r]) continue;
           const long long pixel = pixels.first + 8 * r;
-          store_sums<V::kN>(sums, r, a.epilogue.leak, a.y + pixel * a.y_pitch,
-                            [&](auto& words, int c) { finish_words<T>(words, a.epilogue, pixel, c); });
+          store_sums<V::kN, T>(
+              sums, r, a.epilogue.leak, [&](int c) { return a.y + pixel * a.y_pitch + c; },
+              [&](auto& words, int c) { finish_words<T>(words, a.epilogue, pixel, c); });
         }
       });
 }
@@ -105,7 +106,7 @@ void launch_strips(const ConvRun& run, const StripPlan& plan, const void* x, con
 
 // One image is a tile of a scene, and every tile takes the same kernel.
 int64_t bytes(const ConvProblem& p, const ConvDevice& device) {
-  if (p.op == ConvOp::next) return pointwise_bytes();
+  if (p.op == ConvOp::next) return p.run.kh == 1 ? pointwise_bytes() : fused3x3_bytes();
   int64_t bytes = 0;
   if (device.wgmma && p.aligned() && p.run.n == 1 && p.op != ConvOp::grad_weight && p.types.x == p.types.y)
     with_half_operand(p.types.math, [&](auto t) {
@@ -129,10 +130,13 @@ void pack(std::span<const PackTask> tasks, const ConvDevice& device) {
   for (const PackTask& task : tasks)
     with_half_operand(task.types.math, [&](auto t) {
       using T = decltype(t);
-      if (task.op == ConvOp::next)
-        pack_pointwise(task.weight, static_cast<T*>(task.packed), device.stream);
-      else
+      T* const packed = static_cast<T*>(task.packed);
+      if (task.op != ConvOp::next)
         pack_strips<T>(task, device.stream);
+      else if (task.dims.kh == 1)
+        pack_pointwise(task.weight, packed, device.stream);
+      else
+        pack_fused3x3(weight_view(task.op, task.dims, task.weight), packed, device.stream);
     });
 }
 
@@ -159,26 +163,38 @@ void conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpi
 }
 
 bool fuses(const ConvProblem& p, int64_t first_added, const ConvProblem& next) {
-  return next.y_aligned() && takes_pointwise(p.run, first_added, next.run);
+  return next.y_aligned() &&
+         (first_added ? takes_pointwise(p.run, first_added, next.run) : takes_fused3x3(p.run, next.run));
 }
 
 void conv_then_conv(const ConvProblem& p, const void* x, const void* packed, const ConvEpilogue& epilogue,
                     const ConvNext& next, void* y, const ConvDevice& device) {
   with_half_operand(p.types.math, [&](auto t) {
-    pointwise_conv<decltype(t)>(p.run, x, packed, epilogue, next, y, device);
+    using T = decltype(t);
+    if (next.dims.kh == 1)
+      pointwise_conv<T>(p.run, x, packed, epilogue, next, y, device);
+    else
+      fused3x3_conv<T>(p.run, x, packed, epilogue, next, y, device);
   });
 }
 
 }  // namespace
 
-StripPlan::StripPlan(int image_h, int image_w, int groups)
-    : h(image_h), w(image_w), per_strip(1), length(image_h), segments(0), most_rows(0) {
-  const int strips = (w + 63) / 64;
+StripPlan::StripPlan(int image_h, int image_w, int groups, int halo_pixels)
+    : h(image_h),
+      w(image_w),
+      halo(halo_pixels),
+      strip(66 - 2 * halo_pixels),
+      per_strip(1),
+      length(image_h),
+      segments(0),
+      most_rows(0) {
+  const int strips = (w + strip - 1) / strip;
   for (int rounds = 1; rounds <= 16; ++rounds) {
     const int most = static_cast<int>(std::min<int64_t>(int64_t{groups} * rounds / strips, h));
     if (most < 1) continue;
     const int rows = (h + most - 1) / most;
-    const int read = rounds * (rows + 2);
+    const int read = rounds * (rows + 2 * halo);
     if (most_rows == 0 || read < most_rows) most_rows = read, length = rows;
   }
   per_strip = (h + length - 1) / length, segments = strips * per_strip;

@@ -3,16 +3,17 @@
 #pragma once
 
 #include "tensor/conv2d/cuda/algorithm.h"
+#include "tensor/conv2d/cuda/weights.h"
 #include "tensor/cuda/gpu.h"
 
 namespace sr::cuda {
 
 extern const ConvAlgorithm kStrips;
 
-// Its part that has a 1x1 convolution follow (pointwise.cu):
+// Its parts that have another convolution follow in the same kernel:
 
-/// Whether the 1x1 convolution `next` can follow on `first` in one kernel. first_added: channels of the first
-/// tensor that is added between them.
+/// Whether the 1x1 convolution `next` can follow on `first` (pointwise.cu). first_added: channels of the
+/// first tensor that is added between them.
 bool takes_pointwise(const ConvRun& first, int64_t first_added, const ConvRun& next);
 
 /// Of the packed weights of such a 1x1 convolution.
@@ -23,5 +24,17 @@ void pack_pointwise(const float* weight, T* packed, cudaStream_t stream);
 template <class T>
 void pointwise_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
                     const ConvNext& next, void* y, const ConvDevice& device);
+
+/// Whether the 3x3 convolution `next` can follow on `first` (fused3x3.cu).
+bool takes_fused3x3(const ConvRun& first, const ConvRun& next);
+
+/// Of the packed weights of such a 3x3 convolution.
+int64_t fused3x3_bytes();
+template <class T>
+void pack_fused3x3(const WeightView& weight, T* packed, cudaStream_t stream);
+
+template <class T>
+void fused3x3_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                   const ConvNext& next, void* y, const ConvDevice& device);
 
 }  // namespace sr::cuda

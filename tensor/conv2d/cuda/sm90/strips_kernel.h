@@ -1,5 +1,5 @@
 // 3x3 convolutions of one image on Hopper's warpgroup matrix products, in strips whose rows roll by: what
-// strips.cu and pointwise.cu share.
+// strips.cu, pointwise.cu and fused3x3.cu share.
 //
 // A group (a warpgroup, 128 threads) goes down a strip of 64 pixels. Rows of 66 pixels arrive one by one, by
 // the copy engine, in a ring of slots; one thread of the group asks for them. An input row is multiplied with
@@ -51,24 +51,36 @@ struct PointwiseWeight {
   }
 };
 
-/// T is the operands' and the storage type, C input channels, N outputs, Groups those of a block; Then
-/// outputs of a 1x1 convolution that follows, or 0.
-template <class T_, int C, int N, int Groups, int Then = 0>
+constexpr int strip_weight_bytes(int c, int n) {
+  return 3 * (c / 16) * 2 * kKyBlocks * n * 16;
+}
+
+/// No convolution follows in the same kernel. One that does has outputs, of which a product computes
+/// kColumns, and needs slots of each group for rows that it reads; with it a kernel reads kHalo rows and
+/// columns around what it writes.
+struct ThenNothing {
+  static constexpr int kOutputs = 0, kColumns = 1, kWeightBytes = 0, kSlots = 0, kHalo = 1;
+};
+
+/// T is the operands' and the storage type, C input channels, N outputs, Groups those of a block.
+template <class T_, int C, int N, int Groups, class Then_ = ThenNothing>
 struct StripConv {
   using T = T_;
+  using Then = Then_;
   static constexpr int kC = C, kN = N, kGroups = Groups, kThreads = 128 * Groups;
   static constexpr int kSteps = C / 16, kSums = 3 * N / 2;
   static constexpr int kStrip = 64, kRowPixels = kStrip + 2, kPixelBytes = 128;  // 64 channels, or zeros
   static constexpr int kRowBytes = kRowPixels * kPixelBytes;
   static constexpr int kSlotBytes = (kRowBytes + 1023) / 1024 * 1024;
   static constexpr int kHalfBytes = kKyBlocks * N * 16;  // weights: from one k half to the other
-  static constexpr int kWeightBytes = 3 * kSteps * 2 * kHalfBytes, kBiasBytes = 2 * N * 4;
-  static constexpr int kThen = Then, kThenWeightBytes = N * Then * 2, kThenBiasBytes = 2 * Then * 4;
-  static constexpr int kParameterBytes = kWeightBytes + kBiasBytes + kThenWeightBytes + kThenBiasBytes;
+  static constexpr int kWeightBytes = strip_weight_bytes(C, N), kBiasBytes = 2 * N * 4;
+  static constexpr int kThenBiasBytes = 2 * Then::kOutputs * 4;
+  static constexpr int kParameterBytes = kWeightBytes + kBiasBytes + Then::kWeightBytes + kThenBiasBytes;
   static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 256;
   static constexpr int kDepth =  // slots of a group: rows that are on their way
-      std::min(6, (kMostShared - kParameterBytes - kBarrierBytes) / (Groups * kSlotBytes));
-  static constexpr int kSharedBytes = Groups * kDepth * kSlotBytes + kParameterBytes + kBarrierBytes;
+      std::min(6, (kMostShared - kParameterBytes - kBarrierBytes) / (Groups * kSlotBytes) - Then::kSlots);
+  static constexpr int kSlots = Groups * (kDepth + Then::kSlots);  // a block's
+  static constexpr int kSharedBytes = kSlots * kSlotBytes + kParameterBytes + kBarrierBytes;
   static_assert(C % 16 == 0 && C <= 64 && N % 16 == 0 && 3 * N <= 256);
   static_assert(kDepth >= 2 && 8 * (Groups * kDepth + 1) <= kBarrierBytes && kSharedBytes <= kMostShared);
 
@@ -91,20 +103,21 @@ struct StripConv {
 /// An image's way through the groups: strips are cut into segments of `length` output rows.
 struct StripPlan {
   int h, w;
+  int halo, strip;  // Then::kHalo, and output pixels of 66 that are read
   int per_strip, length, segments;
   int most_rows;  // that a group reads
 
-  /// So that the most burdened of the groups has the fewest rows. A segment reads two rows more than it
+  /// So that the most burdened of the groups has the fewest rows. A segment reads 2 halo rows more than it
   /// writes.
-  StripPlan(int image_h, int image_w, int groups);
+  StripPlan(int image_h, int image_w, int groups, int halo_pixels = ThenNothing::kHalo);
 };
 
 struct Segment {
-  int x, y, rows;  // input rows, two more than output rows
+  int x, y, rows;  // input rows, 2 halo more than output rows
 
   GPU_FN Segment(const StripPlan& plan, int number) {
-    x = number / plan.per_strip * 64, y = number % plan.per_strip * plan.length;
-    rows = min(plan.length, plan.h - y) + 2;
+    x = number / plan.per_strip * plan.strip, y = number % plan.per_strip * plan.length;
+    rows = min(plan.length, plan.h - y) + 2 * plan.halo;
   }
 };
 
@@ -120,7 +133,7 @@ class RowLoader {
                    int row_bytes) {
     if (number_ >= plan.segments) return;
     gpu::barrier_expect(barrier, static_cast<uint32_t>(row_bytes));
-    gpu::tensor_copy(slot, map, barrier, 0, x_ - 1, y_ - 1 + row_, 0);
+    gpu::tensor_copy(slot, map, barrier, 0, x_ - plan.halo, y_ - plan.halo + row_, 0);
     if (++row_ == rows_) number_ += ahead_, open(plan);
   }
 
@@ -150,20 +163,20 @@ GPU_FN void start_sums(float* d, const float* staged_bias) {
   }
 }
 
-/// Activates a lane's sums of N columns for its pixel r (0 or 1) and stores them at `y`, the pixel's first
-/// channel. end(words, c) may change the channels from c on before.
-template <int N, class T, class End>
-GPU_FN void store_sums(const float* sums, int r, float leak, T* y, End end) {
+/// Activates a lane's sums of N columns for its pixel r (0 or 1) and stores the pixel's channels from c on
+/// to at(c). end(words, c) may change them before.
+template <int N, class T, class At, class End>
+GPU_FN void store_sums(const float* sums, int r, float leak, At at, End end) {
   const int t = static_cast<int>(threadIdx.x) % 4;
   const auto store = [&](auto words, int j, int c) {
     uint32_t v[decltype(words)::value];
 #pragma unroll
     for (int i = 0; i < words; ++i) {
-      const float* const at = sums + 4 * (j + i) + 2 * r;
-      v[i] = gpu::pack2<T>(leaky(at[0], leak), leaky(at[1], leak));
+      const float* const from = sums + 4 * (j + i) + 2 * r;
+      v[i] = gpu::pack2<T>(leaky(from[0], leak), leaky(from[1], leak));
     }
     end(v, c);
-    store_words<decltype(words)::value>(y + c, v);
+    store_words<decltype(words)::value>(at(c), v);
   };
 #pragma unroll
   for (int part = 0; part < N / 32; ++part) store(gpu::Int<4>(), 4 * part, 32 * part + 8 * t);
@@ -186,7 +199,8 @@ GPU_FN void multiply_row(float (&acc)[V::kSums], const void* slot, const void* w
   gpu::wgmma_commit();
 }
 
-/// What a kernel multiplies with and adds: packed weights and biases (which may be none), the 1x1's too.
+/// What a kernel multiplies with and adds: packed weights and biases (which may be none), also of the
+/// convolution that follows.
 struct StripParameters {
   const void* weights;
   const float* bias;
@@ -198,14 +212,15 @@ struct StripParameters {
 /// A block's shared memory.
 template <class V>
 struct StripMemory {
-  unsigned char *slots, *weights, *then_weights;
+  unsigned char *slots, *between, *weights, *then_weights;
   float *bias, *then_bias;
   gpu::Barrier* barriers;  // the weights', then one for each slot
 
   GPU_FN explicit StripMemory(gpu::Smem& smem) {
-    slots = smem.get<unsigned char>(V::kGroups * V::kDepth * V::kSlotBytes, 1024);
+    slots = smem.get<unsigned char>(V::kSlots * V::kSlotBytes, 1024);
+    between = slots + V::kGroups * V::kDepth * V::kSlotBytes;
     weights = smem.get<unsigned char>(V::kWeightBytes);
-    then_weights = smem.get<unsigned char>(V::kThenWeightBytes);
+    then_weights = smem.get<unsigned char>(V::Then::kWeightBytes);
     bias = smem.get<float>(V::kBiasBytes / 4);
     then_bias = smem.get<float>(V::kThenBiasBytes / 4);
     barriers = smem.get<gpu::Barrier>(V::kBarrierBytes / 8);
@@ -214,30 +229,48 @@ struct StripMemory {
   /// By all threads, before a barrier of the block.
   GPU_FN void stage_biases(const StripParameters& p) const {
     stage_bias(bias, p.bias, V::kN, V::kThreads);
-    if constexpr (V::kThen > 0) stage_bias(then_bias, p.then_bias, V::kThen, V::kThreads);
+    using Then = typename V::Then;
+    for (int c = 0; c < Then::kOutputs; c += Then::kColumns)
+      stage_bias(then_bias + 2 * c, p.then_bias ? p.then_bias + c : nullptr, Then::kColumns, V::kThreads);
   }
   /// By one thread.
   GPU_FN void copy_weights(const StripParameters& p) const {
-    gpu::barrier_expect(barriers, V::kWeightBytes + V::kThenWeightBytes);
+    constexpr int kThenBytes = V::Then::kWeightBytes;
+    gpu::barrier_expect(barriers, V::kWeightBytes + kThenBytes);
     gpu::bulk_copy(weights, p.weights, V::kWeightBytes, barriers);
-    if constexpr (V::kThen > 0) gpu::bulk_copy(then_weights, p.then_weights, V::kThenWeightBytes, barriers);
+    if constexpr (kThenBytes > 0) gpu::bulk_copy(then_weights, p.then_weights, kThenBytes, barriers);
   }
 };
 
-/// Where a lane's results of a row lie: pixel `first` and the eighth after it.
+/// Where a lane's sums of a complete row lie: pixel `first` and the eighth after it.
 struct LanePixels {
-  long long first;
-  bool inside[2];
+  int row;  // of those that the segment computes
+  int x, y;
+  long long first;  // y * w + x
+  bool inside[2];   // the image's columns
 };
 
+/// The compiler then knows that all lanes share it.
+GPU_FN int group_of_thread() {
+  return __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128, 0);
+}
+
+/// The first of a lane's two pixels among its group's 64.
+GPU_FN int pixel_of_lane() {
+  return static_cast<int>(threadIdx.x) / 32 % 4 * 16 + static_cast<int>(threadIdx.x) % 32 / 4;
+}
+
+/// Whether 0 <= i < n.
+GPU_FN bool is_below(int i, int n) {
+  return static_cast<unsigned>(i) < static_cast<unsigned>(n);
+}
+
 /// Takes the block's groups through the image. For every complete row before(pixels) is called while its last
-/// products are still to come, and finish(sums, pixels) after them, with V::kN / 2 sums of a lane.
+/// products are still to come, and finish(phase, sums, pixels) after them, with V::kN / 2 sums of a lane.
 template <class V, class Before, class Finish>
 GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const StripParameters& parameters,
                         const StripMemory<V>& memory, Before before, Finish finish) {
-  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
-  const int group =
-      __shfl_sync(0xffffffffu, thread / 128, 0);  // the compiler then knows that all lanes share it
+  const int thread = static_cast<int>(threadIdx.x), group = group_of_thread();
   const bool leader = thread % 128 == 0;
   unsigned char* const slots = memory.slots + group * V::kDepth * V::kSlotBytes;
   gpu::Barrier* const arrived = memory.barriers + 1 + group * V::kDepth;
@@ -273,8 +306,9 @@ GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const 
 
   for (int number = first; number < plan.segments; number += ahead) {
     const Segment s(plan, number);
-    const int x = s.x + thread / 32 % 4 * 16 + lane / 4;
-    LanePixels pixels{static_cast<long long>(s.y) * plan.w + x, {x < plan.w, x + 8 < plan.w}};
+    const int x = s.x - V::Then::kHalo + 1 + pixel_of_lane(), y = s.y - V::Then::kHalo + 1;
+    LanePixels pixels{
+        0, x, y, static_cast<long long>(y) * plan.w + x, {is_below(x, plan.w), is_below(x + 8, plan.w)}};
     start_sums<V::kN>(acc, memory.bias);
 
     const auto do_row = [&](auto phase, int i) {
@@ -291,8 +325,8 @@ GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const 
       __syncwarp();
       if (++slot == V::kDepth) slot = 0, parity ^= 1;
       if (i >= 2) {
-        finish(done, pixels);
-        pixels.first += plan.w;
+        finish(phase, done, pixels);
+        ++pixels.row, ++pixels.y, pixels.first += plan.w;
       }
       start_sums<V::kN>(done, memory.bias);
     };
