@@ -46,8 +46,7 @@ DistillationBlock::DistillationBlock(const ParamScope& p, const NetworkOptions& 
 
 Var DistillationBlock::operator()(const Var& x) const {
   // One variable is reassigned so that each result is freed as soon as the next one stands.
-  Var y = conv1_(x);
-  y = conv2_(y);
+  Var y = conv1_.then(conv2_, x);
   y = conv3_(y);
   const int64_t c = y.shape().c;
   Var skipped = channels(y, 0, kDistilled);

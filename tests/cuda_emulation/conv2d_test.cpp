@@ -1,6 +1,9 @@
 // What the tensor-core convolutions ask of the hardware, by the emulation's counts.
 #include <gtest/gtest.h>
 
+#include "autograd/var.h"
+#include "idn/model.h"
+#include "tensor/cuda/device.h"
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/tensor/conv2d/cuda/cases.h"
 
@@ -79,6 +82,23 @@ TEST(CudaConv2dCounts, TensorCoreOperandsAreReadWithoutBankConflicts) {
   const emulation::Statistics statistics = emulation::take_statistics();
   EXPECT_GT(statistics.ldmatrix, 0u);
   EXPECT_EQ(statistics.ldmatrix_conflicts, 0u);
+}
+
+// On Hopper conv1 with conv2, three convolutions, conv6 with the 1x1; and seven weights are packed.
+TEST(CudaNetworkCounts, ABlockIsFiveKernelsWhereNothingIsRecorded) {
+  const cuda::Precision before = cuda::precision();
+  cuda::set_precision(cuda::Precision::fp16);
+  const auto launches = [](int blocks) {
+    Model model({.num_Dist_blocks = blocks}, 5);
+    model.to(Device::cuda);
+    const Var image(Tensor::zeros({1, 9, 9, 1}).to(Device::cuda));
+    const NoGrad nothing;
+    emulation::take_statistics();
+    (*model.network)(image);
+    return emulation::take_statistics().launches;
+  };
+  EXPECT_EQ(launches(2) - launches(1), 5u + 7);
+  cuda::set_precision(before);
 }
 
 }  // namespace

@@ -38,8 +38,9 @@ Options& options();
 /// with an error also gives cudaErrorLaunchFailure, whose text holds the first one.
 std::vector<std::string> take_errors();
 
-/// Counts over the blocks that have run.
+/// Counts over the kernels that have been launched and the blocks that have run.
 struct Statistics {
+  uint64_t launches = 0;
   uint64_t mma = 0;                 ///< 16 x 8 tiles times a column of k
   uint64_t wgmma = 0;               ///< instructions, by each warp
   uint64_t ldmatrix = 0;            ///< instructions, of four matrices each

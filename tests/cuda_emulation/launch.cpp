@@ -87,6 +87,7 @@ cudaError_t run_and_judge(Launch launch, cudaStream_t stream, bool early,
     const std::lock_guard lock(findings().mutex);
     before = findings().count;
     findings().known.clear();
+    ++findings().statistics.launches;
   }
   run_grid(launch);
   running[stream] = lets_go ? launch.beside : launch.number;
