@@ -40,31 +40,29 @@ TiffReader open_scene(const std::string& path, const SceneOptions& options) {
 // More gain nothing, and each has a handle of the file, or a codec, and a stack.
 constexpr int kMostFileThreads = 32;
 
-// The plan with as many threads that decode the scene and compress the result as an eighth of the memory
-// serves; with one of each if there is then too little for the rest, or if the processor is busy with the
-// network.
+// The plan with as many threads that compress the result as an eighth of the memory serves, and, if the
+// processor is not busy with the network, that decode the scene; with one of each if there is then too little
+// for the rest.
 ScenePlan plan_with_threads(TiffReader& reader, const Model* model, const SceneSettings& settings,
                             PlanOptions& options) {
   const auto threads = [&](int64_t bytes_each) {
     const int64_t fit = options.max_memory_bytes / 8 / std::max<int64_t>(bytes_each, 1);
     return static_cast<int>(std::clamp<int64_t>(fit, 1, std::min(omp_get_max_threads(), kMostFileThreads)));
   };
-  if (!model || options.gpus > 0) {
-    TiffWriterOptions& writing = options.writing;
-    writing.threads = 2;
-    const int64_t two = TiffWriter::working_bytes(reader.info(), writing, writing.block, writing.block);
-    writing.threads = 1;
-    writing.threads =
-        threads(two - TiffWriter::working_bytes(reader.info(), writing, writing.block, writing.block));
-    reader.set_threads(threads(reader.decoding_bytes() + (1 << 20)));
-    try {
-      return plan_scene(reader, model, settings, options);
-    } catch (const Error& e) {
-      if (e.kind() != Error::Kind::limit) throw;
-    }
-    options.writing.threads = 1;
-    reader.set_threads(1);
+  TiffWriterOptions& writing = options.writing;
+  writing.threads = 2;
+  const int64_t two = TiffWriter::working_bytes(reader.info(), writing, writing.block, writing.block);
+  writing.threads = 1;
+  writing.threads =
+      threads(two - TiffWriter::working_bytes(reader.info(), writing, writing.block, writing.block));
+  if (!model || options.gpus > 0) reader.set_threads(threads(reader.decoding_bytes() + (1 << 20)));
+  try {
+    return plan_scene(reader, model, settings, options);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::limit) throw;
   }
+  writing.threads = 1;
+  reader.set_threads(1);
   return plan_scene(reader, model, settings, options);
 }
 
