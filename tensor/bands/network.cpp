@@ -17,10 +17,6 @@
 namespace sr::bands {
 namespace {
 
-int64_t round_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b * b;
-}
-
 /// How a step's rows and columns are cut into jobs: small enough to keep all threads busy to the end.
 struct Cut {
   int64_t rows, columns;  // of a job

@@ -4,13 +4,6 @@
 #include <cstring>
 
 namespace sr::bands {
-namespace {
-
-int64_t round_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b * b;
-}
-
-}  // namespace
 
 RowMemory::RowMemory(const Schedule& walked, const Program& program, const Kernels& kernels, int64_t width)
     : element_bytes_(kernels.element_bytes),

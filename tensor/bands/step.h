@@ -11,6 +11,11 @@
 
 namespace sr::bands {
 
+/// The least multiple of b that is not below a, for a >= 0.
+constexpr int64_t round_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b * b;
+}
+
 /// The rows between stages: of each number of channels so many places, and one row of zeros.
 class RowMemory {
  public:
