@@ -117,9 +117,9 @@ void CommonOptions::choose_on_processor() const {
                 "; leave --precision away");
   const bool automatic = on_processor_ == OnProcessor::bf16_with_amx && bands::has_amx();
   if (precision == "bf16" && !bands::has_bf16())
-    throw Error(Error::Kind::usage,
-                "--precision bf16: this processor has neither AMX nor AVX-512's products of bf16",
-                "; leave --precision away");
+    throw Error(Error::Kind::usage, "--precision bf16: ",
+                active_simd() < best_simd() ? "the set that SR_SIMD allows" : "this processor",
+                " has neither AMX nor AVX-512's products of bf16; leave --precision away");
   if (precision == "bf16" || (precision == "auto" && automatic)) bands::set_precision(bands::Precision::bf16);
 }
 

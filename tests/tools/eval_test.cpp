@@ -10,6 +10,7 @@
 #include "io/output_file.h"
 #include "io/tiff/input/reader.h"
 #include "io/tiff/output/writer.h"
+#include "tensor/simd/instruction_set.h"
 #include "tests/support/instrumented.h"
 #include "tests/support/run_program.h"
 #include "tests/tools/small_model.h"
@@ -263,6 +264,17 @@ TEST_F(EvalAlpha, IsTheBandThatTheUserNamesOrNone) {
 TEST_F(Eval, QuietPrintsNothing) {
   add_scene("scene.tif", 40, 40);
   EXPECT_EQ(eval(2, {"--quiet"}).out, "");
+}
+
+TEST(EvalPrecision, OfASetWithoutProductsOfBfloat16IsRefusedByWhatForbidsIt) {
+  const std::string program = std::string(SR_BIN_DIR) + "/eval_superres_net";
+  const ProgramRun run =
+      run_program("env", {"SR_SIMD=baseline", program, "--data_path", SR_SOURCE_DIR, "--out_path", "unused",
+                          "--upsampling_factor", "2", "--device", "cpu", "--precision", "bf16"});
+  EXPECT_NE(run.status, 0);
+  const std::string what = best_simd() > Simd::baseline ? "the set that SR_SIMD allows" : "this processor";
+  EXPECT_EQ(run.err, "eval_superres_net: error: --precision bf16: " + what +
+                         " has neither AMX nor AVX-512's products of bf16; leave --precision away\n");
 }
 
 }  // namespace
