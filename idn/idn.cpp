@@ -51,8 +51,7 @@ Var DistillationBlock::operator()(const Var& x) const {
   const int64_t c = y.shape().c;
   Var skipped = channels(y, 0, kDistilled);
   y = channels(y, kDistilled, c);
-  y = conv4_(y);
-  y = conv5_(y);
+  y = conv4_.then(conv5_, std::move(y));
   std::vector<Var> joined{x, std::move(skipped)};
   return conv6_.then(compress_, std::move(y), std::move(joined));  // compress(conv6 + concat(x, skipped))
 }

@@ -1,28 +1,33 @@
-// The beginning of IDN's block in one kernel: 3x3 from 64 channels to 48, activation, and 3x3 to 32 in 4
-// groups. A row of the 48 channels that is complete goes into a slot of shared memory, as the copy engine
-// would bring it, and is multiplied with the second's taps as an input row is with the first's. Its 64 pixels
-// give 62 of the second, so strips are 62 wide.
+// Pairs of convolutions of IDN's block in one kernel each: a 3x3, activation, and the 3x3 in 4 groups that
+// follows: its beginning (64 channels to 48 to 32) and its middle (48 to 64 to 48). A row of the channels
+// between that is complete goes into a slot of shared memory, as the copy engine would bring it, and is
+// multiplied with the second's taps as an input row is with the first's. Its 64 pixels give 62 of the second,
+// so strips are 62 wide.
 //
-// The second is computed in two parts: the 16 outputs of two groups are made of 24 inputs, which lie in two
-// steps. What is left out are zeros between groups, and sums are added in the order of the two kernels: the
-// bits are theirs.
+// The second is computed in parts of 16 columns, each from the inputs that its groups are among. What is left
+// out are zeros between groups, and sums are added in the order of the two kernels: the bits are theirs.
 #include "tensor/conv2d/cuda/sm90/strips_kernel.h"
 
 namespace sr::cuda {
 namespace {
 
-constexpr int kMiddle = 48, kOut = 32, kParts = 2;
-constexpr int kPartOut = 16, kPartIn = 32, kPartBegin = 16;  // inputs from part * kPartBegin on
+constexpr int kPartColumns = 16, kPartBegin = 16;  // a part's inputs from part * kPartBegin on
 
+/// The second in Parts parts, each PartOutputs outputs from PartInputs inputs.
+template <int Parts, int PartInputs, int PartOutputs>
 struct Then3x3 {
-  static constexpr int kOutputs = kOut, kColumns = kPartOut, kSlots = 1, kHalo = 2;
-  static constexpr int kWeightBytes = kParts * strip_weight_bytes(kPartIn, kPartOut);
+  static constexpr int kParts = Parts, kPartInputs = PartInputs, kPartOutputs = PartOutputs;
+  static constexpr int kColumns = kPartColumns, kSlots = 1, kHalo = 2;
+  static constexpr int kPartBytes = strip_weight_bytes(PartInputs, kColumns),
+                       kWeightBytes = Parts * kPartBytes;
+  static constexpr int kInputs = kPartBegin * (Parts - 1) + PartInputs;
+
+  template <class T>
+  using Part = StripConv<T, PartInputs, kColumns, 2>;
 };
 
-template <class T>
-using First = StripConv<T, 64, kMiddle, 2, Then3x3>;
-template <class T>
-using Part = StripConv<T, kPartIn, kPartOut, 2>;
+template <class T, int Inputs, class Then>
+using Fused = StripConv<T, Inputs, Then::kInputs, 2, Then>;
 
 template <class T>
 struct Fused3x3Args {
@@ -33,109 +38,145 @@ struct Fused3x3Args {
   StripPlan plan;
 };
 
-/// The activated row into `slot`, swizzled (gpu::Swizzle::bytes128), with the second's zero padding where it
-/// is outside of the image.
+/// The four words of a lane's activated sums for its pixel r from column 8j on; zero outside of the image.
 template <class T>
-GPU_FN void keep_row(const float* sums, const Fused3x3Args<T>& a, unsigned char* slot,
-                     const LanePixels& pixels) {
-  const int first = pixel_of_lane(), swizzle = first % 8 * 16;
-  const bool row_inside = is_below(pixels.y, a.plan.h);
+GPU_FN void activate(uint32_t (&words)[4], const float* sums, int j, int r, float leak, bool inside) {
 #pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    unsigned char* const pixel = slot + (first + 8 * r) * First<T>::kPixelBytes;
-    const bool inside = row_inside && pixels.inside[r];
-    store_sums<kMiddle, T>(
-        sums, r, a.leak, [&](int c) { return pixel + ((2 * c) ^ swizzle); },
-        [&](auto& words, int) {
-          for (uint32_t& word : words) word = inside ? word : 0;
-        });
+  for (int i = 0; i < 4; ++i) {
+    const float* const from = sums + 4 * (j + i) + 2 * r;
+    words[i] = inside ? gpu::pack2<T>(leaky(from[0], leak), leaky(from[1], leak)) : 0;
   }
 }
 
-/// A part of the second's row above the kept one, whose columns begin one further on.
+/// 64 channels of a pixel into its 128 bytes at `place`. Eight lanes store halves of two pixels at a time:
+/// odd ones begin with the upper half, so that all banks are used.
 template <class T>
-GPU_FN void write_row(const float* sums, int part, const Fused3x3Args<T>& a, const LanePixels& pixels) {
+GPU_FN void keep_64(const float* sums, int r, float leak, bool inside, unsigned char* place, int pixel) {
+  const bool odd = pixel % 2 == 1;
+  const int unit = static_cast<int>(threadIdx.x) % 4 * 16, swizzle = pixel % 8 * 16;
+  uint32_t low[4], high[4];
+  activate<T>(low, sums, 0, r, leak, inside);
+  activate<T>(high, sums, 4, r, leak, inside);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t word = odd ? high[i] : low[i];
+    high[i] = odd ? low[i] : high[i], low[i] = word;
+  }
+  store_words<4>(place + ((unit + (odd ? 64 : 0)) ^ swizzle), low);
+  store_words<4>(place + ((unit + (odd ? 0 : 64)) ^ swizzle), high);
+}
+
+/// The activated row into `slot`, swizzled (gpu::Swizzle::bytes128), with the second's zero padding where it
+/// is outside of the image.
+template <class V>
+GPU_FN void keep_row(const float* sums, const Fused3x3Args<typename V::T>& a, unsigned char* slot,
+                     const LanePixels& pixels) {
+  using T = typename V::T;
+  const bool row_inside = is_below(pixels.y, a.plan.h);
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    if (pixel_of_lane() + 8 * r >= a.plan.strip || pixels.x + 1 + 8 * r >= a.plan.w) continue;
-    T* const y = a.y + (pixels.first - a.plan.w + 1 + 8 * r) * a.y_pitch + part * kPartOut;
-    store_sums<kPartOut, T>(
+    const int pixel = pixel_of_lane() + 8 * r, swizzle = pixel % 8 * 16;
+    unsigned char* const place = slot + pixel * V::kPixelBytes;
+    const bool inside = row_inside && pixels.inside[r];
+    if constexpr (V::kN == 64) {
+      keep_64<T>(sums, r, a.leak, inside, place, pixel);
+    } else {
+      store_sums<V::kN, T>(
+          sums, r, a.leak, [&](int c) { return place + ((2 * c) ^ swizzle); },
+          [&](auto& words, int) {
+            for (uint32_t& word : words) word = inside ? word : 0;
+          });
+    }
+  }
+}
+
+/// A part of the second's row above the kept one, whose columns begin one further on. A lane has four
+/// channels, or none where the part has fewer outputs than columns.
+template <class V>
+GPU_FN void write_row(const float* sums, int part, const Fused3x3Args<typename V::T>& a,
+                      const LanePixels& pixels) {
+  constexpr int kOutputs = V::Then::kPartOutputs;
+  const bool has_outputs = 4 * (static_cast<int>(threadIdx.x) % 4) < kOutputs;
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    if (!has_outputs || pixel_of_lane() + 8 * r >= a.plan.strip || pixels.x + 1 + 8 * r >= a.plan.w) continue;
+    auto* const y = a.y + (pixels.first - a.plan.w + 1 + 8 * r) * a.y_pitch + part * kOutputs;
+    store_sums<kPartColumns, typename V::T>(
         sums, r, a.next_leak, [&](int c) { return y + c; }, [](auto&, int) {});
   }
 }
 
-// ptxas: fused3x3_kernel registers<=176
-template <class T>
-__global__ void __launch_bounds__(First<T>::kThreads, 1)
-    fused3x3_kernel(const __grid_constant__ gpu::TensorMap map, const __grid_constant__ Fused3x3Args<T> a) {
-  using V = Part<T>;
+// ptxas: fused3x3_kernel registers<=252
+template <class V>
+__global__ void __launch_bounds__(V::kThreads, 1)
+    fused3x3_kernel(const __grid_constant__ gpu::TensorMap map,
+                    const __grid_constant__ Fused3x3Args<typename V::T> a) {
+  using Then = typename V::Then;
+  using Part = typename Then::template Part<typename V::T>;
   gpu::Smem smem;
-  const StripMemory<First<T>> memory(smem);
+  const StripMemory<V> memory(smem);
   const int group = group_of_thread();
   // Its last two pixels are never written: what they give is not, either.
   unsigned char* const slot = memory.between + group * V::kSlotBytes;
-  float acc[kParts][V::kSums];
+  float acc[Then::kParts][Part::kSums];
 #pragma unroll
-  for (int i = 0; i < V::kSums; ++i) acc[0][i] = acc[1][i] = 0.0f;
-  roll_strips<First<T>>(
+  for (auto& part : acc) {
+#pragma unroll
+    for (float& sum : part) sum = 0.0f;
+  }
+  roll_strips<V>(
       a.plan, &map, a.parameters, memory, [](const LanePixels&) {},
       [&](auto phase, const float* sums, const LanePixels& pixels) {
         constexpr int kPhase = decltype(phase)::value;
         // All warps have read the slot's last row: the first's products and their barrier lie between.
-        keep_row(sums, a, slot, pixels);
+        keep_row<V>(sums, a, slot, pixels);
         gpu::fence_async();
         gpu::warpgroup_barrier(1 + group);
 #pragma unroll
-        for (int part = 0; part < kParts; ++part) {
-          start_sums<kPartOut>(acc[part] + kPhase * (kPartOut / 2), memory.then_bias + part * 2 * kPartOut);
+        for (int part = 0; part < Then::kParts; ++part) {
+          start_sums<kPartColumns>(acc[part] + kPhase * (kPartColumns / 2),
+                                   memory.then_bias + part * 2 * kPartColumns);
           gpu::pin(acc[part]);
-          multiply_row<V, kPhase>(acc[part], slot + part * kPartBegin * 2,
-                                  memory.then_weights + part * V::kWeightBytes);
+          multiply_row<Part, kPhase>(acc[part], slot + part * kPartBegin * 2,
+                                     memory.then_weights + part * Then::kPartBytes);
         }
         gpu::wgmma_wait<0>();
 #pragma unroll
-        for (int part = 0; part < kParts; ++part) {
+        for (int part = 0; part < Then::kParts; ++part) {
           gpu::pin(acc[part]);
-          if (pixels.row >= 2) write_row(acc[part] + V::finished(kPhase) * (kPartOut / 2), part, a, pixels);
+          if (pixels.row >= 2)
+            write_row<V>(acc[part] + Part::finished(kPhase) * (kPartColumns / 2), part, a, pixels);
         }
       });
 }
 
-constexpr int kPartElements = Part<__half>::kWeightBytes / 2;
-
 // ptxas: pack_fused3x3_kernel registers<=40
-template <class T>
+template <class T, class Then>
 __global__ void __launch_bounds__(256) pack_fused3x3_kernel(WeightView view, T* packed) {
+  constexpr int kPartElements = Then::kPartBytes / 2;
   const int i = static_cast<int>(blockIdx.x) * 256 + static_cast<int>(threadIdx.x);
-  if (i >= kParts * kPartElements) return;
+  if (i >= Then::kParts * kPartElements) return;
   const int part = i / kPartElements;
-  const StripWeight w(kPartIn, kPartOut, i % kPartElements);
-  packed[i] = gpu::from_float<T>(view.at(part * kPartOut + w.out, w.ky, w.kx, part * kPartBegin + w.in));
+  const StripWeight w(Then::kPartInputs, kPartColumns, i % kPartElements);
+  packed[i] = gpu::from_float<T>(w.out < Then::kPartOutputs ? view.at(part * Then::kPartOutputs + w.out, w.ky,
+                                                                      w.kx, part * kPartBegin + w.in)
+                                                            : 0.0f);
 }
 
-}  // namespace
-
-bool takes_fused3x3(const ConvRun& first, const ConvRun& next) {
-  return first.n == 1 && first.c == First<__half>::kC && first.o == kMiddle && next.c == kMiddle &&
-         next.o == kOut && next.groups == 4 && next.kh == 3 && next.kw == 3 && next.stride == 1 &&
-         next.pad_h == 1 && next.pad_w == 1 && next.oh == next.h && next.ow == next.w;
+/// Calls f with the kernel of a pair by the second's channels, if there is one: the block's beginning (conv1
+/// and conv2, a part is two groups) and its middle (conv4 and conv5, a part is a group).
+template <class T, class F>
+bool with_fused3x3(int64_t inputs, int64_t outputs, F f) {
+  if (inputs == 48 && outputs == 32) return f(Fused<T, 64, Then3x3<2, 32, 16>>()), true;
+  if (inputs == 64 && outputs == 48) return f(Fused<T, 48, Then3x3<4, 16, 12>>()), true;
+  return false;
 }
 
-int64_t fused3x3_bytes() {
-  return Then3x3::kWeightBytes;
-}
-
-template <class T>
-void pack_fused3x3(const WeightView& weight, T* packed, cudaStream_t stream) {
-  gpu::launch(pack_fused3x3_kernel<T>, dim3((kParts * kPartElements + 255) / 256), dim3(256), 0, stream,
-              weight, packed);
-}
-
-template <class T>
-void fused3x3_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
-                   const ConvNext& next, void* y, const ConvDevice& device) {
-  using V = First<T>;
-  const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups, Then3x3::kHalo);
+template <class V>
+void launch_fused3x3(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                     const ConvNext& next, void* y, const ConvDevice& device) {
+  using T = typename V::T;
+  const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups, V::Then::kHalo);
   const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
                                             V::kRowPixels, 1, gpu::Swizzle::bytes128);
   const Fused3x3Args<T> args{{packed, epilogue.bias, next.packed, next.bias, device.packed_before},
@@ -144,13 +185,48 @@ void fused3x3_conv(const ConvRun& run, const void* x, const void* packed, const 
                              epilogue.leak,
                              next.leak,
                              plan};
-  gpu::launch_early(fused3x3_kernel<T>,
+  gpu::launch_early(fused3x3_kernel<V>,
                     dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
                     dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);
 }
 
-template void pack_fused3x3(const WeightView&, __nv_bfloat16*, cudaStream_t);
-template void pack_fused3x3(const WeightView&, __half*, cudaStream_t);
+}  // namespace
+
+bool takes_fused3x3(const ConvRun& first, const ConvRun& next) {
+  bool takes = false;
+  with_fused3x3<__half>(next.c, next.o, [&](auto v) {
+    using V = decltype(v);
+    takes = first.n == 1 && first.c == V::kC && first.o == V::kN && next.groups == 4 && next.kh == 3 &&
+            next.kw == 3 && next.stride == 1 && next.pad_h == 1 && next.pad_w == 1 && next.oh == next.h &&
+            next.ow == next.w;
+  });
+  return takes;
+}
+
+int64_t fused3x3_bytes(const ConvRun& next) {
+  int64_t bytes = 0;
+  with_fused3x3<__half>(next.c, next.o, [&](auto v) { bytes = decltype(v)::Then::kWeightBytes; });
+  return bytes;
+}
+
+template <class T>
+void pack_fused3x3(const ConvRun& next, const WeightView& weight, T* packed, cudaStream_t stream) {
+  with_fused3x3<T>(next.c, next.o, [&](auto v) {
+    using Then = typename decltype(v)::Then;
+    gpu::launch(pack_fused3x3_kernel<T, Then>, dim3((Then::kWeightBytes / 2 + 255) / 256), dim3(256), 0,
+                stream, weight, packed);
+  });
+}
+
+template <class T>
+void fused3x3_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
+                   const ConvNext& next, void* y, const ConvDevice& device) {
+  with_fused3x3<T>(next.dims.c, next.dims.o,
+                   [&](auto v) { launch_fused3x3<decltype(v)>(run, x, packed, epilogue, next, y, device); });
+}
+
+template void pack_fused3x3(const ConvRun&, const WeightView&, __nv_bfloat16*, cudaStream_t);
+template void pack_fused3x3(const ConvRun&, const WeightView&, __half*, cudaStream_t);
 template void fused3x3_conv<__nv_bfloat16>(const ConvRun&, const void*, const void*, const ConvEpilogue&,
                                            const ConvNext&, void*, const ConvDevice&);
 template void fused3x3_conv<__half>(const ConvRun&, const void*, const void*, const ConvEpilogue&,

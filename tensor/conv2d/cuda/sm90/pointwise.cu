@@ -9,8 +9,8 @@ namespace {
 constexpr int kMiddle = 80, kOut = 64, kWide = 64;  // kWide: channels of the first added tensor
 
 struct ThenPointwise {
-  static constexpr int kOutputs = kOut, kColumns = kOut, kWeightBytes = kMiddle * kOut * 2, kSlots = 0,
-                       kHalo = 1;
+  static constexpr int kParts = 1, kColumns = kOut, kPartOutputs = kOut, kWeightBytes = kMiddle * kOut * 2,
+                       kSlots = 0, kHalo = 1;
 };
 
 template <class T>

@@ -106,7 +106,7 @@ void launch_strips(const ConvRun& run, const StripPlan& plan, const void* x, con
 
 // One image is a tile of a scene, and every tile takes the same kernel.
 int64_t bytes(const ConvProblem& p, const ConvDevice& device) {
-  if (p.op == ConvOp::next) return p.run.kh == 1 ? pointwise_bytes() : fused3x3_bytes();
+  if (p.op == ConvOp::next) return p.run.kh == 1 ? pointwise_bytes() : fused3x3_bytes(p.run);
   int64_t bytes = 0;
   if (device.wgmma && p.aligned() && p.run.n == 1 && p.op != ConvOp::grad_weight && p.types.x == p.types.y)
     with_half_operand(p.types.math, [&](auto t) {
@@ -136,7 +136,8 @@ void pack(std::span<const PackTask> tasks, const ConvDevice& device) {
       else if (task.dims.kh == 1)
         pack_pointwise(task.weight, packed, device.stream);
       else
-        pack_fused3x3(weight_view(task.op, task.dims, task.weight), packed, device.stream);
+        pack_fused3x3(conv_run(task.op, task.dims), weight_view(task.op, task.dims, task.weight), packed,
+                      device.stream);
     });
 }
 

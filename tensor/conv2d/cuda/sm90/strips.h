@@ -29,9 +29,9 @@ void pointwise_conv(const ConvRun& run, const void* x, const void* packed, const
 bool takes_fused3x3(const ConvRun& first, const ConvRun& next);
 
 /// Of the packed weights of such a 3x3 convolution.
-int64_t fused3x3_bytes();
+int64_t fused3x3_bytes(const ConvRun& next);
 template <class T>
-void pack_fused3x3(const WeightView& weight, T* packed, cudaStream_t stream);
+void pack_fused3x3(const ConvRun& next, const WeightView& weight, T* packed, cudaStream_t stream);
 
 template <class T>
 void fused3x3_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,

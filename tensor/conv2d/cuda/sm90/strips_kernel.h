@@ -55,11 +55,11 @@ constexpr int strip_weight_bytes(int c, int n) {
   return 3 * (c / 16) * 2 * kKyBlocks * n * 16;
 }
 
-/// No convolution follows in the same kernel. One that does has outputs, of which a product computes
-/// kColumns, and needs slots of each group for rows that it reads; with it a kernel reads kHalo rows and
-/// columns around what it writes.
+/// No convolution follows in the same kernel. One that does is computed in parts, each of kPartOutputs
+/// outputs as the first of a product's kColumns, and needs slots of each group for rows that it reads; with
+/// it a kernel reads kHalo rows and columns around what it writes.
 struct ThenNothing {
-  static constexpr int kOutputs = 0, kColumns = 1, kWeightBytes = 0, kSlots = 0, kHalo = 1;
+  static constexpr int kParts = 0, kColumns = 0, kPartOutputs = 0, kWeightBytes = 0, kSlots = 0, kHalo = 1;
 };
 
 /// T is the operands' and the storage type, C input channels, N outputs, Groups those of a block.
@@ -74,7 +74,7 @@ struct StripConv {
   static constexpr int kSlotBytes = (kRowBytes + 1023) / 1024 * 1024;
   static constexpr int kHalfBytes = kKyBlocks * N * 16;  // weights: from one k half to the other
   static constexpr int kWeightBytes = strip_weight_bytes(C, N), kBiasBytes = 2 * N * 4;
-  static constexpr int kThenBiasBytes = 2 * Then::kOutputs * 4;
+  static constexpr int kThenBiasBytes = 2 * Then::kParts * Then::kColumns * 4;
   static constexpr int kParameterBytes = kWeightBytes + kBiasBytes + Then::kWeightBytes + kThenBiasBytes;
   static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 256;
   static constexpr int kDepth =  // slots of a group: rows that are on their way
@@ -146,10 +146,12 @@ class RowLoader {
   int number_, ahead_, row_ = 0, rows_ = 0, x_ = 0, y_ = 0;
 };
 
-/// Biases as a lane's sums begin with them, [columns / 8][lane % 4] of b0 b1 b0 b1: by all threads.
-GPU_FN void stage_bias(float* staged, const float* bias, int columns, int threads) {
+/// Biases of the first `outputs` columns as a lane's sums begin with them, [columns / 8][lane % 4] of b0 b1
+/// b0 b1: by all threads.
+GPU_FN void stage_bias(float* staged, const float* bias, int columns, int outputs, int threads) {
   for (int i = static_cast<int>(threadIdx.x); i < 2 * columns; i += threads) {
-    staged[i] = bias ? bias[channel_of<__half>(columns, i / 16 * 8 + i / 4 % 4 * 2 + i % 2)] : 0.0f;
+    const int channel = channel_of<__half>(columns, i / 16 * 8 + i / 4 % 4 * 2 + i % 2);
+    staged[i] = bias && channel < outputs ? bias[channel] : 0.0f;
   }
 }
 
@@ -228,10 +230,12 @@ struct StripMemory {
 
   /// By all threads, before a barrier of the block.
   GPU_FN void stage_biases(const StripParameters& p) const {
-    stage_bias(bias, p.bias, V::kN, V::kThreads);
+    stage_bias(bias, p.bias, V::kN, V::kN, V::kThreads);
     using Then = typename V::Then;
-    for (int c = 0; c < Then::kOutputs; c += Then::kColumns)
-      stage_bias(then_bias + 2 * c, p.then_bias ? p.then_bias + c : nullptr, Then::kColumns, V::kThreads);
+    for (int part = 0; part < Then::kParts; ++part)
+      stage_bias(then_bias + part * 2 * Then::kColumns,
+                 p.then_bias ? p.then_bias + part * Then::kPartOutputs : nullptr, Then::kColumns,
+                 Then::kPartOutputs, V::kThreads);
   }
   /// By one thread.
   GPU_FN void copy_weights(const StripParameters& p) const {

@@ -19,15 +19,18 @@ std::vector<float> normal_values(int64_t n, uint64_t seed, double deviation = 1)
   return values;
 }
 
-/// The beginning of IDN's block, and what it is computed from.
-struct Beginning {
+/// Of kTensorLayers: the beginning of IDN's block, and its middle.
+constexpr int kPairs[] = {1, 4};
+
+/// A layer of kTensorLayers and the one after it, and what they are computed from.
+struct Pair {
   CudaConv first, next;
   std::vector<float> x, weight, next_weight;
   CudaEpilogue end{}, next_end{};
 
-  Beginning(int64_t h, int64_t w, const cuda::ConvTypes& types)
-      : first(layer_conv(kTensorLayers[1], 1, h, w, types)),
-        next(layer_conv(kTensorLayers[2], 1, h, w, types)),
+  Pair(int layer, int64_t h, int64_t w, const cuda::ConvTypes& types)
+      : first(layer_conv(kTensorLayers[layer], 1, h, w, types)),
+        next(layer_conv(kTensorLayers[layer + 1], 1, h, w, types)),
         x(normal_values(first.x.size(), 1)),
         weight(normal_values(first.weight.size(), 2, 0.1)),
         next_weight(normal_values(next.weight.size(), 3, 0.1)) {
@@ -64,7 +67,7 @@ std::unique_ptr<DeviceArray<unsigned char>> packed(ConvOp op, const CudaConv& co
 }
 
 /// By one kernel, the tensors as channel views with NaN beside them.
-CudaRun together(const Beginning& b, const cuda::ConvDevice& device) {
+CudaRun together(const Pair& b, const cuda::ConvDevice& device) {
   const DType storage = b.first.types.x;
   DeviceImage x = view_of(storage, b.first.x), y = view_of(storage, b.next.y());
   x.set(b.x);
@@ -101,31 +104,34 @@ TEST(CudaFusedConv2d, OneKernelHasTheBitsOfTwo) {
     int64_t h, w;
     int multiprocessors;
   };
-  for (const cuda::ConvTypes& types : {kTensorTypes[0], kTensorTypes[1]})
-    for (const Case& c : {Case{1, 1, 2},
-                          {1, 62, 2},
-                          {3, 63, 2},
-                          {9, 64, 2},
-                          {2, 124, 2},
-                          {5, 125, 1},
-                          {31, 7, 1},
-                          {7, 61, 40}}) {
-      const Beginning b(c.h, c.w, types);
-      const CudaRun run = together(b, hopper(c.multiprocessors));
-      EXPECT_TRUE(same_bits(run.values, b.apart())) << b.first.x << " by " << c.multiprocessors;
-      EXPECT_TRUE(run.margins_untouched) << b.first.x;
-    }
+  for (const int layer : kPairs)
+    for (const cuda::ConvTypes& types : {kTensorTypes[0], kTensorTypes[1]})
+      for (const Case& c : {Case{1, 1, 2},
+                            {1, 62, 2},
+                            {3, 63, 2},
+                            {9, 64, 2},
+                            {2, 124, 2},
+                            {5, 125, 1},
+                            {31, 7, 1},
+                            {7, 61, 40}}) {
+        const Pair b(layer, c.h, c.w, types);
+        const CudaRun run = together(b, hopper(c.multiprocessors));
+        EXPECT_TRUE(same_bits(run.values, b.apart())) << b.first.x << " by " << c.multiprocessors;
+        EXPECT_TRUE(run.margins_untouched) << b.first.x;
+      }
 }
 
 TEST(CudaFusedConv2d, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
   if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
-  const Beginning b(9, 70, kTensorTypes[1]);
-  const std::vector<float> expected = b.apart();
-  int multiprocessors = 1;
-  in_every_schedule([&] {
-    EXPECT_TRUE(same_bits(together(b, hopper(multiprocessors)).values, expected)) << multiprocessors;
-    multiprocessors *= 4;
-  });
+  for (const int layer : kPairs) {
+    const Pair b(layer, 9, 70, kTensorTypes[1]);
+    const std::vector<float> expected = b.apart();
+    int multiprocessors = 1;
+    in_every_schedule([&] {
+      EXPECT_TRUE(same_bits(together(b, hopper(multiprocessors)).values, expected)) << multiprocessors;
+      multiprocessors *= 4;
+    });
+  }
 }
 
 TEST(CudaFusedConv2d, OtherConvolutionsAreTwoKernels) {
@@ -138,10 +144,12 @@ TEST(CudaFusedConv2d, OtherConvolutionsAreTwoKernels) {
   };
   const cuda::ConvTypes fp16 = kTensorTypes[1];
   EXPECT_TRUE(fuses(1, 0, 1, 2, fp16));
+  EXPECT_TRUE(fuses(1, 0, 4, 5, fp16, kHopper, 48));
   EXPECT_FALSE(fuses(2, 0, 1, 2, fp16)) << "a batch";
   EXPECT_FALSE(fuses(1, 32, 1, 2, fp16)) << "something is added between";
   EXPECT_FALSE(fuses(1, 0, 4, 0, fp16, kHopper, 64)) << "another shape";
   EXPECT_FALSE(fuses(1, 0, 1, 4, fp16, kHopper, 64)) << "another shape that follows";
+  EXPECT_FALSE(fuses(1, 0, 3, 5, fp16, kHopper, 48)) << "the second of a pair on another first";
   EXPECT_FALSE(fuses(1, 0, 1, 2, kTensorTypes[2])) << "tf32";
   EXPECT_FALSE(fuses(1, 0, 1, 2, {})) << "fp32";
   EXPECT_FALSE(fuses(1, 0, 1, 2, fp16, kSmallDevice)) << "no wgmma";
