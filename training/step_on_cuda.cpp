@@ -27,7 +27,12 @@ void start_copy(Tensor& to, PinnedMemory& from) {
 }  // namespace
 
 StepOnCuda::StepOnCuda(Model& model, Model* average, Adam& adam, LossOf loss_of, const Options& options)
-    : model_(model), average_(average), adam_(adam), loss_of_(std::move(loss_of)), options_(options) {
+    : model_(model),
+      average_(average),
+      adam_(adam),
+      loss_of_(std::move(loss_of)),
+      options_(options),
+      loss_factor_(precision() == Precision::fp16 ? options.loss_factor : 0) {
   auto moments = adam.moments();
   const std::vector<Parameter>& list = model.params->list();
   for (size_t i = 0; i < list.size(); ++i) {
@@ -77,6 +82,10 @@ void StepOnCuda::settle() {
     synchronize();
 }
 
+double StepOnCuda::loss_factor() const {
+  return precision() == Precision::fp16 ? loss_factor_ : 0;
+}
+
 // Memory for batches of this shape.
 void StepOnCuda::prepare(const TrainingBatch& batch) {
   const Shape &down = batch.down.shape(), &gt = batch.gt.shape();
@@ -88,8 +97,8 @@ void StepOnCuda::prepare(const TrainingBatch& batch) {
   if (shared()) share_ = static_cast<double>(gt.n) / static_cast<double>(options_.batch_size);
   // A pixel's gradient of the mean error, 1 / size, becomes about 1: the same in all processes.
   const double size = static_cast<double>(gt.size()) / share_;
-  if (loss_scale_ == 0)
-    loss_scale_ = precision() == Precision::fp16 ? std::exp2(std::floor(std::log2(size))) : 1;
+  if (loss_factor_ == 0)
+    loss_factor_ = precision() == Precision::fp16 ? std::exp2(std::floor(std::log2(size))) : 1;
 }
 
 // The table of the parameters with the gradients that backward() has just left, which are then given up.
@@ -111,7 +120,7 @@ void StepOnCuda::compute() {
   const KeepPacked keep(packed_);
   packed_.pack_again();  // those that the first run has met
   const Var loss = loss_of_(add((*model_.network)(Var(batch_.down)), Var(batch_.base)), batch_.gt);
-  const auto scale = static_cast<float>(loss_scale_ * share_);
+  const auto scale = static_cast<float>(loss_factor_ * share_);
   GatherGradients gathered;
   loss.backward(Tensor::from({1, 1, 1, 1}, {&scale, 1}));
   gathered.finish();
@@ -129,7 +138,7 @@ void StepOnCuda::update(const Tensor& loss) {
   auto* const state = static_cast<StepState*>(state_.address());
   const AdamTable table{static_cast<const AdamTensor*>(table_.address()), static_cast<int>(tensors_.size()),
                         pieces_};
-  gradient_norm(queue(), table, 1 / loss_scale_, options_.clip_norm,
+  gradient_norm(queue(), table, 1 / loss_factor_, options_.clip_norm,
                 static_cast<const float*>(loss.address()), state, static_cast<double*>(workspace_.address()));
   adam(queue(), table, adam_.options(), DType::bf16, static_cast<const AdamStep*>(step_.address()), state);
 }
@@ -186,7 +195,7 @@ void StepOnCuda::forgive() {
 // A step that was not taken, with half the factor.
 StepState StepOnCuda::repeat(Step& step) {
   settle();  // those that were begun after it
-  loss_scale_ /= 2;
+  loss_factor_ /= 2;
   graph_.reset();  // it has the factor in it
   forgive();
   start(step);
@@ -210,7 +219,7 @@ StepOnCuda::Result StepOnCuda::finish() {
   Step& step = under_way(0);
   StepState answer = wait_for(step);
   bool repeated = false;
-  for (; answer.stopped != 0 && std::isfinite(answer.loss) && loss_scale_ > 1; repeated = true)
+  for (; answer.stopped != 0 && std::isfinite(answer.loss) && loss_factor_ > 1; repeated = true)
     answer = repeat(step);
   const bool finite = answer.stopped == 0;
   if (finite) {

@@ -35,6 +35,7 @@ class StepOnCuda {
     GradientSum* on_host = nullptr;  ///< over processes that have a part of each batch; of one node
     NcclRanks* by_nccl = nullptr;  ///< the same from GPU to GPU: a device goes on to the next step by itself
     int64_t batch_size = 0;        ///< of all of them together
+    double loss_factor = 0;        ///< with fp16 what loss_factor() was; 0: chosen by the first batch
   };
   /// The loss of the network's result against gt; both on the GPU.
   using LossOf = std::function<Var(const Var& result, const Tensor& gt)>;
@@ -57,6 +58,9 @@ class StepOnCuda {
   /// Waits for the step that was begun first. If it was not taken, none is that was begun after it, and they
   /// are forgotten. Errors: device, limit; usage (none is under way).
   Result finish();
+
+  /// With fp16 by what the loss is multiplied now; 0 before the first batch and in other precisions.
+  double loss_factor() const;
 
  private:
   struct Step {
@@ -86,8 +90,8 @@ class StepOnCuda {
   Options options_;
   std::vector<AdamTensor> tensors_;
   int64_t pieces_ = 0;
-  double loss_scale_ = 0;  // 0: not yet chosen
-  double share_ = 1;       // of these images in the mean over all processes'
+  double loss_factor_ = 0;  // 0: not yet chosen
+  double share_ = 1;        // of these images in the mean over all processes'
   PackedWeights packed_;
   TrainingBatch batch_;
   Tensor table_, workspace_, step_, state_;

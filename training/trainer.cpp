@@ -61,6 +61,14 @@ void set_values(Params& params, const std::map<std::string, Tensor>& values, con
   }
 }
 
+double loss_factor_in(const json& state, const std::string& name) {
+  const double factor = state.value("loss_factor", 0.0);
+  int exponent = 0;
+  if (factor != 0 && !(factor >= 1 && std::frexp(factor, &exponent) == 0.5))
+    throw Error(Error::Kind::format, name, ": its loss_factor is ", factor, " and no power of two");
+  return factor;
+}
+
 std::string place_of_gpu() {
   if constexpr (cuda::kBuilt) return cuda::device_properties(cuda::device_index()).bus;
   return "";
@@ -116,7 +124,7 @@ void Trainer::begin_on_cuda(const Begun& step) {
             return loss_of(o, loss_terms(o, result, gt));
           },
           cuda::StepOnCuda::Options{options_.clip_norm, options_.ema_decay, options_.rate_multipliers,
-                                    sum_.get(), nccl_.get(), batch_size_});
+                                    sum_.get(), nccl_.get(), batch_size_, loss_factor_});
     on_cuda_->begin(step.batch, step.rate);
   }
 }
@@ -127,6 +135,12 @@ StepResult Trainer::finish_on_cuda(const Begun& step) {
     return {r.loss, r.gradient_norm, step.rate};
   }
   return {};
+}
+
+double Trainer::loss_factor() const {
+  if constexpr (cuda::kBuilt)
+    if (on_cuda_) return on_cuda_->loss_factor();
+  return loss_factor_;
 }
 
 std::string Trainer::share_steps(Ranks& ranks, int64_t batch_size) {
@@ -191,6 +205,7 @@ Checkpoint Trainer::checkpoint() const {
   Checkpoint checkpoint = model().to_checkpoint();
   json meta = json::parse(checkpoint.meta);
   meta["training"] = {{"steps", steps()}, {"has_average", average_ != nullptr}};
+  if (const double factor = loss_factor(); factor != 0) meta["training"]["loss_factor"] = factor;
   checkpoint.meta = meta.dump();
   if (average_)
     for (const Parameter& p : model_->params->list())
@@ -233,6 +248,7 @@ Trainer Trainer::restore(const std::string& path, const TrainerOptions& options,
         trainer.average_->params->list()[i].var.set_value(
             average->params->list()[i].var.value().to(options.device));
     trainer.adam_->restore(moments, steps);
+    trainer.loss_factor_ = loss_factor_in(state, path);
     notes = state.at("notes").dump();
     return trainer;
   } catch (const json::exception&) {

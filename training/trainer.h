@@ -100,6 +100,7 @@ class Trainer {
   StepResult step_on_cpu(const Begun& step);
   double gradients(const TrainingBatch& batch);
   double shared_gradients(const TrainingBatch& batch);
+  double loss_factor() const;
   void begin_on_cuda(const Begun& step);
   StepResult finish_on_cuda(const Begun& step);
 
@@ -111,6 +112,7 @@ class Trainer {
   std::unique_ptr<NcclRanks> nccl_;
   int64_t batch_size_ = 0;                     // where it is shared
   std::shared_ptr<cuda::StepOnCuda> on_cuda_;  // not unique: a build without CUDA has no code to end it
+  double loss_factor_ = 0;                     // it begins with; 0: it chooses one
   std::deque<Begun> begun_;
 };
 

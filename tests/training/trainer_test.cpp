@@ -257,6 +257,22 @@ TEST(Trainer, AStateWithAMissingPartIsRefused) {
   }
 }
 
+TEST(Trainer, ALossFactorThatIsNoPowerOfTwoIsRefused) {
+  Trainer trainer(small_model(), {});
+  const TestFolder folder;
+  std::string notes;
+  for (const auto& [factor, is_one] : {std::pair{"256", true}, {"3", false}, {"0.5", false}, {"-2", false}}) {
+    Checkpoint given = trainer.checkpoint();
+    given.meta.replace(given.meta.find(R"("has_average")"), 0,
+                       R"("loss_factor":)" + std::string(factor) + ",");
+    save_training(folder / "c.sr", given, "{}");
+    if (is_one)
+      EXPECT_EQ(Trainer::restore(folder / "c.sr", {}, notes).steps(), 0);
+    else
+      expect_error(format, "c.sr: its loss_factor is", [&] { Trainer::restore(folder / "c.sr", {}, notes); });
+  }
+}
+
 TEST(TakeWeights, LeavesTheUpsamplerOfAnotherFactor) {
   Model two = small_model(), three(small_network(3), 9);
   const std::vector<float> upsampler =

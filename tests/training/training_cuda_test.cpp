@@ -6,6 +6,8 @@
 #include <limits>
 #include <tuple>
 
+#include "io/formats/checkpoint.h"
+#include "io/json_text.h"
 #include "tensor/conv2d/conv2d.h"
 #include "tensor/conv2d/gather_gradients_cuda.h"
 #include "tensor/cuda/device.h"
@@ -181,6 +183,30 @@ TEST_F(TrainingOnGpu, AStepThatIsRepeatedWithASmallerFactorIsFollowedByTheOthers
   run_ahead(ahead, 4, batch);
   EXPECT_EQ(ahead.steps(), 4);
   EXPECT_EQ(bytes_of(ahead), bytes_of(one));
+}
+
+TEST_F(TrainingOnGpu, AHalvedFactorGoesOnWhereItWasSaved) {
+  cuda::set_precision(Precision::fp16);
+  TrainingBatch large = batch_of(1);
+  for (int64_t i = 0; i < large.gt.shape().size(); ++i) large.gt.data()[i] += 1e5f;
+  TrainerOptions o = options(Device::cuda);
+  o.loss = Loss::l2;
+  o.clip_norm = 0.5;
+  Trainer whole(tiny_model(), o), other(tiny_model(), o);
+  other.step(batch_of(0), 0);
+  whole.step(large, 0);
+  const TestFolder folder;
+  whole.save(folder / "c.sr", "{}"), other.save(folder / "d.sr", "{}");
+  const auto factor = [&](const char* name) {
+    return nlohmann::json::parse(load_checkpoint(folder / name).meta)["training"]["loss_factor"]
+        .get<double>();
+  };
+  EXPECT_LT(factor("c.sr"), factor("d.sr"));
+  std::string notes;
+  Trainer second = Trainer::restore(folder / "c.sr", o, notes);
+  EXPECT_EQ(bytes_of(second), bytes_of(whole)) << "before a step";
+  for (Trainer* trainer : {&whole, &second}) trainer->step(batch_of(2), 0);
+  EXPECT_EQ(bytes_of(second), bytes_of(whole));
 }
 
 TEST_F(TrainingOnGpu, BatchesOfAnotherSizeAreTakenToo) {
