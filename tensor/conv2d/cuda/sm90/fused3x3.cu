@@ -34,55 +34,41 @@ struct Fused3x3Args {
   StripParameters parameters;
   T* y;
   long long y_pitch;
-  float leak, next_leak;
+  float next_leak;
   StripPlan plan;
 };
 
-/// The four words of a lane's activated sums for its pixel r from column 8j on; zero outside of the image.
-template <class T>
-GPU_FN void activate(uint32_t (&words)[4], const float* sums, int j, int r, float leak, bool inside) {
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const float* const from = sums + 4 * (j + i) + 2 * r;
-    words[i] = inside ? gpu::pack2<T>(leaky(from[0], leak), leaky(from[1], leak)) : 0;
-  }
-}
-
 /// 64 channels of a pixel into its 128 bytes at `place`. Eight lanes store halves of two pixels at a time:
 /// odd ones begin with the upper half, so that all banks are used.
-template <class T>
-GPU_FN void keep_64(const float* sums, int r, float leak, bool inside, unsigned char* place, int pixel) {
+GPU_FN void keep_64(const uint32_t (&words)[8], bool inside, unsigned char* place, int pixel) {
   const bool odd = pixel % 2 == 1;
   const int unit = static_cast<int>(threadIdx.x) % 4 * 16, swizzle = pixel % 8 * 16;
-  uint32_t low[4], high[4];
-  activate<T>(low, sums, 0, r, leak, inside);
-  activate<T>(high, sums, 4, r, leak, inside);
+  uint32_t first[4], second[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const uint32_t word = odd ? high[i] : low[i];
-    high[i] = odd ? low[i] : high[i], low[i] = word;
+    const uint32_t low = inside ? words[i] : 0, high = inside ? words[4 + i] : 0;
+    first[i] = odd ? high : low, second[i] = odd ? low : high;
   }
-  store_words<4>(place + ((unit + (odd ? 64 : 0)) ^ swizzle), low);
-  store_words<4>(place + ((unit + (odd ? 0 : 64)) ^ swizzle), high);
+  store_words<4>(place + ((unit + (odd ? 64 : 0)) ^ swizzle), first);
+  store_words<4>(place + ((unit + (odd ? 0 : 64)) ^ swizzle), second);
 }
 
 /// The activated row into `slot`, swizzled (gpu::Swizzle::bytes128), with the second's zero padding where it
 /// is outside of the image.
 template <class V>
-GPU_FN void keep_row(const float* sums, const Fused3x3Args<typename V::T>& a, unsigned char* slot,
+GPU_FN void keep_row(const Activated<V::kN>& activated, const StripPlan& plan, unsigned char* slot,
                      const LanePixels& pixels) {
-  using T = typename V::T;
-  const bool row_inside = is_below(pixels.y, a.plan.h);
+  const bool row_inside = is_below(pixels.y, plan.h);
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     const int pixel = pixel_of_lane() + 8 * r, swizzle = pixel % 8 * 16;
     unsigned char* const place = slot + pixel * V::kPixelBytes;
     const bool inside = row_inside && pixels.inside[r];
     if constexpr (V::kN == 64) {
-      keep_64<T>(sums, r, a.leak, inside, place, pixel);
+      keep_64(activated.words[r], inside, place, pixel);
     } else {
-      store_sums<V::kN, T>(
-          sums, r, a.leak, [&](int c) { return place + ((2 * c) ^ swizzle); },
+      store_pixel(
+          activated, r, [&](int c) { return place + ((2 * c) ^ swizzle); },
           [&](auto& words, int) {
             for (uint32_t& word : words) word = inside ? word : 0;
           });
@@ -97,16 +83,18 @@ GPU_FN void write_row(const float* sums, int part, const Fused3x3Args<typename V
                       const LanePixels& pixels) {
   constexpr int kOutputs = V::Then::kPartOutputs;
   const bool has_outputs = 4 * (static_cast<int>(threadIdx.x) % 4) < kOutputs;
+  Activated<kPartColumns> activated;
+  activated.set<typename V::T>(sums, a.next_leak);
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     if (!has_outputs || pixel_of_lane() + 8 * r >= a.plan.strip || pixels.x + 1 + 8 * r >= a.plan.w) continue;
     auto* const y = a.y + (pixels.first - a.plan.w + 1 + 8 * r) * a.y_pitch + part * kOutputs;
-    store_sums<kPartColumns, typename V::T>(
-        sums, r, a.next_leak, [&](int c) { return y + c; }, [](auto&, int) {});
+    store_pixel(
+        activated, r, [&](int c) { return y + c; }, [](auto&, int) {});
   }
 }
 
-// ptxas: fused3x3_kernel registers<=252
+// ptxas: fused3x3_kernel registers<=232
 template <class V>
 __global__ void __launch_bounds__(V::kThreads, 1)
     fused3x3_kernel(const __grid_constant__ gpu::TensorMap map,
@@ -126,10 +114,10 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   }
   roll_strips<V>(
       a.plan, &map, a.parameters, memory, [](const LanePixels&) {},
-      [&](auto phase, const float* sums, const LanePixels& pixels) {
+      [&](auto phase, const Activated<V::kN>& activated, const LanePixels& pixels) {
         constexpr int kPhase = decltype(phase)::value;
         // All warps have read the slot's last row: the first's products and their barrier lie between.
-        keep_row<V>(sums, a, slot, pixels);
+        keep_row<V>(activated, a.plan, slot, pixels);
         gpu::fence_async();
         gpu::warpgroup_barrier(1 + group);
 #pragma unroll
@@ -179,12 +167,12 @@ void launch_fused3x3(const ConvRun& run, const void* x, const void* packed, cons
   const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups, V::Then::kHalo);
   const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
                                             V::kRowPixels, 1, gpu::Swizzle::bytes128);
-  const Fused3x3Args<T> args{{packed, epilogue.bias, next.packed, next.bias, device.packed_before},
-                             static_cast<T*>(y),
-                             next.dims.y_pitch,
-                             epilogue.leak,
-                             next.leak,
-                             plan};
+  const Fused3x3Args<T> args{
+      {packed, epilogue.bias, next.packed, next.bias, epilogue.leak, device.packed_before},
+      static_cast<T*>(y),
+      next.dims.y_pitch,
+      next.leak,
+      plan};
   gpu::launch_early(fused3x3_kernel<V>,
                     dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
                     dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);

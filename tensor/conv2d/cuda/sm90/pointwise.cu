@@ -22,7 +22,7 @@ struct PointwiseArgs {
   const T *wide, *narrow;  // added
   T* y;
   long long wide_pitch, narrow_pitch, y_pitch;
-  float leak, then_leak;
+  float then_leak;
   StripPlan plan;
 };
 
@@ -48,18 +48,16 @@ struct Added {
   }
 };
 
-/// y of two pixels from the sums of the 80 channels.
+/// y of two pixels from the 80 activated channels.
 template <class T>
-GPU_FN void finish_row(const float* sums, const Added& added, const PointwiseArgs<T>& a,
+GPU_FN void finish_row(const Activated<kMiddle>& activated, const Added& added, const PointwiseArgs<T>& a,
                        const StripMemory<Conv<T>>& memory, const LanePixels& pixels) {
   uint32_t f[kMiddle / 16][4];
 #pragma unroll
   for (int j = 0; j < kMiddle / 8; ++j) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const float* const at = sums + 4 * j + 2 * r;
-      f[j / 2][j % 2 * 2 + r] =
-          gpu::add2<T>(gpu::pack2<T>(leaky(at[0], a.leak), leaky(at[1], a.leak)), added.word(r, j));
+      f[j / 2][j % 2 * 2 + r] = gpu::add2<T>(activated.words[r][j], added.word(r, j));
     }
   }
 #pragma unroll
@@ -77,16 +75,18 @@ GPU_FN void finish_row(const float* sums, const Added& added, const PointwiseArg
   gpu::wgmma_commit();
   gpu::wgmma_wait<0>();
   gpu::pin(acc);
+  Activated<kOut> result;
+  result.set<T>(acc, a.then_leak);
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     if (!pixels.inside[r]) continue;
     T* const y = a.y + (pixels.first + 8 * r) * a.y_pitch;
-    store_sums<kOut, T>(
-        acc, r, a.then_leak, [&](int c) { return y + c; }, [](auto&, int) {});
+    store_pixel(
+        result, r, [&](int c) { return y + c; }, [](auto&, int) {});
   }
 }
 
-// ptxas: pointwise_kernel registers<=208
+// ptxas: pointwise_kernel registers<=228
 template <class T>
 __global__ void __launch_bounds__(Conv<T>::kThreads, 1)
     pointwise_kernel(const __grid_constant__ gpu::TensorMap map, const __grid_constant__ PointwiseArgs<T> a) {
@@ -94,8 +94,13 @@ __global__ void __launch_bounds__(Conv<T>::kThreads, 1)
   const StripMemory<Conv<T>> memory(smem);
   Added added{};
   roll_strips<Conv<T>>(
-      a.plan, &map, a.parameters, memory, [&](const LanePixels& pixels) { added.load(a, pixels); },
-      [&](auto, const float* sums, const LanePixels& pixels) { finish_row(sums, added, a, memory, pixels); });
+      a.plan, &map, a.parameters, memory,
+      [&](const LanePixels& pixels) {
+        if (pixels.row >= 0) added.load(a, pixels);
+      },
+      [&](auto, const Activated<kMiddle>& activated, const LanePixels& pixels) {
+        if (pixels.row >= 0) finish_row(activated, added, a, memory, pixels);
+      });
 }
 
 // ptxas: pack_pointwise_kernel registers<=40
@@ -129,19 +134,19 @@ template <class T>
 void pointwise_conv(const ConvRun& run, const void* x, const void* packed, const ConvEpilogue& epilogue,
                     const ConvNext& next, void* y, const ConvDevice& device) {
   using V = Conv<T>;
-  const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups);
+  const StripPlan plan(run.h, run.w, device.multiprocessors * V::kGroups, V::Then::kHalo);
   const gpu::TensorMap map = gpu::image_map(x, sizeof(T), run.n, run.h, run.w, run.c, run.x_pitch,
                                             V::kRowPixels, 1, gpu::Swizzle::bytes128);
-  const PointwiseArgs<T> args{{packed, epilogue.bias, next.packed, next.bias, device.packed_before},
-                              static_cast<const T*>(epilogue.added[0].data),
-                              static_cast<const T*>(epilogue.added[1].data),
-                              static_cast<T*>(y),
-                              epilogue.added[0].pitch,
-                              epilogue.added[1].pitch,
-                              next.dims.y_pitch,
-                              epilogue.leak,
-                              next.leak,
-                              plan};
+  const PointwiseArgs<T> args{
+      {packed, epilogue.bias, next.packed, next.bias, epilogue.leak, device.packed_before},
+      static_cast<const T*>(epilogue.added[0].data),
+      static_cast<const T*>(epilogue.added[1].data),
+      static_cast<T*>(y),
+      epilogue.added[0].pitch,
+      epilogue.added[1].pitch,
+      next.dims.y_pitch,
+      next.leak,
+      plan};
   gpu::launch_early(pointwise_kernel<T>,
                     dim3(static_cast<unsigned>(std::min(plan.segments, device.multiprocessors))),
                     dim3(V::kThreads), V::kSharedBytes, device.stream, map, args);

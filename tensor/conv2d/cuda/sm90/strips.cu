@@ -51,15 +51,15 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   gpu::Smem smem;
   const StripMemory<V> memory(smem);
   roll_strips<V>(
-      a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr, a.packed_before}, memory,
+      a.plan, &map, {a.packed, a.epilogue.bias, nullptr, nullptr, a.epilogue.leak, a.packed_before}, memory,
       [](const LanePixels&) {},
-      [&](auto, const float* sums, const LanePixels& pixels) {
+      [&](auto, const Activated<V::kN>& activated, const LanePixels& pixels) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-          if (!pixels.inside[r]) continue;
+          if (pixels.row < 0 || !pixels.inside[r]) continue;
           const long long pixel = pixels.first + 8 * r;
-          store_sums<V::kN, T>(
-              sums, r, a.epilogue.leak, [&](int c) { return a.y + pixel * a.y_pitch + c; },
+          store_pixel(
+              activated, r, [&](int c) { return a.y + pixel * a.y_pitch + c; },
               [&](auto& words, int c) { finish_words<T>(words, a.epilogue, pixel, c); });
         }
       });

@@ -4,9 +4,9 @@
 // A group (a warpgroup, 128 threads) goes down a strip of 64 pixels. Rows of 66 pixels arrive one by one, by
 // the copy engine, in a ring of slots; one thread of the group asks for them. An input row is multiplied with
 // the taps of all three ky in one product of 3 N columns: its sums belong to three output rows, whose
-// accumulators lie side by side. The output row above the input row is complete then. No row is loaded twice
-// but at a segment's ends, and A is read once for three taps: three separate products would wait for shared
-// memory.
+// accumulators lie side by side. The output row above the input row is complete then, and is finished while
+// the next row is multiplied. No row is loaded twice but at a segment's ends, and A is read once for three
+// taps: three separate products would wait for shared memory.
 //
 // Which accumulators take which ky rotates from row to row. The weights lie in shared memory as blocks of N
 // columns for ky = 2 1 0 2 1, of which every rotation is three neighbouring ones.
@@ -121,29 +121,29 @@ struct Segment {
   }
 };
 
-/// The rows of the segments that a group takes, in their order: for the one thread that asks for them.
-class RowLoader {
- public:
-  GPU_FN RowLoader(const StripPlan& plan, int first, int ahead) : number_(first), ahead_(ahead) {
-    open(plan);
-  }
+/// The rows that a group takes, in their order: all of a segment, then those of the next one.
+struct StripRows {
+  int number, ahead;
+  Segment segment;
+  int row = 0;
 
-  /// Starts the next row's copy, if there is one.
+  GPU_FN StripRows(const StripPlan& plan, int first, int step)
+      : number(first), ahead(step), segment(plan, first) {}
+
+  GPU_FN bool any(const StripPlan& plan) const { return number < plan.segments; }
+  GPU_FN void go_on(const StripPlan& plan) {
+    if (++row < segment.rows) return;
+    row = 0, number += ahead;
+    segment = Segment(plan, number);
+  }
+  /// Starts this row's copy, if there is one, and goes on: for the one thread that asks for rows.
   GPU_FN void load(const StripPlan& plan, const gpu::TensorMap* map, void* slot, gpu::Barrier* barrier,
                    int row_bytes) {
-    if (number_ >= plan.segments) return;
+    if (!any(plan)) return;
     gpu::barrier_expect(barrier, static_cast<uint32_t>(row_bytes));
-    gpu::tensor_copy(slot, map, barrier, 0, x_ - plan.halo, y_ - plan.halo + row_, 0);
-    if (++row_ == rows_) number_ += ahead_, open(plan);
+    gpu::tensor_copy(slot, map, barrier, 0, segment.x - plan.halo, segment.y - plan.halo + row, 0);
+    go_on(plan);
   }
-
- private:
-  GPU_FN void open(const StripPlan& plan) {
-    if (number_ >= plan.segments) return;
-    const Segment s(plan, number_);
-    row_ = 0, rows_ = s.rows, x_ = s.x, y_ = s.y;
-  }
-  int number_, ahead_, row_ = 0, rows_ = 0, x_ = 0, y_ = 0;
 };
 
 /// Biases of the first `outputs` columns as a lane's sums begin with them, [columns / 8][lane % 4] of b0 b1
@@ -165,18 +165,32 @@ GPU_FN void start_sums(float* d, const float* staged_bias) {
   }
 }
 
-/// Activates a lane's sums of N columns for its pixel r (0 or 1) and stores the pixel's channels from c on
-/// to at(c). end(words, c) may change them before.
-template <int N, class T, class At, class End>
-GPU_FN void store_sums(const float* sums, int r, float leak, At at, End end) {
+/// A lane's activated sums of N columns, for its pixels 0 and 1: words of columns 8j + 2t and 8j + 2t + 1.
+template <int N>
+struct Activated {
+  uint32_t words[2][N / 8];
+
+  template <class T>
+  GPU_FN void set(const float* sums, float leak) {
+#pragma unroll
+    for (int j = 0; j < N / 8; ++j) {
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const float* const from = sums + 4 * j + 2 * r;
+        words[r][j] = gpu::pack2<T>(leaky(from[0], leak), leaky(from[1], leak));
+      }
+    }
+  }
+};
+
+/// Stores the channels of a lane's pixel r (0 or 1) from c on to at(c). end(words, c) may change them before.
+template <int N, class At, class End>
+GPU_FN void store_pixel(const Activated<N>& activated, int r, At at, End end) {
   const int t = static_cast<int>(threadIdx.x) % 4;
   const auto store = [&](auto words, int j, int c) {
     uint32_t v[decltype(words)::value];
 #pragma unroll
-    for (int i = 0; i < words; ++i) {
-      const float* const from = sums + 4 * (j + i) + 2 * r;
-      v[i] = gpu::pack2<T>(leaky(from[0], leak), leaky(from[1], leak));
-    }
+    for (int i = 0; i < words; ++i) v[i] = activated.words[r][j + i];
     end(v, c);
     store_words<decltype(words)::value>(at(c), v);
   };
@@ -208,6 +222,7 @@ struct StripParameters {
   const float* bias;
   const void* then_weights;
   const float* then_bias;
+  float leak;
   bool packed_before;  // see ConvDevice
 };
 
@@ -246,14 +261,6 @@ struct StripMemory {
   }
 };
 
-/// Where a lane's sums of a complete row lie: pixel `first` and the eighth after it.
-struct LanePixels {
-  int row;  // of those that the segment computes
-  int x, y;
-  long long first;  // y * w + x
-  bool inside[2];   // the image's columns
-};
-
 /// The compiler then knows that all lanes share it.
 GPU_FN int group_of_thread() {
   return __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128, 0);
@@ -269,8 +276,28 @@ GPU_FN bool is_below(int i, int n) {
   return static_cast<unsigned>(i) < static_cast<unsigned>(n);
 }
 
-/// Takes the block's groups through the image. For every complete row before(pixels) is called while its last
-/// products are still to come, and finish(phase, sums, pixels) after them, with V::kN / 2 sums of a lane.
+/// Where a lane's sums of a row lie: pixel `first` and the eighth after it.
+struct LanePixels {
+  int row = -1;  // of those that the segment computes; less than 0: none is complete
+  int x = 0, y = 0;
+  long long first = 0;  // y * w + x
+  bool inside[2] = {};  // the image's columns
+
+  LanePixels() = default;
+  /// With the segment's first input row, two before the first one that is complete.
+  GPU_FN LanePixels(const StripPlan& plan, const Segment& s)
+      : row(-2), x(s.x - plan.halo + 1 + pixel_of_lane()), y(s.y - plan.halo - 1) {
+    first = static_cast<long long>(y) * plan.w + x;
+    inside[0] = is_below(x, plan.w), inside[1] = is_below(x + 8, plan.w);
+  }
+
+  GPU_FN void go_on(const StripPlan& plan) { ++row, ++y, first += plan.w; }
+};
+
+/// Takes the block's groups through the image. With every input row a row of sums is finished whose last
+/// products came with the row before: finish(phase, activated sums, pixels) is called while this row's
+/// products go on, then before(pixels), which may load what will be added to the row that they complete.
+/// Phases rotate with the rows.
 template <class V, class Before, class Finish>
 GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const StripParameters& parameters,
                         const StripMemory<V>& memory, Before before, Finish finish) {
@@ -293,10 +320,10 @@ GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const 
 
   const int first = group * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
   const int ahead = V::kGroups * static_cast<int>(gridDim.x);
-  RowLoader loader(plan, first, ahead);
+  StripRows asked(plan, first, ahead);
   if (leader) {
     for (int i = 0; i < V::kDepth; ++i) {
-      loader.load(plan, map, slots + i * V::kSlotBytes, arrived + i, V::kRowBytes);
+      asked.load(plan, map, slots + i * V::kSlotBytes, arrived + i, V::kRowBytes);
     }
   }
   __syncwarp();
@@ -305,40 +332,45 @@ GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const 
   float acc[V::kSums];
 #pragma unroll
   for (int i = 0; i < V::kSums; ++i) acc[i] = 0.0f;
+  start_sums<V::kN>(acc, memory.bias);
+  Activated<V::kN> complete{};
+  LanePixels pixels;
+  StripRows rows(plan, first, ahead);
   int slot = 0;
   uint32_t parity = 0;
 
-  for (int number = first; number < plan.segments; number += ahead) {
-    const Segment s(plan, number);
-    const int x = s.x - V::Then::kHalo + 1 + pixel_of_lane(), y = s.y - V::Then::kHalo + 1;
-    LanePixels pixels{
-        0, x, y, static_cast<long long>(y) * plan.w + x, {is_below(x, plan.w), is_below(x + 8, plan.w)}};
-    start_sums<V::kN>(acc, memory.bias);
-
-    const auto do_row = [&](auto phase, int i) {
-      constexpr int kPhase = decltype(phase)::value;
-      float* const done = acc + V::finished(kPhase) * (V::kN / 2);
-      if (i >= 2) before(pixels);
+  const auto do_row = [&](auto phase) {
+    constexpr int kPhase = decltype(phase)::value;
+    float* const done = acc + V::finished(kPhase) * (V::kN / 2);
+    const bool any = rows.any(plan);
+    gpu::pin(acc);
+    if (any) {
       gpu::barrier_wait(arrived + slot, parity);
-      gpu::pin(acc);
       multiply_row<V, kPhase>(acc, slots + slot * V::kSlotBytes, memory.weights);
-      gpu::wgmma_wait<0>();
-      gpu::pin(acc);
-      gpu::warpgroup_barrier(1 + group);  // the slot has been read by all four warps
-      if (leader) loader.load(plan, map, slots + slot * V::kSlotBytes, arrived + slot, V::kRowBytes);
-      __syncwarp();
-      if (++slot == V::kDepth) slot = 0, parity ^= 1;
-      if (i >= 2) {
-        finish(phase, done, pixels);
-        ++pixels.row, ++pixels.y, pixels.first += plan.w;
-      }
-      start_sums<V::kN>(done, memory.bias);
-    };
-    for (int i = 0; i < s.rows; i += 3) {
-      do_row(gpu::Int<0>(), i);
-      if (i + 1 < s.rows) do_row(gpu::Int<1>(), i + 1);
-      if (i + 2 < s.rows) do_row(gpu::Int<2>(), i + 2);
     }
+    finish(phase, complete, pixels);
+    if (rows.row == 0)
+      pixels = LanePixels(plan, rows.segment);
+    else
+      pixels.go_on(plan);
+    before(pixels);
+    gpu::wgmma_wait<0>();
+    gpu::pin(acc);
+    gpu::warpgroup_barrier(1 + group);  // the slot has been read by all four warps
+    if (leader) asked.load(plan, map, slots + slot * V::kSlotBytes, arrived + slot, V::kRowBytes);
+    __syncwarp();
+    if (++slot == V::kDepth) slot = 0, parity ^= 1;
+    complete.template set<typename V::T>(done, parameters.leak);
+    start_sums<V::kN>(done, memory.bias);
+    rows.go_on(plan);
+    return any;
+  };
+  // Phases go on from segment to segment, which so begin without accumulators of their own; and a last row
+  // that is none finishes the one before. Written otherwise, ptxas serializes the products.
+  while (true) {
+    if (!do_row(gpu::Int<0>())) return;
+    if (!do_row(gpu::Int<1>())) return;
+    if (!do_row(gpu::Int<2>())) return;
   }
 }
 
