@@ -17,8 +17,9 @@ FeatureBlock::FeatureBlock(const ParamScope& p, const NetworkOptions& options) {
 }
 
 Var FeatureBlock::operator()(const Var& image) const {
-  Var x = image;
-  for (const Conv2d& conv : convs_) x = conv(x);
+  if (convs_.size() == 1) return convs_[0](image);
+  Var x = convs_[0].then(convs_[1], image);
+  for (size_t i = 2; i < convs_.size(); ++i) x = convs_[i](x);
   return x;
 }
 

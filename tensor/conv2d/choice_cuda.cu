@@ -7,6 +7,7 @@
 #include "tensor/conv2d/cuda/plain.h"
 #include "tensor/conv2d/cuda/sm80/subpixel.h"
 #include "tensor/conv2d/cuda/sm80/tensor.h"
+#include "tensor/conv2d/cuda/sm90/image3x3.h"
 #include "tensor/conv2d/cuda/sm90/patches.h"
 #include "tensor/conv2d/cuda/sm90/strips.h"
 #include "tensor/conv2d/cuda/sm90/subpixel.h"
@@ -17,8 +18,9 @@ namespace {
 
 // The first that serves an operation computes it; the last serves all.
 constexpr const ConvAlgorithm* kAlgorithms[] = {
-    &kImage,   //
-    &kStrips,  // of compute capability 9.0
+    &kImage3x3,  // of compute capability 9.0
+    &kImage,     //
+    &kStrips,    // of compute capability 9.0
     &kSubpixelStrips, &kPatches,
     &kTensor,  // of 8.0 and later
     &kSubpixel,       &kTiled,   &kPlain,
@@ -74,7 +76,8 @@ void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const v
 
 bool fuses(const ConvDims& first, int64_t first_added, const ConvDims& next, const ConvTypes& types,
            const ConvDevice& device) {
-  const ConvProblem problem(ConvOp::conv2d, first, types), after(ConvOp::conv2d, next, types);
+  const ConvProblem problem(ConvOp::conv2d, first, types),
+      after(ConvOp::conv2d, next, {types.y, types.y, types.math});
   const ConvAlgorithm& algorithm = choose(problem, device).algorithm;
   return algorithm.fuses && algorithm.fuses(problem, first_added, after);
 }

@@ -40,7 +40,8 @@ void conv2d(const ConvDims& dims, const ConvTypes& types, const void* x, const v
             const ConvEpilogue& epilogue, void* y, const ConvDevice& device);
 
 /// Whether two convolutions, the second of the first's result, can be conv2d_then_conv2d(). first_added:
-/// channels of the first of two added tensors, 0 without any.
+/// channels of the first of two added tensors, 0 without any. types: the first's; the second's result is
+/// stored as the first's would be.
 bool fuses(const ConvDims& first, int64_t first_added, const ConvDims& next, const ConvTypes& types,
            const ConvDevice& device);
 

@@ -84,14 +84,15 @@ ConvEpilogue epilogue_of(const Tensor& bias, float leak, const Conv2dEnd& end, c
   return e;
 }
 
-/// The two convolutions of conv2d_then_conv2d(), whose results are stored as x is.
+/// The two convolutions of conv2d_then_conv2d(), whose results are stored alike.
 struct Both {
   ConvDims first, next;
-  ConvTypes types;
+  ConvTypes types, next_types;
 
   Both(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, const Tensor& next_weight,
        const Conv2dOptions& next_options)
-      : types{x.dtype(), x.dtype(), math()} {
+      : types{x.dtype(), conv2d_storage(x, weight.shape().n), math()},
+        next_types{types.y, types.y, types.math} {
     const Shape z = conv2d_shape(x.shape(), weight.shape(), options),
                 y = conv2d_shape(z, next_weight.shape(), next_options);
     first = dims_of(x.shape(), weight.shape(), z, options);
@@ -169,15 +170,15 @@ Tensor conv2d_then_conv2d(const Tensor& x, const Tensor& weight, const Tensor& b
                           const Conv2dOptions& options, const std::vector<Tensor>& added,
                           const Tensor& next_weight, const Tensor& next_bias,
                           const Conv2dOptions& next_options) {
-  const auto [first, next, types] = Both(x, weight, options, next_weight, next_options);
+  const auto [first, next, types, next_types] = Both(x, weight, options, next_weight, next_options);
   Tensor y(Shape{next.n, next.oh, next.ow, next.o}, types.y, Device::cuda);
   const ConvEpilogue epilogue = epilogue_of(bias, options.leak, {.added = added}, y);
   telling(
       [&] {
         const bool before = are_packed(ConvOp::conv2d, first, types, weight) &&
-                            are_packed(ConvOp::next, next, types, next_weight);
+                            are_packed(ConvOp::next, next, next_types, next_weight);
         const Tensor packed = packed_weights(ConvOp::conv2d, first, types, weight),
-                     packed_next = packed_weights(ConvOp::next, next, types, next_weight);
+                     packed_next = packed_weights(ConvOp::next, next, next_types, next_weight);
         const ConvNext then{next, packed_next.address(), bias_of(next_bias), next_options.leak};
         conv2d_then_conv2d(first, types, filled(x), packed.address(), epilogue, then, y.address(),
                            device_after(before));

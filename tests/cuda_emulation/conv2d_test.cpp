@@ -101,5 +101,23 @@ TEST(CudaNetworkCounts, ABlockIsFourKernelsWhereNothingIsRecorded) {
   cuda::set_precision(before);
 }
 
+// The second feature layer then costs the packing of its weights.
+TEST(CudaNetworkCounts, TwoFeatureLayersAreOneKernelWhereNothingIsRecorded) {
+  const cuda::Precision before = cuda::precision();
+  cuda::set_precision(cuda::Precision::fp16);
+  const auto launches = [](int layers) {
+    Model model({.num_FB_layers = layers, .num_Dist_blocks = 0}, 5);
+    model.to(Device::cuda);
+    const Var image(Tensor::zeros({1, 9, 9, 1}).to(Device::cuda));
+    const NoGrad nothing;
+    emulation::take_statistics();
+    (*model.network)(image);
+    return emulation::take_statistics().launches;
+  };
+  EXPECT_EQ(launches(2) - launches(1), 1u);
+  EXPECT_EQ(launches(3) - launches(2), 2u);
+  cuda::set_precision(before);
+}
+
 }  // namespace
 }  // namespace sr
