@@ -70,6 +70,12 @@ GPU_FN void wgmma_rs(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b,
 #endif
 }
 
+/// float32 bits rounded to TF32 but for the 13 lowest, which the product ignores: to_tf32() would clear them.
+GPU_FN uint32_t rounded_operand(uint32_t bits) {
+  constexpr uint32_t kInfinity = 0x7f800000;
+  return bits + ((bits & kInfinity) != kInfinity ? 0x1000 : 0);
+}
+
 /// Orders what the thread did to registers before the products that follow: needed before the first one, and
 /// whenever d or a were written by other means.
 GPU_FN void wgmma_fence([[maybe_unused]] Line at = Line::here()) {

@@ -79,12 +79,6 @@ class StepLoader {
   long long first_ = 0;
 };
 
-/// float32 bits rounded to TF32 but for the 13 lowest, which the product ignores: to_tf32() would clear them.
-GPU_FN uint32_t rounded_operand(uint32_t bits) {
-  constexpr uint32_t kInfinity = 0x7f800000;
-  return bits + ((bits & kInfinity) != kInfinity ? 0x1000 : 0);
-}
-
 /// Rows of 16 pixels as A, from the warp's first row on, with their column shifted by kx.
 template <class V>
 GPU_FN void load_rows(typename V::Fragments& f, const unsigned char* tile, int kx) {
@@ -96,7 +90,7 @@ GPU_FN void load_rows(typename V::Fragments& f, const unsigned char* tile, int k
     if constexpr (sizeof(typename V::T) == 4) {
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
-        f[i][k] = rounded_operand(f[i][k]);
+        f[i][k] = gpu::rounded_operand(f[i][k]);
       }
       gpu::pin(f[i]);
     }

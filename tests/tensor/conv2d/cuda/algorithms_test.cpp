@@ -130,6 +130,28 @@ TEST(CudaConv2d, PatchesGiveEveryLayerAndGradientExactly) {
   }
 }
 
+// Pieces of 32 columns and up to 16 rows: several for a block, below one another, cut by the image's end, of
+// odd heights; less than a pair of rows; images one after the other.
+TEST(CudaConv2d, WgmmaGivesWeightGradientsInTf32Exactly) {
+  if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
+  const ConvOp op = ConvOp::grad_weight;
+  for (const int i : {0, 1, 3, 4, 6}) {
+    const auto conv = [&](int64_t n, int64_t h, int64_t w) {
+      return layer_conv(kTensorLayers[i], n, h, w, kTensorTypes[2]);
+    };
+    ASSERT_EQ(kernel_of(op, conv(2, 7, 35), kHopper), "grad_weight_tf32") << describe(op, conv(2, 7, 35));
+    expect_exact(op, conv(2, 7, 35), kHopper);
+    expect_exact(op, conv(1, 35, 9), kHopper);
+    expect_exact(op, conv(3, 1, 1), kHopper);
+  }
+  expect_exact(op, layer_conv(kTensorLayers[6], 140, 3, 5, kTensorTypes[2]), kHopper);
+  expect_exact(op, layer_conv(kTensorLayers[3], 67, 18, 3, kTensorTypes[2]), kHopper);
+  for (const int i : {2, 5, 7}) {
+    const CudaConv other = layer_conv(kTensorLayers[i], 2, 7, 35, kTensorTypes[2]);
+    EXPECT_EQ(kernel_of(op, other, kHopper), "tensor") << describe(op, other);
+  }
+}
+
 Tensor exact_tensor(const Shape& shape, uint64_t seed) {
   Tensor t(shape);
   const std::vector<float> values = exact_values(shape.size(), 3, seed);
