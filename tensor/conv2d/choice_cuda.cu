@@ -7,6 +7,7 @@
 #include "tensor/conv2d/cuda/plain.h"
 #include "tensor/conv2d/cuda/sm80/subpixel.h"
 #include "tensor/conv2d/cuda/sm80/tensor.h"
+#include "tensor/conv2d/cuda/sm90/grad_weight.h"
 #include "tensor/conv2d/cuda/sm90/grad_weight_tf32.h"
 #include "tensor/conv2d/cuda/sm90/image3x3.h"
 #include "tensor/conv2d/cuda/sm90/patches.h"
@@ -22,7 +23,7 @@ constexpr const ConvAlgorithm* kAlgorithms[] = {
     &kImage3x3,  // of compute capability 9.0
     &kImage,     //
     &kStrips,    // of compute capability 9.0
-    &kSubpixelStrips, &kPatches, &kGradWeightTf32,
+    &kSubpixelStrips, &kPatches, &kGradWeight, &kGradWeightTf32,
     &kTensor,  // of 8.0 and later
     &kSubpixel,       &kTiled,   &kPlain,
 };

@@ -152,6 +152,24 @@ TEST(CudaConv2d, WgmmaGivesWeightGradientsInTf32Exactly) {
   }
 }
 
+// Tiles to the right and below; so many for a block that its ring of slots goes round; sizes below a tile.
+TEST(CudaConv2d, HopperGivesTheWeightsGradientOfEveryDenseLayerExactly) {
+  if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
+  for (const cuda::ConvTypes& types : {kTensorTypes[0], kTensorTypes[1]}) {
+    for (const CudaLayer& layer : kTensorLayers) {
+      const CudaConv conv = layer_conv(layer, 2, 9, 37, types);
+      const bool dense = layer.groups == 1 && layer.kernel == 3;
+      ASSERT_EQ(kernel_of(ConvOp::grad_weight, conv, kHopper), dense ? "grad_weight" : "tensor")
+          << layer.name;
+      if (dense) expect_exact(ConvOp::grad_weight, conv, kHopper);
+    }
+  }
+  expect_exact(ConvOp::grad_weight, layer_conv(kTensorLayers[6], 265, 1, 2, kTensorTypes[0]), kHopper);
+  expect_exact(ConvOp::grad_weight, layer_conv(kTensorLayers[3], 529, 1, 1, kTensorTypes[1]), kHopper);
+  expect_exact(ConvOp::grad_weight, layer_conv(kTensorLayers[1], 2, 1, 70, kTensorTypes[1]), kHopper);
+  expect_exact(ConvOp::grad_weight, layer_conv(kTensorLayers[4], 1, 30, 3, kTensorTypes[0]), kHopper);
+}
+
 Tensor exact_tensor(const Shape& shape, uint64_t seed) {
   Tensor t(shape);
   const std::vector<float> values = exact_values(shape.size(), 3, seed);

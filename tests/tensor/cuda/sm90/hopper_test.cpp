@@ -240,6 +240,8 @@ TEST_F(CudaHopper, TransposedOperandsMayBeginAtAnyRowOfK) {
         t64{Swizzle::bytes64, 4096, 512, 64 * shift};
     expect_product<__half, 64, false, true, true>(t128, t64);
     expect_product<__half, 144, false, true, true>(t64, t128);
+    expect_product<__half, 48, true, false, true>(rows128(), t128);  // a part of a row; of a second block
+    expect_product<__nv_bfloat16, 80, true, false, true>(rows128(), t128);
   }
 }
 
