@@ -53,11 +53,29 @@ Convolved convolve(const Tensor& x, const Tensor& weight, const Tensor& bias, co
   return {add_concat(own, added), own};
 }
 
-// The gradients before a convolution's activation and for its bias (if it is wanted).
-LeakyReluGrads activation_grads(const Tensor& dy, const Tensor& dz, const Tensor& own, float leak,
-                                bool bias) {
+// The gradient before a convolution's activation, and that for its bias where it is summed on the way.
+LeakyReluGrads activation_grads(const Tensor& dy, const Tensor& dz, const Tensor& own, float leak) {
   if (leak != 1 && !on_gpu(own)) return leaky_relu_grads(dy, own, leak);
-  return {dz, bias ? sum_per_channel(dz) : Tensor()};
+  return {dz, Tensor()};
+}
+
+// The gradients for a convolution's weight and bias, those that are wanted; db: the bias's, if there is one
+// yet.
+struct WeightAndBias {
+  Tensor weight, bias;
+};
+WeightAndBias parameter_grads(const Tensor& dz, const Tensor& db, const Tensor& x, const Var& weight,
+                              const Var& bias, const Conv2dOptions& options) {
+  if constexpr (cuda::kBuilt) {
+    if (weight.needs_grad() && bias.needs_grad() && on_gpu(dz)) {
+      const auto [dw, together] = cuda::conv2d_grad_parameters(dz, x, weight.shape(), options);
+      return {dw, together};
+    }
+  }
+  WeightAndBias grads;
+  if (weight.needs_grad()) grads.weight = conv2d_grad_weight(dz, x, weight.shape(), options);
+  if (bias.needs_grad()) grads.bias = db ? db : sum_per_channel(dz);
+  return grads;
 }
 
 // f(), for which a GPU keeps the weight in the order that its kernels read only if that is a leaf: others are
@@ -132,11 +150,11 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Conv2dOptions
   Var::Activation activation;
   if (on_gpu(y) && options.leak != 1) activation = {own, options.leak, !added.empty()};
   return Var(y, inputs, activation, [=, own = own](const Tensor& dy, const Tensor& before) {
-    const auto [dz, db] = activation_grads(dy, before, own, options.leak, bias.needs_grad());
+    const auto [dz, db] = activation_grads(dy, before, own, options.leak);
     std::vector<Var::Gradient> grads(3 + added.size());
     if (x.needs_grad()) grads[0] = grad_of_input(dz, weight, x.shape(), options);
-    if (weight.needs_grad()) grads[1] = conv2d_grad_weight(dz, x.value(), weight.shape(), options);
-    if (bias.needs_grad()) grads[2] = db;
+    const WeightAndBias parameters = parameter_grads(dz, db, x.value(), weight, bias, options);
+    grads[1] = parameters.weight, grads[2] = parameters.bias;
     int64_t begin = 0;
     for (size_t i = 0; i < added.size(); ++i) {
       const int64_t end = begin + added[i].shape().c;

@@ -97,6 +97,12 @@ void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void*
   choose(problem, device).algorithm.conv(problem, dy, packed, epilogue, dx, device);
 }
 
+bool conv2d_grads_bias(const ConvDims& dims, const ConvTypes& types, const ConvDevice& device) {
+  const ConvProblem problem(ConvOp::grad_weight, dims, types);
+  const ConvAlgorithm& algorithm = choose(problem, device).algorithm;
+  return algorithm.grads_bias && algorithm.grads_bias(problem);
+}
+
 void conv2d_grad_weights(const ConvDims& dims, const ConvTypes& types, std::span<const GradWeightTask> layers,
                          void* partial, const ConvDevice& device) {
   const ConvProblem problem(ConvOp::grad_weight, dims, types, static_cast<int>(layers.size()));

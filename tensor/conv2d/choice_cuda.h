@@ -55,15 +55,18 @@ void conv2d_then_conv2d(const ConvDims& dims, const ConvTypes& types, const void
 void conv2d_grad_input(const ConvDims& dims, const ConvTypes& types, const void* dy, const void* packed,
                        const ConvEpilogue& epilogue, void* dx, const ConvDevice& device);
 
+/// Whether conv2d_grad_weights() of these has the bias's gradient too.
+bool conv2d_grads_bias(const ConvDims& dims, const ConvTypes& types, const ConvDevice& device);
+
 /// dw = gradient of sum(dy * conv2d(x)) for the weight, of up to kMostGradWeights layers with the same sizes
-/// together.
+/// together; db = that for the bias, where it is not null, only if conv2d_grads_bias().
 void conv2d_grad_weights(const ConvDims& dims, const ConvTypes& types, std::span<const GradWeightTask> layers,
                          void* partial, const ConvDevice& device);
 
 /// That of one layer.
 inline void conv2d_grad_weight(const ConvDims& dims, const ConvTypes& types, const void* x, const void* dy,
-                               void* partial, float* dw, const ConvDevice& device) {
-  const GradWeightTask one{x, dy, dw};
+                               void* partial, float* dw, const ConvDevice& device, float* db = nullptr) {
+  const GradWeightTask one{x, dy, dw, db};
   conv2d_grad_weights(dims, types, {&one, 1}, partial, device);
 }
 

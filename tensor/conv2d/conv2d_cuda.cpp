@@ -11,6 +11,7 @@
 #include "tensor/cuda/tensors.h"
 #include "tensor/error.h"
 #include "tensor/ops/pointwise_cuda.h"
+#include "tensor/ops/reduce_cuda.h"
 
 namespace sr::cuda {
 namespace {
@@ -32,6 +33,15 @@ ConvDims dims_of(const Shape& x, const Shape& weight, const Shape& y, const Conv
   d.stride = o.stride, d.pad_h = d.pad_w = o.pad_begin, d.groups = o.groups;
   d.x_pitch = x.c, d.y_pitch = y.c;
   return d;
+}
+
+GradWeightWork grad_weight_work(const Tensor& dy, const Tensor& x, const Shape& weight,
+                                const Conv2dOptions& options) {
+  ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
+  d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
+  finish_if_waiting(x);
+  finish_if_waiting(dy);
+  return {d, {x.dtype(), dy.dtype(), math()}, x, dy, Tensor(weight, DType::f32, Device::cuda), {}};
 }
 
 /// For a kernel whose weights were packed before (see ConvDevice) or not.
@@ -210,14 +220,19 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
 
 Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
                           const Conv2dOptions& options) {
-  ConvDims d = dims_of(x.shape(), weight, dy.shape(), options);
-  d.x_pitch = x.pitch(), d.y_pitch = dy.pitch();
-  const ConvTypes types{x.dtype(), dy.dtype(), math()};
-  finish_if_waiting(x);
-  finish_if_waiting(dy);
-  const Tensor dw(weight, DType::f32, Device::cuda);
-  compute({d, types, x, dy, dw});
-  return dw;
+  const GradWeightWork work = grad_weight_work(dy, x, weight, options);
+  compute(work);
+  return work.dw;
+}
+
+ParameterGrads conv2d_grad_parameters(const Tensor& dy, const Tensor& x, const Shape& weight,
+                                      const Conv2dOptions& options) {
+  GradWeightWork work = grad_weight_work(dy, x, weight, options);
+  const bool together = conv2d_grads_bias(work.dims, work.types, conv_device());
+  if (together) work.db = Tensor(Shape{1, 1, 1, weight.n}, DType::f32, Device::cuda);
+  const Tensor db = together ? work.db : sum_per_channel(dy);
+  compute(work);
+  return {work.dw, db};
 }
 
 }  // namespace sr::cuda

@@ -34,6 +34,15 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Tensor& b
 Tensor conv2d_grad_weight(const Tensor& dy, const Tensor& x, const Shape& weight,
                           const Conv2dOptions& options);
 
+/// The gradients of sum(dy * (conv2d(x) + bias)) for the weight of shape `weight` and for the bias: what
+/// conv2d_grad_weight() and sum_per_channel(dy) are, but in one pass where the weight's kernel has both,
+/// which adds up dy in float32.
+struct ParameterGrads {
+  Tensor weight, bias;
+};
+ParameterGrads conv2d_grad_parameters(const Tensor& dy, const Tensor& x, const Shape& weight,
+                                      const Conv2dOptions& options);
+
 /// While one lives, convolutions of the calling thread bring their weights into order at each call, whatever
 /// KeepPacked keeps: for weights that are other tensors each time.
 class KeepNone {

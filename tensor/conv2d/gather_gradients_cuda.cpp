@@ -21,11 +21,12 @@ int64_t bytes_of(const Tensor& x) {
 }
 
 void compute_together(const GradWeightWork* layers, size_t count) {
-  const auto& [dims, types, x, dy, dw] = *layers;
+  const auto& [dims, types, x, dy, dw, db] = *layers;
+  const auto written = [](Tensor t) { return t ? static_cast<float*>(t.address()) : nullptr; };
   std::vector<GradWeightTask> tasks;
   for (size_t i = 0; i < count; ++i)
     tasks.push_back(
-        {layers[i].x.address(), layers[i].dy.address(), static_cast<float*>(Tensor(layers[i].dw).address())});
+        {layers[i].x.address(), layers[i].dy.address(), written(layers[i].dw), written(layers[i].db)});
   const int64_t bytes =
       conv2d_workspace(ConvOp::grad_weight, dims, types, conv_device(), static_cast<int>(count));
   Tensor partial(Shape{1, 1, 1, (bytes + 3) / 4}, DType::f32, Device::cuda);
@@ -60,7 +61,9 @@ void GatherGradWeights::add(const GradWeightWork& work) {
 }
 
 bool GatherGradWeights::has(const Tensor& gradient) const {
-  return std::ranges::any_of(waiting_, [&](const GradWeightWork& w) { return lies_in(gradient, w.dw); });
+  return std::ranges::any_of(waiting_, [&](const GradWeightWork& w) {
+    return lies_in(gradient, w.dw) || (w.db && lies_in(gradient, w.db));
+  });
 }
 
 void GatherGradWeights::finish() {

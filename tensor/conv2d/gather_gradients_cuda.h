@@ -9,19 +9,20 @@
 
 namespace sr::cuda {
 
-/// A weight gradient that is to be computed into dw.
+/// A weight gradient that is to be computed into dw and, if there is a db, the bias's into that
+/// (conv2d_grads_bias() only).
 struct GradWeightWork {
   ConvDims dims;
   ConvTypes types;
-  Tensor x, dy, dw;
+  Tensor x, dy, dw, db;
 };
 
 /// Computes it, or puts it off if the calling thread has a GatherGradWeights. Errors: device, limit.
 void compute(const GradWeightWork& work);
 
-/// While one lives, what conv2d_grad_weight of the calling thread gives is filled later, that of layers of
-/// the same sizes with one launch. Until then x and dy stay in memory, at most 2 GiB of them. A gradient's
-/// bits depend on how many were computed together. What nobody finished is dropped.
+/// While one lives, what conv2d_grad_weight and conv2d_grad_parameters of the calling thread give is filled
+/// later, that of layers of the same sizes with one launch. Until then x and dy stay in memory, at most 2 GiB
+/// of them. A gradient's bits depend on how many were computed together. What nobody finished is dropped.
 class GatherGradWeights final : public Deferred {
  public:
   GatherGradWeights();
@@ -38,7 +39,8 @@ class GatherGradWeights final : public Deferred {
   int64_t bytes_ = 0;  // that the tensors of waiting_ hold
 };
 
-/// Both kinds, those of weights and those of biases: what sum_per_channel and leaky_relu_grads give.
+/// Both kinds, those of weights, with biases that are summed beside them, and those of biases by themselves:
+/// what sum_per_channel and leaky_relu_grads give.
 struct GatherGradients {
   GatherGradWeights weights;
   GatherSums sums;

@@ -9,6 +9,7 @@
 #include "io/formats/checkpoint.h"
 #include "io/json_text.h"
 #include "tensor/conv2d/conv2d.h"
+#include "tensor/conv2d/conv2d_cuda.h"
 #include "tensor/conv2d/gather_gradients_cuda.h"
 #include "tensor/cuda/device.h"
 #include "tensor/ops/pointwise.h"
@@ -110,7 +111,9 @@ void expect_gathered_gradients(cuda::Precision precision) {
   const auto gradient = [&](size_t i) {
     return conv2d_grad_weight(dys[i], xs[i], {i == 2 ? 64 : 48, 3, 3, xs[i].shape().c}, same);
   };
+  const auto with_bias = [&] { return cuda::conv2d_grad_parameters(dys[3], xs[3], {48, 3, 3, 64}, same); };
   for (size_t i = 0; i < xs.size(); ++i) alone.push_back(gradient(i).to(Device::cpu));
+  const Tensor sums = with_bias().bias.to(Device::cpu);
   const LeakyReluGrads bias = leaky_relu_grads(dys[0], dys[1], 0.05f);
   std::vector<Tensor> together;
   cuda::GatherGradients gathered;
@@ -118,6 +121,7 @@ void expect_gathered_gradients(cuda::Precision precision) {
   const LeakyReluGrads later = leaky_relu_grads(dys[0], dys[1], 0.05f);
   const Tensor sum = add(together[0], together[1]);  // as where a weight is used twice
   EXPECT_EQ(later.dbias.to(Device::cpu).to_vector(), bias.dbias.to(Device::cpu).to_vector());
+  EXPECT_EQ(with_bias().bias.to(Device::cpu).to_vector(), sums.to_vector());
   for (size_t i = 2; i < xs.size(); ++i) together.push_back(gradient(i));
   EXPECT_EQ(together[3].to(Device::cpu).to_vector(), alone[3].to_vector());
   gathered.finish();

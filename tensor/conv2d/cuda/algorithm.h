@@ -39,6 +39,9 @@ struct ConvAlgorithm {
   bool (*fuses)(const ConvProblem&, int64_t first_added, const ConvProblem& next) = nullptr;
   void (*conv_then_conv)(const ConvProblem&, const void* from, const void* packed, const ConvEpilogue&,
                          const ConvNext&, void* to, const ConvDevice&) = nullptr;
+
+  /// Whether grad_weights fills GradWeightTask::db too; null: never.
+  bool (*grads_bias)(const ConvProblem&) = nullptr;
 };
 
 }  // namespace sr::cuda

@@ -125,11 +125,13 @@ struct PackTask {
   void* packed = nullptr;
 };
 
-/// The tensors of a weight gradient.
+/// The tensors of a weight gradient, and of the bias's, the sum of dy over the pixels, where one is wanted of
+/// an algorithm that adds it up on the way (ConvAlgorithm::grads_bias).
 struct GradWeightTask {
   const void* x = nullptr;
   const void* dy = nullptr;
   float* dw = nullptr;  // [o,kh,kw,c/groups]
+  float* db = nullptr;  // [o]
 };
 constexpr int kMostGradWeights = 8;  ///< that one launch computes
 

@@ -13,6 +13,8 @@
 // read from shared memory by each product it would be all of it. A product of three times the columns, whose
 // blocks of 64 overlap, 128 bytes apart, would read as little; no hardware was seen to do that.)
 //
+// The bias's gradient, the sum of dy, is added up on the way: dy's pixels lie in shared memory anyway.
+//
 // One launch serves several layers. A block answers for every `chunks`-th tile of a layer and writes its
 // part, which a second kernel adds to the others in order. How pixels are cut depends on the sizes and the
 // number of layers only, so the bits do not depend on the device.
@@ -21,9 +23,9 @@
 #include <algorithm>
 
 #include "tensor/conv2d/cuda/operand_types.h"
+#include "tensor/conv2d/cuda/operands.h"
 #include "tensor/conv2d/cuda/partial.h"
 #include "tensor/cuda/hopper.h"
-#include "tensor/cuda/tensor_core.h"
 
 namespace sr::cuda {
 namespace {
@@ -32,21 +34,25 @@ struct SlidingArgs {
   gpu::TensorMap still[kMostGradWeights], sliding[kMostGradWeights];
   float* part;  // [layer][chunk][SlidingPart]
   int rows, columns, tiles, chunks;
+  bool biases;  // whether a layer's is wanted
 };
 
-/// The results of the layers of a launch.
+/// The results of the layers of a launch; db may be null.
 struct SlidingResults {
-  float* of[kMostGradWeights];
+  float *dw[kMostGradWeights], *db[kMostGradWeights];
 };
 
 /// Which element of the weight [o,3,3,c] a lane's value is: parts are [row of taps][still channels /
-/// 16][column of taps][sliding channels / 8][lane][4].
+/// 16][column of taps][sliding channels / 8][lane][4], then the bias's.
 struct SlidingPart {
   int still, sliding;
   bool x_slides;
 
-  GPU_HD constexpr int elements() const { return 9 * still * sliding; }
+  GPU_HD constexpr int outputs() const { return x_slides ? still : sliding; }
+  GPU_HD constexpr int weights() const { return 9 * still * sliding; }
+  GPU_HD constexpr int elements() const { return weights() + outputs(); }
   GPU_HD int operator()(int e) const {
+    if (e >= weights()) return -1;
     const int r = e % 4, lane = e / 4 % 32, tile = e / 128, columns = sliding / 8;
     const int j = tile % columns, kx = tile / columns % 3, m = tile / columns / 3 % (still / 16),
               ky = tile / columns / 3 / (still / 16);
@@ -56,12 +62,19 @@ struct SlidingPart {
   }
 };
 
+/// The same of the bias.
+struct BiasPart {
+  int weights;
+  GPU_HD int operator()(int e) const { return e >= weights ? e - weights : -1; }
+};
+
 /// T is the operands' and the storage type; channels of the tensor that lies still, and of the one that
 /// slides.
 template <class T_, int Still, int Sliding, bool XSlides>
 struct SlidingGradWeight {
   using T = T_;
   static constexpr int kStill = Still, kSliding = Sliding, kThreads = 3 * 128;
+  static constexpr bool kXSlides = XSlides;
   static constexpr int kTileH = 5, kTileW = 32, kBoxH = kTileH + 2, kBoxW = kTileW + 2, kPixelBytes = 128;
   static constexpr int kBlocks = (Sliding + 63) / 64;  // of 64 channels that slide
   static constexpr int kStillBytes = kTileH * kTileW * kPixelBytes, kBoxBytes = kBoxH * kBoxW * kPixelBytes;
@@ -70,6 +83,8 @@ struct SlidingGradWeight {
   static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 64;
   static constexpr int kSlots = std::min(4, (kMostShared - kBarrierBytes) / kSlotBytes);
   static constexpr int kSharedBytes = kSlots * kSlotBytes + kBarrierBytes;
+  static constexpr int kOutputs = XSlides ? Still : Sliding, kOutputUnits = kOutputs / 8;
+  static constexpr int kAhead = kThreads / kOutputUnits;  // pixels of dy that are added at a time
   GPU_HD static constexpr SlidingPart part() { return {Still, Sliding, XSlides}; }
   static_assert(Still % 16 == 0 && Still <= 64 && Sliding % 8 == 0 && Sliding <= 128);
   static_assert(kStillBytes % 1024 == 0 && kSlots >= 2 && 16 * kSlots <= kBarrierBytes);
@@ -196,6 +211,43 @@ GPU_FN void write_sums(const typename V::Sums& sums, float* part, int ky) {
   }
 }
 
+/// Adds the tile's dy to the thread's sums of eight channels of every kAhead-th pixel.
+template <class V>
+GPU_FN void add_pixels(float (&sums)[8], const unsigned char* slot) {
+  constexpr int kBorder = V::kXSlides ? 0 : 1, kPitch = V::kTileW + 2 * kBorder;
+  const int thread = static_cast<int>(threadIdx.x), unit = thread % V::kOutputUnits;
+  const unsigned char* const dy = V::kXSlides ? slot : slot + V::kStillBytes + unit / 8 * V::kBlockBytes;
+  if (thread >= V::kAhead * V::kOutputUnits) return;
+#pragma unroll 1  // the products' sums leave few registers
+  for (TileWalk<V::kTileW, V::kAhead> at(thread / V::kOutputUnits); at.pixel < V::kTileH * V::kTileW;
+       at.step()) {
+    const int line = (at.row + kBorder) * kPitch + at.column + kBorder;
+    float values[8];
+    unpack_unit<typename V::T>(
+        values, *reinterpret_cast<const uint4*>(dy + line * V::kPixelBytes + (unit % 8 ^ line % 8) * 16));
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sums[i] += values[i];
+  }
+}
+
+/// Writes the threads' sums, each channel's added up in the order of the pixels. shared: [kAhead][outputs].
+template <class V>
+GPU_FN void write_channels(const float (&sums)[8], float* shared, float* part) {
+  const int thread = static_cast<int>(threadIdx.x);
+  if (thread < V::kAhead * V::kOutputUnits) {
+#pragma unroll
+    for (int i = 0; i < 8; i += 4)
+      *reinterpret_cast<float4*>(shared + thread * 8 + i) =
+          make_float4(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]);
+  }
+  __syncthreads();
+  if (thread >= V::kOutputs) return;
+  float sum = 0.0f;
+#pragma unroll 8
+  for (int i = 0; i < V::kAhead; ++i) sum += shared[i * V::kOutputs + thread];
+  part[thread] = sum;
+}
+
 // blockIdx.x: chunk; blockIdx.y: layer.
 // ptxas: sliding_grad_weight_kernel registers<=168
 template <class V>
@@ -217,6 +269,7 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   __syncwarp();
 
   typename V::Sums sums;
+  float channels[8] = {};
 #pragma unroll
   for (int kx = 0; kx < 3; ++kx) {
 #pragma unroll
@@ -229,6 +282,8 @@ __global__ void __launch_bounds__(V::kThreads, 1)
     const unsigned char* const slot = ring.slots + place.slot * V::kSlotBytes;
     const unsigned char* still = slot + still_offset();
     const unsigned char* sliding = slot + V::kStillBytes + ky * V::kBoxW * V::kPixelBytes;
+    if (a.biases) add_pixels<V>(channels, slot);
+    __syncwarp();
 #pragma unroll 1
     for (int row = 0; row < V::kTileH; ++row) {
       multiply_row<V>(sums, still, sliding);
@@ -241,8 +296,11 @@ __global__ void __launch_bounds__(V::kThreads, 1)
     __syncwarp();
     place.step();
   }
-  write_sums<V>(sums, a.part + (static_cast<long long>(blockIdx.y) * a.chunks + chunk) * V::part().elements(),
-                ky);
+  float* const part = a.part + (static_cast<long long>(blockIdx.y) * a.chunks + chunk) * V::part().elements();
+  write_sums<V>(sums, part, ky);
+  if (!a.biases) return;
+  __syncthreads();  // the last tile has been read
+  write_channels<V>(channels, reinterpret_cast<float*>(ring.slots), part + V::part().weights());
 }
 
 constexpr int kSumThreads = 256;
@@ -250,11 +308,13 @@ constexpr int kSumThreads = 256;
 // ptxas: sum_sliding_kernel registers<=40
 __global__ void __launch_bounds__(kSumThreads)
     sum_sliding_kernel(const float* part, int parts, SlidingPart index,
-                       const __grid_constant__ SlidingResults dw) {
+                       const __grid_constant__ SlidingResults results) {
   gpu::wait_for_earlier_kernels();
   gpu::let_later_kernels_start();
   const int layer = static_cast<int>(blockIdx.y), elements = index.elements();
-  sum_parts(part + static_cast<long long>(layer) * parts * elements, parts, elements, index, dw.of[layer]);
+  part += static_cast<long long>(layer) * parts * elements;
+  sum_parts(part, parts, elements, index, results.dw[layer]);
+  if (results.db[layer]) sum_parts(part, parts, elements, BiasPart{index.weights()}, results.db[layer]);
 }
 
 /// Calls f with the kernel of a shape, if there is one.
@@ -297,7 +357,8 @@ void launch_sliding(const ConvRun& r, std::span<const GradWeightTask> layers, fl
     };
     a.still[i] = map(!kPart.x_slides, V::kTileW, V::kTileH);
     a.sliding[i] = map(kPart.x_slides, V::kBoxW, V::kBoxH);
-    results.of[i] = layers[i].dw;
+    results.dw[i] = layers[i].dw, results.db[i] = layers[i].db;
+    a.biases |= layers[i].db != nullptr;
   }
   gpu::launch_early(sliding_grad_weight_kernel<V>, dim3(static_cast<unsigned>(a.chunks), count),
                     dim3(V::kThreads), V::kSharedBytes, device.stream, a);
@@ -330,6 +391,8 @@ void grad_weights(const ConvProblem& p, std::span<const GradWeightTask> layers, 
 
 }  // namespace
 
-const ConvAlgorithm kGradWeight{"grad_weight", bytes, nullptr, nullptr, grad_weights};
+const ConvAlgorithm kGradWeight{"grad_weight", bytes,        nullptr,
+                                nullptr,       grad_weights, true,
+                                nullptr,       nullptr,      [](const ConvProblem&) { return true; }};
 
 }  // namespace sr::cuda

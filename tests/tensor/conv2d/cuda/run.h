@@ -130,6 +130,7 @@ inline CudaRun run_cuda(cuda::ConvOp op, const CudaConv& conv, const std::vector
   return {written->values(), written->margins_untouched() && own->margins_untouched(), own->values()};
 }
 
+/// The weight's gradient, and as `own` the bias's where the kernel has both.
 inline CudaRun run_cuda_grad_weight(const CudaConv& conv, const std::vector<float>& x_values,
                                     const std::vector<float>& dy_values,
                                     const cuda::ConvDevice& device = kSmallDevice) {
@@ -137,16 +138,18 @@ inline CudaRun run_cuda_grad_weight(const CudaConv& conv, const std::vector<floa
   const Margins mx = margins_for(conv.x.c), my = margins_for(y.c);
   DeviceImage x(conv.types.x, conv.x.pixels(), conv.x.c, conv.x.c + mx.before + mx.after, mx.before);
   DeviceImage dy(conv.types.y, y.pixels(), y.c, y.c + my.before + my.after, my.before);
-  DeviceImage dw(DType::f32, 1, conv.weight.size());
+  DeviceImage dw(DType::f32, 1, conv.weight.size()), db(DType::f32, 1, y.c);
   x.set(x_values), dy.set(dy_values);
   const cuda::ConvDims dims = dims_of(conv, x.pitch(), dy.pitch());
   const cuda::ConvOp op = cuda::ConvOp::grad_weight;
   const DeviceArray<unsigned char> partial(
       static_cast<size_t>(cuda::conv2d_workspace(op, dims, conv.types, device)));
+  const bool with_bias = cuda::conv2d_grads_bias(dims, conv.types, device);
   cuda::conv2d_grad_weight(dims, conv.types, x.data(), dy.data(), partial.data(),
-                           static_cast<float*>(dw.data()), device);
+                           static_cast<float*>(dw.data()), device,
+                           with_bias ? static_cast<float*>(db.data()) : nullptr);
   gpu::check(cudaStreamSynchronize(nullptr), "test");
-  return {dw.values(), true};
+  return {dw.values(), true, with_bias ? db.values() : std::vector<float>()};
 }
 
 /// Multiples of 1/64 no larger than `largest`/64: with products and sums below 2^24 of their unit they make
