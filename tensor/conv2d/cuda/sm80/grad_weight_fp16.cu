@@ -3,6 +3,7 @@
 namespace sr::cuda {
 
 template bool tensor_grad_weight_bytes<__half>(const ConvRun&, int, int64_t*);
+template bool tensor_grads_bias<__half>(const ConvRun&);
 template void tensor_grad_weights<__half>(const ConvRun&, std::span<const GradWeightTask>, void*,
                                           const ConvDevice&);
 

@@ -5,12 +5,14 @@
 // a layer. Its warps share the input channels (16 each), the rows of taps and, where that leaves warps over,
 // the tile's k steps among them; a warp keeps the sums of its row of taps in registers. Tiles arrive by
 // cp.async, one ahead where shared memory holds two. At the end the warps of the same sums add up in turn,
-// the block writes its part as the lanes hold it, and a second kernel adds the parts in order. How pixels are
-// cut depends on the sizes and the number of layers only, so the bits do not depend on the device.
+// the block writes its part as the lanes hold it, and a second kernel adds the parts in order. Kernels whose
+// sums leave registers for it (16 bits, grouped or 1x1) add up dy for the bias's gradient on the way. How
+// pixels are cut depends on the sizes and the number of layers only, so the bits do not depend on the device.
 #pragma once
 
 #include <algorithm>
 
+#include "tensor/conv2d/cuda/bias_sums.h"
 #include "tensor/conv2d/cuda/operands.h"
 #include "tensor/conv2d/cuda/partial.h"
 #include "tensor/conv2d/cuda/sm80/tensor.h"
@@ -23,21 +25,25 @@ struct TensorGradWeightArgs {
   const T* dy[kMostGradWeights];
   float* part;  // [layer][chunk][GradFragments]
   int n, h, w, chunks, buffers, x_pitch, y_pitch;
+  bool biases;  // whether a layer's is wanted
 };
 
-/// The results of the layers of a launch.
+/// The results of the layers of a launch; db may be null.
 struct GradWeights {
-  float* of[kMostGradWeights];
+  float *dw[kMostGradWeights], *db[kMostGradWeights];
 };
 
 /// Which element of the weight a lane's value is: parts are [row of taps][channels / 16][column of
-/// taps][tile][lane][4].
+/// taps][tile][lane][4], then the bias's if it is there.
 struct GradFragments {
   int inputs, outputs, groups, kernel, tiles;  // tiles of eight outputs for each 16 channels
+  bool bias;
 
   GPU_HD constexpr FragmentOrder grid() const { return {inputs, outputs, groups, 1, 16, 1}; }
-  GPU_HD constexpr int elements() const { return kernel * kernel * (inputs / 16) * tiles * 128; }
+  GPU_HD constexpr int weights() const { return kernel * kernel * (inputs / 16) * tiles * 128; }
+  GPU_HD constexpr int elements() const { return weights() + (bias ? outputs : 0); }
   GPU_HD int operator()(int e) const {
+    if (e >= weights()) return -1;
     const int r = e % 4, lane = e / 4 % 32, j = e / 128 % tiles, v = e / 128 / tiles % kernel,
               m = e / 128 / tiles / kernel % (inputs / 16), u = e / 128 / tiles / kernel / (inputs / 16);
     const int in = 16 * m + 8 * (r / 2) + lane / 4, out = 8 * (grid().first(m) + j) + 2 * (lane % 4) + r % 2;
@@ -55,8 +61,11 @@ struct TensorGradWeight {
   static constexpr int kStep = 32 / sizeof(T), kSteps = kTileH * kTileW / kStep;  // of pixels
   static constexpr int kRowTiles = Inputs / 16, kSums = kRowTiles * Kernel, kShares = 12 / kSums,
                        kWarps = kSums * kShares, kThreads = 32 * kWarps;
-  static constexpr int kTiles = GradFragments{Inputs, Outputs, Groups, Kernel, 0}.grid().count(0);
-  GPU_HD static constexpr GradFragments fragments() { return {Inputs, Outputs, Groups, Kernel, kTiles}; }
+  static constexpr int kTiles = GradFragments{Inputs, Outputs, Groups, Kernel, 0, false}.grid().count(0);
+  static constexpr bool kBias = sizeof(T) == 2 && (Groups > 1 || Kernel == 1);
+  GPU_HD static constexpr GradFragments fragments() {
+    return {Inputs, Outputs, Groups, Kernel, kTiles, kBias};
+  }
   static constexpr int kUnit = 16 / sizeof(T), kInputs = Inputs, kOutputs = Outputs;
   // 16 bits: an odd number of 16-byte units for ldmatrix; TF32: 8 or 24 modulo 32 banks for single loads.
   static constexpr int kInPitch = sizeof(T) == 2 ? odd_units<T>(Inputs) : Inputs + 8,
@@ -73,6 +82,8 @@ struct TensorGradWeight {
   static_assert(shared_bytes(1) <= kLeastSharedBytes);
 
   using Acc = float[Kernel][kTiles][4];
+  using Bias = BiasSums<T, Outputs, kThreads>;
+  static_assert(Bias::kSharedBytes <= shared_bytes(1));
 };
 
 /// Starts the copies of a tile of `Height` x `Width` pixels with its corner at (top, left), or rounds them
@@ -178,6 +189,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
 
   typename C::Acc acc;
   clear(acc);
+  [[maybe_unused]] typename C::Bias bias;
   if (ahead) load(0, chunk);
   gpu::cp_commit();
   int buffer = 0;
@@ -192,6 +204,13 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     T* const tile = memory + buffer * C::kBuffer;
     if constexpr (sizeof(T) == 4) pixel_tiles<C, true>(tile, tile + C::kInElements, a, layer, t);
     __syncthreads();
+    if constexpr (C::kBias) {
+      const T* const dy = tile + C::kInElements + C::Bias::unit() * C::kUnit;
+      if (a.biases)
+        bias.template add<C::kTileW, C::kTileH>(
+            [&](int row, int column) { return dy + (row * C::kTileW + column) * C::kOutPitch; });
+      __syncwarp();
+    }
     multiply_pixels<C>(acc, tile + u * C::kInW * C::kInPitch + 16 * m, tile + C::kInElements, share,
                        first_tile);
     __syncthreads();  // the tile is read before another takes its place
@@ -201,6 +220,9 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   __syncthreads();
   float* const part = a.part + (static_cast<long long>(layer) * a.chunks + chunk) * C::fragments().elements();
   write_part<C>(acc, reinterpret_cast<float*>(memory), part, which, share);
+  if constexpr (C::kBias) {
+    if (a.biases) bias.write(reinterpret_cast<float*>(memory), part + C::fragments().weights());
+  }
 }
 
 constexpr int kSumThreads = 256;
@@ -208,10 +230,11 @@ constexpr int kSumThreads = 256;
 // ptxas: sum_fragments_kernel registers<=40
 __global__ void __launch_bounds__(kSumThreads)
     sum_fragments_kernel(const float* part, int parts, GradFragments fragments,
-                         const __grid_constant__ GradWeights dw) {
+                         const __grid_constant__ GradWeights results) {
   const int layer = static_cast<int>(blockIdx.y), elements = fragments.elements();
-  sum_parts(part + static_cast<long long>(layer) * parts * elements, parts, elements, fragments,
-            dw.of[layer]);
+  part += static_cast<long long>(layer) * parts * elements;
+  sum_parts(part, parts, elements, fragments, results.dw[layer]);
+  if (results.db[layer]) sum_parts(part, parts, elements, BiasPart{fragments.weights()}, results.db[layer]);
 }
 
 /// Calls f(TensorGradWeight<...>()) for the kernel of this shape; false if there is none.
@@ -250,7 +273,8 @@ void launch_grad_weights(const ConvRun& run, std::span<const GradWeightTask> lay
   GradWeights results{};
   for (size_t i = 0; i < layers.size(); ++i) {
     a.x[i] = static_cast<const T*>(layers[i].x), a.dy[i] = static_cast<const T*>(layers[i].dy);
-    results.of[i] = layers[i].dw;
+    results.dw[i] = layers[i].dw, results.db[i] = layers[i].db;
+    a.biases |= layers[i].db != nullptr;
   }
   const auto count = static_cast<unsigned>(layers.size());
   a.part = partial;
@@ -273,6 +297,13 @@ bool tensor_grad_weight_bytes(const ConvRun& run, int layers, int64_t* bytes) {
     using C = decltype(c);
     *bytes = int64_t{layers} * grad_weight_chunks<C>(run, layers) * C::fragments().elements() * 4;
   });
+}
+
+template <class T>
+bool tensor_grads_bias(const ConvRun& run) {
+  bool bias = false;
+  with_tensor_grad_weight<T>(run, [&](auto c) { bias = decltype(c)::kBias; });
+  return bias;
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 namespace sr::cuda {
 
 template bool tensor_grad_weight_bytes<float>(const ConvRun&, int, int64_t*);
+template bool tensor_grads_bias<float>(const ConvRun&);
 template void tensor_grad_weights<float>(const ConvRun&, std::span<const GradWeightTask>, void*,
                                          const ConvDevice&);
 

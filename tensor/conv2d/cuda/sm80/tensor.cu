@@ -35,6 +35,12 @@ void grad_weights(const ConvProblem& p, std::span<const GradWeightTask> layers, 
                [&](auto t) { tensor_grad_weights<decltype(t)>(p.run, layers, partial, device); });
 }
 
+bool grads_bias(const ConvProblem& p) {
+  bool bias = false;
+  with_operand(p.types.math, [&](auto t) { bias = tensor_grads_bias<decltype(t)>(p.run); });
+  return bias;
+}
+
 }  // namespace
 
 template <class T>
@@ -46,6 +52,7 @@ template bool tensor_order<float>(const ConvProblem&, const ConvDevice&, Fragmen
 template bool tensor_order<__nv_bfloat16>(const ConvProblem&, const ConvDevice&, FragmentOrder*);
 template bool tensor_order<__half>(const ConvProblem&, const ConvDevice&, FragmentOrder*);
 
-const ConvAlgorithm kTensor{"tensor", bytes, pack_as_fragments, conv, grad_weights};
+const ConvAlgorithm kTensor{"tensor", bytes,   pack_as_fragments, conv,      grad_weights,
+                            true,     nullptr, nullptr,           grads_bias};
 
 }  // namespace sr::cuda

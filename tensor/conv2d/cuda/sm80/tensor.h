@@ -24,6 +24,9 @@ void tensor_conv(const ConvRun& run, const void* x, const void* packed, const Co
 
 template <class T>
 bool tensor_grad_weight_bytes(const ConvRun& run, int layers, int64_t* bytes);
+/// Whether the kernel has the bias's gradient too.
+template <class T>
+bool tensor_grads_bias(const ConvRun& run);
 template <class T>
 void tensor_grad_weights(const ConvRun& run, std::span<const GradWeightTask> layers, void* partial,
                          const ConvDevice& device);

@@ -22,8 +22,8 @@
 
 #include <algorithm>
 
+#include "tensor/conv2d/cuda/bias_sums.h"
 #include "tensor/conv2d/cuda/operand_types.h"
-#include "tensor/conv2d/cuda/operands.h"
 #include "tensor/conv2d/cuda/partial.h"
 #include "tensor/cuda/hopper.h"
 
@@ -62,12 +62,6 @@ struct SlidingPart {
   }
 };
 
-/// The same of the bias.
-struct BiasPart {
-  int weights;
-  GPU_HD int operator()(int e) const { return e >= weights ? e - weights : -1; }
-};
-
 /// T is the operands' and the storage type; channels of the tensor that lies still, and of the one that
 /// slides.
 template <class T_, int Still, int Sliding, bool XSlides>
@@ -83,13 +77,13 @@ struct SlidingGradWeight {
   static constexpr int kMostShared = 227 * 1024, kBarrierBytes = 64;
   static constexpr int kSlots = std::min(4, (kMostShared - kBarrierBytes) / kSlotBytes);
   static constexpr int kSharedBytes = kSlots * kSlotBytes + kBarrierBytes;
-  static constexpr int kOutputs = XSlides ? Still : Sliding, kOutputUnits = kOutputs / 8;
-  static constexpr int kAhead = kThreads / kOutputUnits;  // pixels of dy that are added at a time
   GPU_HD static constexpr SlidingPart part() { return {Still, Sliding, XSlides}; }
   static_assert(Still % 16 == 0 && Still <= 64 && Sliding % 8 == 0 && Sliding <= 128);
   static_assert(kStillBytes % 1024 == 0 && kSlots >= 2 && 16 * kSlots <= kBarrierBytes);
 
   using Sums = float[3][Sliding / 2];  // of the columns of taps
+  using Bias = BiasSums<T, XSlides ? Still : Sliding, kThreads>;
+  static_assert(Bias::kSharedBytes <= kSlotBytes);
 
   /// The descriptor of 16 pixels that slide, without their address.
   GPU_HD static constexpr uint64_t b() {
@@ -211,41 +205,16 @@ GPU_FN void write_sums(const typename V::Sums& sums, float* part, int ky) {
   }
 }
 
-/// Adds the tile's dy to the thread's sums of eight channels of every kAhead-th pixel.
+/// Adds the tile's dy, without its border.
 template <class V>
-GPU_FN void add_pixels(float (&sums)[8], const unsigned char* slot) {
+GPU_FN void add_pixels(typename V::Bias& bias, const unsigned char* slot) {
   constexpr int kBorder = V::kXSlides ? 0 : 1, kPitch = V::kTileW + 2 * kBorder;
-  const int thread = static_cast<int>(threadIdx.x), unit = thread % V::kOutputUnits;
+  const int unit = V::Bias::unit();
   const unsigned char* const dy = V::kXSlides ? slot : slot + V::kStillBytes + unit / 8 * V::kBlockBytes;
-  if (thread >= V::kAhead * V::kOutputUnits) return;
-#pragma unroll 1  // the products' sums leave few registers
-  for (TileWalk<V::kTileW, V::kAhead> at(thread / V::kOutputUnits); at.pixel < V::kTileH * V::kTileW;
-       at.step()) {
-    const int line = (at.row + kBorder) * kPitch + at.column + kBorder;
-    float values[8];
-    unpack_unit<typename V::T>(
-        values, *reinterpret_cast<const uint4*>(dy + line * V::kPixelBytes + (unit % 8 ^ line % 8) * 16));
-#pragma unroll
-    for (int i = 0; i < 8; ++i) sums[i] += values[i];
-  }
-}
-
-/// Writes the threads' sums, each channel's added up in the order of the pixels. shared: [kAhead][outputs].
-template <class V>
-GPU_FN void write_channels(const float (&sums)[8], float* shared, float* part) {
-  const int thread = static_cast<int>(threadIdx.x);
-  if (thread < V::kAhead * V::kOutputUnits) {
-#pragma unroll
-    for (int i = 0; i < 8; i += 4)
-      *reinterpret_cast<float4*>(shared + thread * 8 + i) =
-          make_float4(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]);
-  }
-  __syncthreads();
-  if (thread >= V::kOutputs) return;
-  float sum = 0.0f;
-#pragma unroll 8
-  for (int i = 0; i < V::kAhead; ++i) sum += shared[i * V::kOutputs + thread];
-  part[thread] = sum;
+  bias.template add<V::kTileW, V::kTileH>([&](int row, int column) {
+    const int line = (row + kBorder) * kPitch + column + kBorder;
+    return dy + line * V::kPixelBytes + (unit % 8 ^ line % 8) * 16;
+  });
 }
 
 // blockIdx.x: chunk; blockIdx.y: layer.
@@ -269,7 +238,7 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   __syncwarp();
 
   typename V::Sums sums;
-  float channels[8] = {};
+  typename V::Bias bias;
 #pragma unroll
   for (int kx = 0; kx < 3; ++kx) {
 #pragma unroll
@@ -282,7 +251,7 @@ __global__ void __launch_bounds__(V::kThreads, 1)
     const unsigned char* const slot = ring.slots + place.slot * V::kSlotBytes;
     const unsigned char* still = slot + still_offset();
     const unsigned char* sliding = slot + V::kStillBytes + ky * V::kBoxW * V::kPixelBytes;
-    if (a.biases) add_pixels<V>(channels, slot);
+    if (a.biases) add_pixels<V>(bias, slot);
     __syncwarp();
 #pragma unroll 1
     for (int row = 0; row < V::kTileH; ++row) {
@@ -300,7 +269,7 @@ __global__ void __launch_bounds__(V::kThreads, 1)
   write_sums<V>(sums, part, ky);
   if (!a.biases) return;
   __syncthreads();  // the last tile has been read
-  write_channels<V>(channels, reinterpret_cast<float*>(ring.slots), part + V::part().weights());
+  bias.write(reinterpret_cast<float*>(ring.slots), part + V::part().weights());
 }
 
 constexpr int kSumThreads = 256;
