@@ -1,5 +1,9 @@
 #include "io/tiff/tags/pam_file.h"
 
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
 #include <pugixml.hpp>
 #include <string_view>
 
@@ -42,11 +46,30 @@ std::vector<double> control_points(const pugi::xml_node& list) {
   return points;
 }
 
-void read_band(const pugi::xml_node& band, std::multiset<std::string>& nodata, PamFile& pam) {
+// The text has 15 digits, by which a double may be another or none; le_hex_equiv its eight bytes, the lowest
+// first.
+std::string nodata_text(const pugi::xml_node& node) {
+  const std::string text = node.child_value();
+  const std::string_view hex = node.attribute("le_hex_equiv").value();
+  if (text.empty() || hex.size() != 16) return text;
+  uint64_t bits = 0;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    unsigned byte = 0;
+    const char* const end = hex.data() + i + 2;
+    if (std::from_chars(hex.data() + i, end, byte, 16).ptr != end) return text;
+    bits |= uint64_t{byte} << (4 * i);
+  }
+  const auto value = std::bit_cast<double>(bits);
+  if (std::isnan(value)) return "nan";
+  return leading_number(text) == value ? text : shortest_text(value);
+}
+
+void read_band(const pugi::xml_node& band, PamFile& pam) {
   for (const pugi::xml_node node : band.children()) {
     const std::string_view name = node.name();
     if (name == "NoDataValue") {
-      nodata.insert(node.child_value());
+      const std::string text = nodata_text(node);
+      if (!text.empty()) pam.nodata[band.attribute("band").as_int()] = text;
     } else if (name == "Metadata") {
       add_items(node, pam);
     } else if (name == "CategoryNames") {
@@ -61,7 +84,7 @@ void read_band(const pugi::xml_node& band, std::multiset<std::string>& nodata, P
 
 }  // namespace
 
-PamFile read_pam_file(const Siblings& beside, int bands) {
+PamFile read_pam_file(const Siblings& beside) {
   PamFile pam;
   const std::string name = beside.name() + ".aux.xml";
   if (!beside.has(name)) return pam;
@@ -72,7 +95,6 @@ PamFile read_pam_file(const Siblings& beside, int bands) {
   pam.damaged = !document.load_buffer(text.data(), text.size());
   if (pam.damaged) return pam;
   pam.foreign = !document.child("PAMDataset");
-  std::multiset<std::string> nodata;
   for (const pugi::xml_node node : document.child("PAMDataset").children()) {
     const std::string_view kind = node.name();
     if (kind == "SRS") {
@@ -88,14 +110,11 @@ PamFile read_pam_file(const Siblings& beside, int bands) {
     } else if (kind == "Metadata") {
       read_metadata(node, pam);
     } else if (kind == "PAMRasterBand") {
-      read_band(node, nodata, pam);
+      read_band(node, pam);
     } else {
       pam.others.insert(node.name());
     }
   }
-  const bool same = !nodata.empty() && nodata.count(*nodata.begin()) == nodata.size();
-  if (same && nodata.size() == static_cast<size_t>(bands)) pam.nodata = *nodata.begin();
-  if (!nodata.empty() && pam.nodata.empty()) pam.others.insert("NoDataValue");
   return pam;
 }
 

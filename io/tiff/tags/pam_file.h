@@ -1,6 +1,7 @@
 // NAME.tif.aux.xml, in which GDAL and programs on it keep what they do not write into the TIFF itself.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -18,7 +19,7 @@ struct PamFile {
   std::string coordinate_system;       ///< of the grid: WKT or "EPSG:n"; "" if there is none
   std::string control_point_system;    ///< of the control points
   RpcItems rpc;
-  std::string nodata;            ///< if it is the same for all bands
+  std::map<int, std::string> nodata;  ///< of bands by their numbers from 1, as exact as it is told
   std::string nodata_values;     ///< one for each band, which hide a pixel together: the item NODATA_VALUES
   bool categories = false;       ///< names of a band's categories, for which a TIFF has no place
   bool attributes = false;       ///< a table of what a band's values mean: the same
@@ -26,6 +27,6 @@ struct PamFile {
   bool foreign = false;          ///< it is not of GDAL's form: ArcGIS has others
   bool damaged = false;          ///< it is no XML
 };
-PamFile read_pam_file(const Siblings& beside, int bands);
+PamFile read_pam_file(const Siblings& beside);
 
 }  // namespace sr

@@ -3,6 +3,7 @@
 #include <geokeys.h>
 #include <geotiff.h>
 #include <geovalues.h>
+#include <algorithm>
 
 #include <charconv>
 #include <cmath>
@@ -74,6 +75,16 @@ bool is_pixel_is_point(TiffFile& file) {
          raster_type == RasterPixelIsPoint;
 }
 
+// Nothing is hidden in an alpha band, which is the last one.
+int bands_without_alpha(TiffFile& file) {
+  uint16_t bands = 1, count = 0;
+  const uint16_t* kinds = nullptr;
+  TIFFGetFieldDefaulted(file.get(), TIFFTAG_SAMPLESPERPIXEL, &bands);
+  if (!TIFFGetField(file.get(), TIFFTAG_EXTRASAMPLES, &count, &kinds) || count == 0) return bands;
+  const uint16_t last = kinds[count - 1];
+  return last == EXTRASAMPLE_ASSOCALPHA || last == EXTRASAMPLE_UNASSALPHA ? std::max(1, bands - 1) : bands;
+}
+
 }  // namespace
 
 std::optional<double> parse_number(std::string_view text) {
@@ -116,10 +127,8 @@ SceneTags read_scene_tags(TiffFile& file, std::vector<std::string>& notes) {
   tags.resolution_unit = short_tag(file, TIFFTAG_RESOLUTIONUNIT);
   tags.orientation = short_tag(file, TIFFTAG_ORIENTATION);
   for (const TextTag& tag : kTextTags) tags.*tag.text = text_tag(file, tag.number);
-  uint16_t bands = 1;
-  TIFFGetFieldDefaulted(file.get(), TIFFTAG_SAMPLESPERPIXEL, &bands);
   note_foreign_metadata(file, notes);
-  read_side_files(file.path(), bands, tags, notes);
+  read_side_files(file.path(), bands_without_alpha(file), tags, notes);
   return tags;
 }
 

@@ -1,5 +1,6 @@
 #include "io/tiff/tags/side_files.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "io/tiff/tags/rpc_files.h"
 #include "io/tiff/tags/shown_names.h"
 #include "io/tiff/tags/siblings.h"
+#include "tensor/error.h"
 
 namespace sr {
 namespace {
@@ -49,6 +51,29 @@ void choose_coordinate_system(const PamFile& pam, const TabFile& tab, SceneTags&
   if (code && set_epsg(tags, *code)) return;
   notes.push_back("the coordinate system in " + (of_pam.empty() ? tab.name : pam.name) +
                   " beside it is not taken over; gdal_translate OLD.tif NEW.tif writes it into the TIFF");
+}
+
+// GDAL knows one for each band, the TIFF's where the file has none.
+void choose_nodata(const std::string& path, const PamFile& pam, int bands, SceneTags& tags) {
+  if (pam.nodata.empty()) return;
+  std::vector<std::string> values;
+  for (int band = 1; band <= bands; ++band) {
+    const auto own = pam.nodata.find(band);
+    const std::string& value = own == pam.nodata.end() ? tags.gdal_nodata : own->second;
+    const auto same = [&](const std::string& v) {
+      return v == value || (!v.empty() && !value.empty() && leading_number(v) == leading_number(value));
+    };
+    if (std::ranges::none_of(values, same)) values.push_back(value);
+  }
+  if (values.size() == 1) {
+    tags.gdal_nodata = values[0];
+    return;
+  }
+  for (std::string& value : values) value = value.empty() ? "none" : shortest_text(leading_number(value));
+  throw Error(
+      Error::Kind::unsupported, "reading '", path, "': its bands have different nodata values by ", pam.name,
+      " beside it (", some_of(std::move(values)),
+      "), for which a TIFF has no place; take the bands apart: gdal_translate -b 1 OLD.tif BAND1.tif");
 }
 
 // As if the TIFF itself had the item.
@@ -105,7 +130,7 @@ void note_unread(const Siblings& beside, const PamFile& pam, const VendorFiles& 
 
 void read_side_files(const std::string& path, int bands, SceneTags& tags, std::vector<std::string>& notes) {
   const Siblings beside(path);
-  const PamFile pam = read_pam_file(beside, bands);
+  const PamFile pam = read_pam_file(beside);
   const VendorFiles vendor = vendor_files(beside);
   drop_unused_georeference(tags);
   const TabFile tab = geo_transform_of(tags) ? TabFile() : read_tab_file(beside);
@@ -113,7 +138,7 @@ void read_side_files(const std::string& path, int bands, SceneTags& tags, std::v
   choose_coordinate_system(pam, tab, tags, notes);
   if (!vendor.rpc.empty()) tags.rpc = vendor.rpc;
   if (tags.rpc.empty()) tags.rpc = rpc_numbers(pam.rpc);
-  if (!pam.nodata.empty()) tags.gdal_nodata = pam.nodata;
+  choose_nodata(path, pam, bands, tags);
   if (!pam.nodata_values.empty()) set_nodata_values(tags, pam.nodata_values);
   note_tables(pam, notes);
   note_unread(beside, pam, vendor, notes);

@@ -10,6 +10,7 @@
 #include "io/tiff/input/reader.h"
 #include "io/tiff/tags/georeference.h"
 #include "tests/io/tiff/samples.h"
+#include "tests/support/expect_error.h"
 
 namespace sr {
 namespace {
@@ -200,21 +201,54 @@ TEST_F(SideFiles, ControlPointsOfTheAuxXmlGoBeforeTheGridOfTheTiff) {
   EXPECT_EQ(tags.geo_key_directory.back(), 4258);
 }
 
+std::string band_nodata(int i, const std::string& value, const std::string& hex = "") {
+  return "<PAMRasterBand band=\"" + std::to_string(i) + "\"><NoDataValue le_hex_equiv=\"" + hex + "\">" +
+         value + "</NoDataValue></PAMRasterBand>";
+}
+
 TEST_F(SideFiles, ANodataValueOfAllBandsInTheAuxXmlGoesBeforeTheTiffs) {
-  const auto band = [](int i, const char* value) {
-    return "<PAMRasterBand band=\"" + std::to_string(i) + "\"><NoDataValue>" + value +
-           "</NoDataValue></PAMRasterBand>";
-  };
   SceneTags own;
   own.gdal_nodata = "9";
-  write("a.tif.aux.xml", "<PAMDataset>" + band(1, "7") + band(2, "7") + "</PAMDataset>");
+  write("a.tif.aux.xml", "<PAMDataset>" + band_nodata(1, "7") + band_nodata(2, "7.0") + "</PAMDataset>");
   EXPECT_EQ(read(own, "a.tif", 2).gdal_nodata, "7");
+  write("a.tif.aux.xml", "<PAMDataset>" + band_nodata(2, "9.0") + band_nodata(3, "9") + "</PAMDataset>");
+  EXPECT_EQ(read(own, "a.tif", 3).gdal_nodata, "9") << "the first band's is the TIFF's";
+  write("a.tif.aux.xml", "<PAMDataset>" + band_nodata(1, "") + band_nodata(4, "7") + "</PAMDataset>");
+  EXPECT_EQ(read(own, "a.tif", 3).gdal_nodata, "9") << "of none of the bands";
   EXPECT_TRUE(notes_.empty());
-  EXPECT_EQ(read(own, "a.tif", 3).gdal_nodata, "9") << "of two bands of three";
-  EXPECT_EQ(notes_.size(), 1u);
-  write("a.tif.aux.xml", "<PAMDataset>" + band(1, "7") + band(2, "8") + "</PAMDataset>");
-  EXPECT_EQ(read(own, "a.tif", 2).gdal_nodata, "9");
-  EXPECT_EQ(notes_.size(), 1u);
+}
+
+TEST_F(SideFiles, BandsWithDifferentNodataValuesAreRefused) {
+  const auto refused = [&](const std::string& values, SceneTags own, int bands, const std::string& lines) {
+    write("a.tif.aux.xml", "<PAMDataset>" + lines + "</PAMDataset>");
+    expect_error(Error::Kind::unsupported,
+                 "a.tif': its bands have different nodata values by a.tif.aux.xml beside it (" + values +
+                     "), for which a TIFF has no place; take the bands apart: gdal_translate -b 1",
+                 [&] { read(std::move(own), "a.tif", bands); });
+  };
+  refused("10, 121, 200", {}, 3, band_nodata(1, "10") + band_nodata(2, "121") + band_nodata(3, "200"));
+  refused("none, 7", {}, 3, band_nodata(2, "7"));
+  SceneTags own;
+  own.gdal_nodata = "9";
+  refused("7, 9", own, 2, band_nodata(1, "7"));
+}
+
+// What GDAL 3.6 writes: le_hex_equiv are the eight bytes of the double.
+TEST_F(SideFiles, NodataOfTheAuxXmlIsTheDoubleAndNotItsFifteenDigits) {
+  for (const auto& [text, hex, exact] :
+       {std::tuple{"-1.79769313486232E+308", "FFFFFFFFFFFFEFFF", "-1.7976931348623157e+308"},
+        {"-3.40282346638529E+38", "000000E0FFFFEFC7", "-3.4028234663852886e+38"},
+        {"0.333333333333333", "555555555555D53F", "0.3333333333333333"},
+        {"121", "0000000000000000", "0"},
+        {"-9999", "000000008087C3C0", "-9999"},
+        {"-9999.0", "000000008087C3C0", "-9999.0"},
+        {"nan", "000000000000F87F", "nan"},
+        {"7", "", "7"},
+        {"7", "00000000001C40", "7"},
+        {"7", "0000000000001C4x", "7"}}) {
+    write("a.tif.aux.xml", "<PAMDataset>" + band_nodata(1, text, hex) + "</PAMDataset>");
+    EXPECT_EQ(read().gdal_nodata, exact) << text << " " << hex;
+  }
 }
 
 TEST_F(SideFiles, NodataValuesOfTheAuxXmlGoBeforeThoseOfTheTiff) {
@@ -284,7 +318,7 @@ TEST_F(SideFiles, WhatIsLostOfAnAuxXmlIsNamedButNotStatistics) {
   for (int i = 0; i < 10; ++i)
     many += "<PAMRasterBand><Scale>2</Scale><Metadata domain=\"D\"><MDI key=\"K" + std::to_string(i) +
             "&#10;\"/></Metadata></PAMRasterBand>";
-  EXPECT_EQ(notes(many + "<PAMRasterBand><NoDataValue>7</NoDataValue></PAMRasterBand>"),
+  EXPECT_EQ(notes(many),
             Lines{"D:K0 , D:K1 , D:K2 , D:K3 , D:K4 , D:K5 , and 5 more in a.tif.aux.xml beside it "
                   "are" +
                   end});
