@@ -1,7 +1,6 @@
 // The two feature layers in one kernel against the same one after the other, bit for bit.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <limits>
 
 #include "tensor/conv2d/conv2d.h"
@@ -10,127 +9,31 @@
 #include "tensor/cuda/device.h"
 #include "tensor/ops/pointwise.h"
 #include "tests/support/cuda_schedules.h"
-#include "tests/tensor/conv2d/cuda/cases.h"
+#include "tests/tensor/conv2d/cuda/pair.h"
 
 namespace sr {
 namespace {
 
-using cuda::ConvOp;
 using cuda::Math;
 
 const cuda::ConvTypes kFromImage[] = {{DType::f32, DType::bf16, Math::bf16},
                                       {DType::f32, DType::f16, Math::fp16}};
 
-std::vector<float> normal_values(int64_t n, uint64_t seed, double deviation = 1) {
-  Random random(seed);
-  std::vector<float> values;
-  for (int64_t i = 0; i < n; ++i) values.push_back(static_cast<float>(deviation * random.normal()));
-  return values;
+/// The features' first and second convolution.
+Pair features(int64_t h, int64_t w, const cuda::ConvTypes& types) {
+  return {first_layer(1, h, w, types), layer_conv(kTensorLayers[0], 1, h, w, {types.y, types.y, types.math}),
+          1};
 }
 
-/// The features' first and second convolution, and what they are computed from.
-struct Features {
-  CudaConv first, next;
-  std::vector<float> x, weight, next_weight;
-  CudaEpilogue end{}, next_end{};
-
-  Features(int64_t h, int64_t w, const cuda::ConvTypes& types)
-      : first(first_layer(1, h, w, types)),
-        next(layer_conv(kTensorLayers[0], 1, h, w, {types.y, types.y, types.math})),
-        x(normal_values(first.x.size(), 1)),
-        weight(normal_values(first.weight.size(), 2)),
-        next_weight(normal_values(next.weight.size(), 3, 0.1)) {
-    end.bias = normal_values(first.weight.n, 4), end.leak = 0.05f;
-    next_end.bias = normal_values(next.weight.n, 5), next_end.leak = 0.25f;
-  }
-
-  /// By two kernels.
-  std::vector<float> apart() const {
-    const std::vector<float> between = run_cuda(ConvOp::conv2d, first, x, weight, end, kHopper).values;
-    return run_cuda(ConvOp::conv2d, next, between, next_weight, next_end, kHopper).values;
-  }
-};
-
-DeviceImage view_of(DType storage, const Shape& s) {
-  const Margins m = margins_for(s.c);
-  return {storage, s.pixels(), s.c, s.c + m.before + m.after, m.before};
-}
-
-/// Float32 values on the device, or none.
-struct Parameters {
-  std::unique_ptr<DeviceImage> image;
-
-  explicit Parameters(const std::vector<float>& values) {
-    if (values.empty()) return;
-    image = std::make_unique<DeviceImage>(DType::f32, 1, static_cast<int64_t>(values.size()));
-    image->set(values);
-  }
-  const float* data() const { return image ? static_cast<const float*>(image->data()) : nullptr; }
-};
-
-/// By one kernel, the tensors as channel views with NaN beside them.
-CudaRun together(const Features& f, const cuda::ConvDevice& device) {
-  DeviceImage x = view_of(DType::f32, f.first.x), y = view_of(f.next.types.y, f.next.y());
-  x.set(f.x);
-  const cuda::ConvDims dims = dims_of(f.first, x.pitch(), f.next.x.c),
-                       next_dims = dims_of(f.next, f.next.x.c, y.pitch());
-  EXPECT_TRUE(cuda::fuses(dims, 0, next_dims, f.first.types, device)) << f.first.x;
-  const Parameters weight(f.weight), next_weight(f.next_weight), bias(f.end.bias), next_bias(f.next_end.bias);
-  const auto room = [&](ConvOp op, const cuda::ConvDims& d, const cuda::ConvTypes& types) {
-    return DeviceArray<unsigned char>(static_cast<size_t>(cuda::conv2d_workspace(op, d, types, device)));
-  };
-  const auto packed = room(ConvOp::conv2d, dims, f.first.types),
-             next_packed = room(ConvOp::next, next_dims, f.next.types);
-  const cuda::PackTask tasks[] = {
-      {ConvOp::conv2d, dims, f.first.types, weight.data(), packed.data()},
-      {ConvOp::next, next_dims, f.next.types, next_weight.data(), next_packed.data()}};
-  cuda::conv2d_pack(tasks, device);
-  cuda::ConvEpilogue end;
-  end.bias = bias.data(), end.leak = f.end.leak;
-  const cuda::ConvNext then{next_dims, next_packed.data(), next_bias.data(), f.next_end.leak};
-  cuda::conv2d_then_conv2d(dims, f.first.types, x.data(), packed.data(), end, then, y.data(), device);
-  gpu::check(cudaStreamSynchronize(nullptr), "test");
-  return {y.values(), y.margins_untouched()};
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-cuda::ConvDevice hopper(int multiprocessors) {
-  cuda::ConvDevice d = kHopper;
-  d.multiprocessors = multiprocessors;
-  return d;
-}
-
-// Strips of 62 pixels: less than one, one, a pixel more, two, three for two groups; segments of a row, and a
-// group that takes one segment after the other.
 TEST(CudaFeatures, OneKernelHasTheBitsOfTwo) {
   if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
-  struct Case {
-    int64_t h, w;
-    int multiprocessors;
-  };
   for (const cuda::ConvTypes& types : kFromImage)
-    for (const Case& c : {Case{1, 1, 2},
-                          {1, 62, 2},
-                          {3, 63, 2},
-                          {9, 64, 2},
-                          {2, 124, 2},
-                          {5, 125, 1},
-                          {6, 250, 1},
-                          {31, 7, 1},
-                          {7, 61, 40}}) {
-      const Features f(c.h, c.w, types);
-      const CudaRun run = together(f, hopper(c.multiprocessors));
-      EXPECT_TRUE(same_bits(run.values, f.apart())) << f.first.x << " by " << c.multiprocessors;
-      EXPECT_TRUE(run.margins_untouched) << f.first.x;
-    }
+    expect_bits_of_two([&](int64_t h, int64_t w) { return features(h, w, types); });
 }
 
 TEST(CudaFeatures, OneKernelHasTheBitsOfTwoWithoutBiases) {
   if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
-  Features f(5, 66, kFromImage[1]);
+  Pair f = features(5, 66, kFromImage[1]);
   f.end.bias.clear(), f.next_end.bias.clear();
   EXPECT_TRUE(same_bits(together(f, kHopper).values, f.apart()));
 }
@@ -138,7 +41,7 @@ TEST(CudaFeatures, OneKernelHasTheBitsOfTwoWithoutBiases) {
 // What is not finite goes where two kernels take it, and no further.
 TEST(CudaFeatures, OneKernelHasTheNumbersOfTwoBesideWhatIsNotFinite) {
   if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
-  Features f(9, 70, kFromImage[1]);
+  Pair f = features(9, 70, kFromImage[1]);
   f.x[0] = std::numeric_limits<float>::infinity();
   f.x[4 * 70 + 61] = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> expected = f.apart(), values = together(f, kHopper).values;
@@ -149,7 +52,7 @@ TEST(CudaFeatures, OneKernelHasTheNumbersOfTwoBesideWhatIsNotFinite) {
 
 TEST(CudaFeatures, BitsDoNotDependOnTheNumberOfBlocksOrTheSchedule) {
   if (!cuda::has_wgmma()) GTEST_SKIP() << "for compute capability 9.0";
-  const Features f(9, 70, kFromImage[1]);
+  const Pair f = features(9, 70, kFromImage[1]);
   const std::vector<float> expected = f.apart();
   int multiprocessors = 1;
   in_every_schedule([&] {
@@ -167,7 +70,7 @@ TEST(CudaFeatures, TensorsOfAnImageAreOneKernelInTheStorageOfThePrecision) {
   const cuda::Precision before = cuda::precision();
   for (const cuda::Precision precision : {cuda::Precision::bf16, cuda::Precision::fp16}) {
     cuda::set_precision(precision);
-    const Features f(9, 70, kFromImage[precision == cuda::Precision::fp16]);
+    const Pair f = features(9, 70, kFromImage[precision == cuda::Precision::fp16]);
     const Tensor x = on_device(f.first.x, f.x), weight = on_device(f.first.weight, f.weight),
                  next_weight = on_device(f.next.weight, f.next_weight),
                  bias = on_device({1, 1, 1, 64}, f.end.bias),

@@ -2,7 +2,6 @@
 // bits of separate passes, and bits that depend on nothing but the values.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <functional>
 #include <string>
 
@@ -15,13 +14,6 @@ namespace {
 
 using cuda::ConvOp;
 using cuda::Math;
-
-std::vector<float> normal_values(int64_t n, uint64_t seed, double deviation = 1) {
-  Random random(seed);
-  std::vector<float> values;
-  for (int64_t i = 0; i < n; ++i) values.push_back(static_cast<float>(deviation * random.normal()));
-  return values;
-}
 
 /// One convolution for each kernel and way through it, by the size of the smaller of its two grids.
 struct Sized {
@@ -117,11 +109,6 @@ std::vector<float> window(const std::vector<float>& image, int64_t w, int64_t c,
     part.insert(part.end(), from, from + columns * c);
   }
   return part;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 TEST(CudaConv2d, BitsDoNotDependOnPositionImageOrSize) {

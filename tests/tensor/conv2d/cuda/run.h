@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -150,6 +151,18 @@ inline CudaRun run_cuda_grad_weight(const CudaConv& conv, const std::vector<floa
                            with_bias ? static_cast<float*>(db.data()) : nullptr);
   gpu::check(cudaStreamSynchronize(nullptr), "test");
   return {dw.values(), true, with_bias ? db.values() : std::vector<float>()};
+}
+
+inline std::vector<float> normal_values(int64_t n, uint64_t seed, double deviation = 1) {
+  Random random(seed);
+  std::vector<float> values;
+  for (int64_t i = 0; i < n; ++i) values.push_back(static_cast<float>(deviation * random.normal()));
+  return values;
+}
+
+inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 /// Multiples of 1/64 no larger than `largest`/64: with products and sums below 2^24 of their unit they make
