@@ -202,6 +202,7 @@ GPU_FN void compute_segment(const Image3x3Args<T>& a, const Image3x3Memory<T>& m
     pixel = column.next(a);
     first.compute_row(ring, row + 1, memory.bias, a, s, slots + ((row + 1) & 1) * V::kSlotBytes);
     gpu::fence_async();
+    __syncwarp();  // as in roll_strips()
     gpu::wgmma_wait<0>();
     gpu::pin(acc);
     done.template set<T>(finished, a.next_leak);

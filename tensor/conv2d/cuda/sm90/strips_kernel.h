@@ -354,6 +354,7 @@ GPU_FN void roll_strips(const StripPlan& plan, const gpu::TensorMap* map, const 
     else
       pixels.go_on(plan);
     before(pixels);
+    __syncwarp();  // lanes outside of the image have gone other ways; products want whole warps
     gpu::wgmma_wait<0>();
     gpu::pin(acc);
     gpu::warpgroup_barrier(1 + group);  // the slot has been read by all four warps
