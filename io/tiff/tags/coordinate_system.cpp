@@ -58,4 +58,19 @@ bool set_epsg(SceneTags& tags, int code) {
   return true;
 }
 
+void set_coordinate_epoch(SceneTags& tags, double year) {
+  constexpr uint16_t kCoordinateEpochKey = 5120, kDoubleParams = 34736;
+  std::vector<uint16_t>& keys = tags.geo_key_directory;
+  if (keys.size() < 4) return;
+  for (size_t i = 4; i + 3 < keys.size(); i += 4) {
+    if (keys[i] != kCoordinateEpochKey || keys[i + 1] != kDoubleParams) continue;
+    if (keys[i + 3] < tags.geo_double_params.size()) tags.geo_double_params[keys[i + 3]] = year;
+    return;
+  }
+  const auto at = static_cast<uint16_t>(tags.geo_double_params.size());
+  keys.insert(keys.end(), {kCoordinateEpochKey, kDoubleParams, 1, at});  // the largest of all keys
+  ++keys[3];
+  tags.geo_double_params.push_back(year);
+}
+
 }  // namespace sr

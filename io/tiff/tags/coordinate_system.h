@@ -20,4 +20,8 @@ std::optional<int> epsg_of(const SceneTags& tags);
 /// projected nor geographic, as far as PROJ's data base knows.
 bool set_epsg(SceneTags& tags, int code);
 
+/// The year that coordinates of the tags' system are of, which moves on against the ground (OGC GeoTIFF 1.1,
+/// annex; key 5120).
+void set_coordinate_epoch(SceneTags& tags, double year);
+
 }  // namespace sr

@@ -99,6 +99,8 @@ PamFile read_pam_file(const Siblings& beside) {
     const std::string_view kind = node.name();
     if (kind == "SRS") {
       pam.coordinate_system = node.child_value();
+      const std::string_view epoch = node.attribute("coordinateEpoch").value();
+      if (!epoch.empty()) pam.epoch = leading_number(epoch);
     } else if (kind == "GeoTransform") {
       const std::vector<double> n = numbers_of(node.child_value());
       if (n.size() == 6) pam.grid = {n[0], n[1], n[2], n[3], n[4], n[5]};

@@ -17,6 +17,7 @@ struct PamFile {
   std::optional<GeoTransform> grid;
   std::vector<double> control_points;  ///< as tie points, six numbers each
   std::string coordinate_system;       ///< of the grid: WKT or "EPSG:n"; "" if there is none
+  std::optional<double> epoch;         ///< of its coordinates, a year
   std::string control_point_system;    ///< of the control points
   RpcItems rpc;
   std::map<int, std::string> nodata;  ///< of bands by their numbers from 1, as exact as it is told

@@ -48,7 +48,10 @@ void choose_coordinate_system(const PamFile& pam, const TabFile& tab, SceneTags&
   const std::string& of_pam = points ? pam.control_point_system : pam.coordinate_system;
   if (of_pam.empty() && tab.coordinate_system.empty()) return;
   const std::optional<int> code = of_pam.empty() ? tab.epsg : epsg_of(of_pam);
-  if (code && set_epsg(tags, *code)) return;
+  if (code && set_epsg(tags, *code)) {
+    if (pam.epoch && !of_pam.empty() && !points) set_coordinate_epoch(tags, *pam.epoch);
+    return;
+  }
   notes.push_back("the coordinate system in " + (of_pam.empty() ? tab.name : pam.name) +
                   " beside it is not taken over; gdal_translate OLD.tif NEW.tif writes it into the TIFF");
 }

@@ -201,6 +201,25 @@ TEST_F(SideFiles, ControlPointsOfTheAuxXmlGoBeforeTheGridOfTheTiff) {
   EXPECT_EQ(tags.geo_key_directory.back(), 4258);
 }
 
+// gdalinfo shows it as "Coordinate epoch: 2021.3".
+TEST_F(SideFiles, TheEpochOfTheAuxXmlsCoordinatesIsAKeyOfTheTags) {
+  const std::string grid = "<GeoTransform>5, 1e-5, 0, 45, 0, -1e-5</GeoTransform>";
+  write("a.tif.aux.xml",
+        "<PAMDataset><SRS coordinateEpoch=\"2021.3\">EPSG:32631</SRS>" + grid + "</PAMDataset>");
+  SceneTags tags = read();
+  EXPECT_EQ(std::vector<uint16_t>(tags.geo_key_directory.end() - 4, tags.geo_key_directory.end()),
+            (std::vector<uint16_t>{5120, 34736, 1, 0}));
+  EXPECT_EQ(tags.geo_key_directory[3], (tags.geo_key_directory.size() - 4) / 4);
+  EXPECT_EQ(tags.geo_double_params, std::vector<double>{2021.3});
+  write("a.tif.aux.xml",
+        "<PAMDataset><SRS coordinateEpoch=\"2010\">EPSG:32631</SRS>" + grid + "</PAMDataset>");
+  const size_t keys = tags.geo_key_directory.size();
+  tags = read(tags);
+  EXPECT_EQ(tags.geo_double_params, std::vector<double>{2010});
+  EXPECT_EQ(tags.geo_key_directory.size(), keys);
+  EXPECT_TRUE(notes_.empty());
+}
+
 std::string band_nodata(int i, const std::string& value, const std::string& hex = "") {
   return "<PAMRasterBand band=\"" + std::to_string(i) + "\"><NoDataValue le_hex_equiv=\"" + hex + "\">" +
          value + "</NoDataValue></PAMRasterBand>";
