@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <string_view>
 
@@ -233,6 +234,18 @@ bool print_document(const CLI::App& app, int argc, char** argv) {
 
 }  // namespace
 
+namespace {
+
+// A script must not take half of what was printed for the whole.
+int flushed(const char* program, int status) {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) return status;
+  print_error(program, "the standard output could not be written; give it room, or an end that reads it");
+  return status == 0 ? 1 : status;
+}
+
+}  // namespace
+
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
   wait_briefly(argv);
   const char* name = app.get_name().c_str();
@@ -240,12 +253,12 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines reach a log file as they come
   notice_signals_to_stop();
   try {
-    if (print_document(app, argc, argv)) return 0;
+    if (print_document(app, argc, argv)) return flushed(name, 0);
     app.parse(argc, argv);
     check_values(app);
-    return body();
+    return flushed(name, body());
   } catch (const CLI::Success& e) {
-    return app.exit(e);
+    return flushed(name, app.exit(e));
   } catch (const CLI::ParseError& e) {
     print_error(name, (std::string(e.what()) + "; --help lists the options").c_str());
     return 2;

@@ -1,6 +1,7 @@
 // What --version tells, and where the build takes the commit from.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -29,6 +30,19 @@ TEST(Version, TellsCommitAndDevices) {
   setenv("SR_SIMD", "mmx", 1);
   EXPECT_EQ(run_program("make_scene", {"--version"}).status, 2);
   unsetenv("SR_SIMD");
+}
+
+// A script would take what is left of it for the whole.
+TEST(Version, OutputThatCannotBeWrittenIsAFailure) {
+  for (const std::string asked :
+       {"make_scene --version", "eval_superres_net --help", "eval_superres_net --print_man_page",
+        "convert_checkpoint --info " SR_SOURCE_DIR "/pretrained/x2/ckpts/ckpt-00000000.sr"}) {
+    const ProgramRun run = run_program("sh", {"-c", SR_BIN_DIR "/" + asked + " > /dev/full"});
+    EXPECT_EQ(run.status, 1) << asked;
+    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+    EXPECT_NE(run.err.find(": error: the standard output could not be written"), std::string::npos)
+        << run.err;
+  }
 }
 
 // What the build makes of sources in a folder.
