@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <optional>
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
+#include "io/output_file.h"
 #include "tensor/error.h"
 
 namespace sr {
@@ -172,6 +174,15 @@ void check_tiles(const TrainingOptions& o, const DatasetInfo& data) {
 
 }  // namespace
 
+std::string judged_on(const TrainingOptions& o) {
+  return checksum_of_file(factor_folder(o.data_path, o.factor) + "/manifest.json") + ", " +
+         std::to_string(o.num_validation_tiles) + " tiles";
+}
+
+std::string best_checkpoint(const TrainingOptions& o) {
+  return factor_folder(o.out_path, o.factor) + "/ckpts/best.sr";
+}
+
 Trainer start_training(TrainingOptions& o, const DatasetInfo& data, double& best_psnr, const Say& say) {
   if (o.restore_path.empty()) {
     check_network(o);
@@ -188,7 +199,8 @@ Trainer start_training(TrainingOptions& o, const DatasetInfo& data, double& best
   check_network(o);
   const TrainingNotes restored = notes_in(notes);
   settle_sizes(o, restored, path);
-  best_psnr = restored.best_psnr;
+  const bool same = restored.judged_on.empty() || restored.judged_on == judged_on(o);
+  if (same && std::filesystem::exists(best_checkpoint(o))) best_psnr = restored.best_psnr;
   say("restored " + path + ", " + std::to_string(trainer.steps()) + " steps");
   return trainer;
 }

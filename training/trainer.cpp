@@ -274,8 +274,10 @@ int64_t take_weights(Model& to, const Model& from) {
 }
 
 std::string to_text(const TrainingNotes& notes) {
-  return json{
-      {"best_psnr", notes.best_psnr}, {"batch_size", notes.batch_size}, {"patch_size", notes.patch_size}}
+  return json{{"best_psnr", notes.best_psnr},
+              {"judged_on", notes.judged_on},
+              {"batch_size", notes.batch_size},
+              {"patch_size", notes.patch_size}}
       .dump();
 }
 
@@ -284,6 +286,7 @@ TrainingNotes notes_in(const std::string& text) {
   if (text.empty()) return notes;
   const json j = json::parse(text);
   notes.best_psnr = j.value("best_psnr", notes.best_psnr);
+  notes.judged_on = j.value("judged_on", notes.judged_on);
   notes.batch_size = j.value("batch_size", notes.batch_size);
   notes.patch_size = j.value("patch_size", notes.patch_size);
   return notes;

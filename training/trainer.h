@@ -124,6 +124,7 @@ int64_t take_weights(Model& to, const Model& from);
 /// What train() keeps in a checkpoint's notes; what the text does not say is as here.
 struct TrainingNotes {
   double best_psnr = -1;                   ///< of the validations so far
+  std::string judged_on;                   ///< what they were on: judged_on() of start.h
   int64_t batch_size = 0, patch_size = 0;  ///< 0: not known
 };
 std::string to_text(const TrainingNotes& notes);

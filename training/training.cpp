@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <span>
 #include <sstream>
 
 #include "idn/checkpoint_files.h"
 #include "io/crc32c.h"
 #include "io/formats/event_log.h"
+#include "io/output_file.h"
 #include "tensor/cuda/device.h"
 #include "tensor/error.h"
 #include "tensor/on_cuda.h"
@@ -41,12 +41,6 @@ std::string in_folder(const TrainingOptions& o, const char* name) {
   return (std::filesystem::path(factor_folder(o.out_path, o.factor)) / name).string();
 }
 
-std::string checksum_of_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  return std::to_string(crc32c(std::as_bytes(std::span(text))));
-}
-
 // Of all its numbers.
 std::string checksum_of(const Checkpoint& checkpoint) {
   uint32_t sum = 0;
@@ -62,9 +56,15 @@ class Training {
         events_(events),
         ranks_(ranks),
         data_(options.data_path, options.factor, on_gpu() ? kCacheBytesForGpu : Dataset::kCacheBytes),
+        judged_on_(judged_on(options)),
         trainer_(start_training(o_, data_.info(), best_psnr_, events_.say)),
         validation_(data_, options.num_validation_tiles, options.trainer) {
     check(o_, data_.info());
+    if (validation_.size() == 0)
+      throw Error(Error::Kind::usage, o_.data_path, ": none of its tiles for validation has ",
+                  Validation::least_side(o_.factor), " x ", Validation::least_side(o_.factor),
+                  " pixels, which SSIM wants at factor ", o_.factor,
+                  "; make it anew of larger images, with larger tiles");
     if (!ranks_.alone()) share_with_others();
     if (ranks_.first()) {
       newest_ = checkpoint_name(o_.out_path, o_.factor, trainer_.steps());  // makes the folders
@@ -111,6 +111,10 @@ class Training {
         validate_and_save();
       else if (point)
         beside([this, p = next_point()] { record(p); });
+    }
+    if (over && is_told()) {
+      events_.say(nothing_left());
+      return newest_;
     }
     if (!validated && outcome == "finished") {  // over at the start, or by time just now
       finish_steps(0);
@@ -165,6 +169,17 @@ class Training {
     ranks_.same("checksum of the data set\t" +
                 checksum_of_file(factor_folder(o_.data_path, o_.factor) + "/manifest.json") +
                 "\nchecksum of weights and state\t" + checksum_of(trainer_.checkpoint()) + "\n");
+  }
+
+  // Whether the history ends with a validation of these weights, as that of a training that was over does.
+  bool is_told() {
+    bool told = false;
+    if (ranks_.first()) {
+      const std::vector<HistoryPoint>& points = history_->points();
+      told = !points.empty() && points.back().step == trainer_.steps() && points.back().psnr &&
+             std::filesystem::exists(newest_);
+    }
+    return ranks_.alone() ? told : ranks_.any(told);
   }
 
   std::string nothing_left() const {
@@ -325,8 +340,9 @@ class Training {
     record(p);
     const bool best = v.idn.psnr > best_psnr_;
     if (best) best_psnr_ = v.idn.psnr;
+    // First: a checkpoint that tells of a best one must not be without it, whenever the program ends.
+    if (best) save_training(best_checkpoint(o_), state, notes());
     save(state, p.step);
-    if (best) save_training(in_folder(o_, "ckpts/best.sr"), state, notes());
     char text[160], angle[64] = "";
     if (p.spectral_angle)
       std::snprintf(angle, sizeof angle, ", spectral angle %.3f degrees (%.3f)", v.angle, v.bicubic_angle);
@@ -337,7 +353,10 @@ class Training {
   }
 
   std::string notes() const {
-    return to_text({.best_psnr = best_psnr_, .batch_size = o_.batch_size, .patch_size = o_.patch_size});
+    return to_text({.best_psnr = best_psnr_,
+                    .judged_on = judged_on_,
+                    .batch_size = o_.batch_size,
+                    .patch_size = o_.patch_size});
   }
 
   void save(const Checkpoint& state, int64_t step) {
@@ -361,6 +380,7 @@ class Training {
   Ranks& ranks_;
   Word word_;
   Dataset data_;
+  std::string judged_on_;
   double best_psnr_ = -1;
   Trainer trainer_;
   Validation validation_;

@@ -58,26 +58,32 @@ Quality unit_quality(const Tensor& image, const Tensor& truth, int border) {
 }
 
 Validation::Validation(const Dataset& data, int64_t tiles, const TrainerOptions& options)
-    : data_(data), count_(std::min(tiles, data.size(Dataset::Part::validation))), options_(options) {}
+    : data_(data), options_(options) {
+  const int factor = data.info().factor;
+  for (int64_t i = 0; i < data.size(Dataset::Part::validation) && size() < tiles; ++i) {
+    const Window coarse = data.coarse_window(Dataset::Part::validation, i);
+    if (factor * std::min(coarse.w, coarse.h) >= least_side(factor)) tiles_.push_back(i);
+  }
+}
 
 ValidationResult Validation::operator()(const Model& model,
                                         const std::function<void(const ValidatedTile&)>& seen) {
   ValidationResult mean;
-  const double share = 1 / static_cast<double>(count_);
-  for (int64_t i = 0; i < count_; ++i) {
-    TrainingTile tile = data_.tile(Dataset::Part::validation, i);
+  const double share = 1 / static_cast<double>(size());
+  for (size_t i = 0; i < tiles_.size(); ++i) {
+    TrainingTile tile = data_.tile(Dataset::Part::validation, tiles_[i]);
     Tensor result = super_resolve(model, tile.down, tile.bic_up);
     mean.loss += share * loss_value(options_, result, tile.gt);
     if (data_.info().type == SampleType::u8) {
       clamp_to_unit(result);
       clamp_to_unit(tile.bic_up);
     }
-    if (std::ssize(bicubic_) == i) bicubic_.push_back(unit_quality(tile.bic_up, tile.gt, model.factor()));
-    add_share(mean.bicubic, bicubic_[static_cast<size_t>(i)], share);
+    if (bicubic_.size() == i) bicubic_.push_back(unit_quality(tile.bic_up, tile.gt, model.factor()));
+    add_share(mean.bicubic, bicubic_[i], share);
     add_share(mean.idn, unit_quality(result, tile.gt, model.factor()), share);
     mean.bicubic_angle += share * degrees_between(tile.bic_up, tile.gt);
     mean.angle += share * degrees_between(result, tile.gt);
-    seen({i, tile.gt, tile.bic_up, result});
+    seen({tiles_[i], tile.gt, tile.bic_up, result});
   }
   return mean;
 }

@@ -25,20 +25,26 @@ struct ValidatedTile {
   const Tensor& result;
 };
 
-/// The first `tiles` validation tiles (all if there are fewer), each as a whole. PSNR and SSIM on the 0..1
-/// scale, peak 1, averaged over the channels, a border of `factor` pixels left out; results for 8-bit samples
-/// are clamped to 0..1 first.
+/// The first `tiles` validation tiles that are large enough (all if there are fewer), each as a whole. PSNR
+/// and SSIM on the 0..1 scale, peak 1, averaged over the channels, a border of `factor` pixels left out;
+/// results for 8-bit samples are clamped to 0..1 first.
 class Validation {
  public:
   /// The data set must outlive it.
   Validation(const Dataset& data, int64_t tiles, const TrainerOptions& options);
 
-  /// `seen` gets each tile; it may throw to stop. Errors: shape (a tile is too small for SSIM).
+  /// Fine pixels that each side of a tile must have: SSIM's window of 11, and the borders.
+  static int64_t least_side(int factor) { return 11 + 2 * factor; }
+
+  /// Tiles; without any there is nothing to call.
+  int64_t size() const { return static_cast<int64_t>(tiles_.size()); }
+
+  /// `seen` gets each tile; it may throw to stop.
   ValidationResult operator()(const Model& model, const std::function<void(const ValidatedTile&)>& seen);
 
  private:
   const Dataset& data_;
-  int64_t count_;
+  std::vector<int64_t> tiles_;
   TrainerOptions options_;        // of which the loss counts
   std::vector<Quality> bicubic_;  // of the tiles, which stays, once they were seen
 };

@@ -280,7 +280,8 @@ TEST_F(TrainProgram, ARestoredTrainingHasItsSizesOfBatchesAndPatchesAndOthersAre
 
 TEST_F(TrainProgram, ARestoredTrainingThatIsOverSaysWhichOptionGoesOn) {
   ASSERT_EQ(train_into("run", {"--nepochs", "2"}).status, 0);
-  const std::string before = newest("run");
+  const std::string before = newest("run"), history = text_of_file(folder_ / "run/x2/history.jsonl"),
+                    report = text_of_file(folder_ / "run/x2/report.html");
   const ProgramRun run = train_into("run", {"--nepochs", "2", "--restore"});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_NE(run.out.find("nothing left to do: "), std::string::npos) << run.out;
@@ -288,6 +289,63 @@ TEST_F(TrainProgram, ARestoredTrainingThatIsOverSaysWhichOptionGoesOn) {
   const ProgramRun late = train_into("run", {"--nepochs", "9", "--restore", "--max_seconds", "0.000001"});
   EXPECT_NE(late.out.find("use a larger --max_seconds"), std::string::npos) << late.out;
   EXPECT_EQ(newest("run"), before);
+  EXPECT_EQ(text_of_file(folder_ / "run/x2/history.jsonl"), history);
+  EXPECT_EQ(text_of_file(folder_ / "run/x2/report.html"), report);
+}
+
+// As where the program ends between the two, or the disk is full for the second.
+TEST_F(TrainProgram, NoCheckpointTellsOfABestNetworkThatIsNotThere) {
+  const std::string best = folder_ / "run/x2/ckpts/best.sr";
+  fs::create_directories(best + "/in the way");
+  EXPECT_EQ(train_into("run", {"--nepochs", "1"}).status, 1);
+  EXPECT_EQ(fs::path(newest("run")).filename(), "ckpt-00000000.sr");
+  fs::remove_all(best);
+  ASSERT_EQ(train_into("run", {"--nepochs", "1", "--restore"}).status, 0);
+  EXPECT_TRUE(fs::is_regular_file(best));
+}
+
+// Steps that change nothing: a network that is judged as before is no better.
+TEST_F(TrainProgram, ABestNetworkIsOneOfTheOutputFolderJudgedOnTheSameTiles) {
+  const auto is_best = [&](const char* out, const char* epochs, const char* tiles, bool restored = true) {
+    std::vector<std::string> all = options(out, {"--nepochs", epochs, "--learning_rate", "1e-300"});
+    *(std::ranges::find(all, "--num_validation_tiles") + 1) = tiles;
+    *(std::ranges::find(all, "--ema_decay") + 1) = "0";
+    if (restored) all.insert(all.end(), {"--restore", "--pretrained_path", folder_ / "run"});
+    const ProgramRun run = run_program("train_superres_net", all);
+    EXPECT_EQ(run.status, 0) << run.err;
+    return run.out.find("best so far") != std::string::npos;
+  };
+  EXPECT_TRUE(is_best("run", "1", "2", false));
+  EXPECT_FALSE(is_best("run", "2", "2"));
+  EXPECT_TRUE(is_best("run", "3", "1")) << "on other tiles";
+  EXPECT_TRUE(is_best("other", "4", "1")) << "in another folder";
+  EXPECT_TRUE(fs::exists(folder_ / "other/x2/ckpts/best.sr"));
+}
+
+TEST_F(TrainProgram, TilesThatAreTooSmallForSsimAreNotJudged) {
+  const auto make = [&](const char* name, const char* side) {
+    ASSERT_EQ(run_program("create_training_dataset",
+                          {"--quiet", "--no_shuffle", "--data_path", folder_ / "scenes", "--out_path",
+                           folder_ / name, "--tile_size_w", side, "--tile_size_h", side})
+                  .status,
+              0);
+  };
+  const auto train = [&](const char* data) {
+    return run_program("train_superres_net",
+                       {"--data_path", folder_ / data, "--out_path", folder_ / "run", "--num_Dist_blocks",
+                        "0", "--batch_size", "4", "--patch_size", "4", "--nepochs", "1"});
+  };
+  make("tiny", "14");
+  expect_error(train("tiny"), 2, "tiny: none of its tiles for validation has 15 x 15 pixels");
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+  // An image that is smaller than a tile is taken as a whole.
+  ASSERT_EQ(run_program("make_scene",
+                        {"--quiet", "--out", folder_ / "scenes/z.tif", "--width", "20", "--height", "12"})
+                .status,
+            0);
+  make("mixed", "48");
+  const ProgramRun run = train("mixed");
+  EXPECT_EQ(run.status, 0) << run.err;
 }
 
 TEST_F(TrainProgram, InBfloat16ThreadsAndARestoreChangeNothingAndThePrecisionIsTold) {
