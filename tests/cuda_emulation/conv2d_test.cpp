@@ -84,39 +84,32 @@ TEST(CudaConv2dCounts, TensorCoreOperandsAreReadWithoutBankConflicts) {
   EXPECT_EQ(statistics.ldmatrix_conflicts, 0u);
 }
 
-// On Hopper conv1 with conv2, conv3, conv4 with conv5, conv6 with the 1x1; and seven weights are packed.
-TEST(CudaNetworkCounts, ABlockIsFourKernelsWhereNothingIsRecorded) {
+// Of such a network in fp16 where nothing is recorded.
+uint64_t launches_of(const NetworkOptions& network) {
   const cuda::Precision before = cuda::precision();
   cuda::set_precision(cuda::Precision::fp16);
-  const auto launches = [](int blocks) {
-    Model model({.num_Dist_blocks = blocks}, 5);
-    model.to(Device::cuda);
-    const Var image(Tensor::zeros({1, 9, 9, 1}).to(Device::cuda));
-    const NoGrad nothing;
-    emulation::take_statistics();
-    (*model.network)(image);
-    return emulation::take_statistics().launches;
-  };
-  EXPECT_EQ(launches(2) - launches(1), 4u + 7);
+  Model model(network, 5);
+  model.to(Device::cuda);
+  const Var image(Tensor::zeros({1, 9, 9, 1}).to(Device::cuda));
+  const NoGrad nothing;
+  emulation::take_statistics();
+  (*model.network)(image);
   cuda::set_precision(before);
+  return emulation::take_statistics().launches;
+}
+
+// On Hopper conv1 with conv2, conv3, conv4 with conv5, conv6 with the 1x1; and seven weights are packed.
+TEST(CudaNetworkCounts, ABlockIsFourKernelsWhereNothingIsRecorded) {
+  EXPECT_EQ(launches_of({.num_Dist_blocks = 2}) - launches_of({.num_Dist_blocks = 1}), 4u + 7);
 }
 
 // The second feature layer then costs the packing of its weights.
 TEST(CudaNetworkCounts, TwoFeatureLayersAreOneKernelWhereNothingIsRecorded) {
-  const cuda::Precision before = cuda::precision();
-  cuda::set_precision(cuda::Precision::fp16);
   const auto launches = [](int layers) {
-    Model model({.num_FB_layers = layers, .num_Dist_blocks = 0}, 5);
-    model.to(Device::cuda);
-    const Var image(Tensor::zeros({1, 9, 9, 1}).to(Device::cuda));
-    const NoGrad nothing;
-    emulation::take_statistics();
-    (*model.network)(image);
-    return emulation::take_statistics().launches;
+    return launches_of({.num_FB_layers = layers, .num_Dist_blocks = 0});
   };
   EXPECT_EQ(launches(2) - launches(1), 1u);
   EXPECT_EQ(launches(3) - launches(2), 2u);
-  cuda::set_precision(before);
 }
 
 }  // namespace
